@@ -1,0 +1,102 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The trait "Embedded" turns the runtime modules into Embedded Swift: that is how libapus.so is
+// built (`make`). Without it the same targets build in ordinary Swift for model-convert and the
+// tests. docs/decisions/001-two-modes-one-package.md says why.
+
+let embedded: SwiftSetting = .enableExperimentalFeature("Embedded", .when(traits: ["Embedded"]))
+
+/// Settings of every module that is part of libapus.
+let runtimeSettings: [SwiftSetting] = [
+  embedded,
+  .enableExperimentalFeature("Extern"),
+]
+
+/// A kernel module holds nothing but kernels: it is always built in ordinary mode, optimised and
+/// without the metadata and autolink entries that would drag runtime functions into its objects,
+/// so that no function compiled for a newer instruction set can end up outside it.
+func kernelModule(_ name: String, clangFlags: [String]) -> Target {
+  .target(
+    name: "Kernels" + name,
+    dependencies: ["CKernels"],
+    path: "Sources/Kernels/" + name,
+    swiftSettings: [
+      .unsafeFlags(
+        [
+          "-Ounchecked",
+          "-Xfrontend", "-disable-all-autolinking",
+          "-Xfrontend", "-disable-reflection-metadata",
+          "-enforce-exclusivity=unchecked",
+        ] + clangFlags.flatMap { ["-Xcc", $0] })
+    ])
+}
+
+let package = Package(
+  name: "apus",
+  products: [
+    .library(name: "apus", type: .dynamic, targets: ["Apus"]),
+    .executable(name: "model-convert", targets: ["ModelConvert"]),
+  ],
+  traits: [
+    .trait(name: "Embedded", description: "Build the runtime as Embedded Swift, for libapus.so")
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+  ],
+  targets: [
+    // The runtime: these make libapus.so.
+    .systemLibrary(name: "CApus", path: "include"),
+    .target(name: "CSystem"),
+    .target(name: "CKernels"),
+    kernelModule("Baseline", clangFlags: []),
+    kernelModule("AVX2", clangFlags: ["-march=x86-64-v3"]),
+    kernelModule("AVX512", clangFlags: ["-march=x86-64-v4", "-mprefer-vector-width=512"]),
+    kernelModule(
+      "AVX512VNNI",
+      clangFlags: ["-march=x86-64-v4", "-mavx512vnni", "-mprefer-vector-width=512"]),
+    .target(name: "ModelFormat", dependencies: ["CSystem"], swiftSettings: runtimeSettings),
+    .target(
+      name: "Operators",
+      dependencies: ["ModelFormat", "CKernels", "CSystem"],
+      swiftSettings: runtimeSettings),
+    .target(
+      name: "Runtime",
+      dependencies: [
+        "Operators", "ModelFormat", "CSystem", "CKernels", "KernelsBaseline", "KernelsAVX2",
+        "KernelsAVX512", "KernelsAVX512VNNI",
+      ],
+      swiftSettings: runtimeSettings),
+    .target(
+      name: "Apus",
+      dependencies: ["CApus", "Runtime", "Operators", "ModelFormat", "CSystem"],
+      swiftSettings: runtimeSettings,
+      linkerSettings: [
+        .unsafeFlags(
+          [
+            "-use-ld=lld", "-Xlinker", "--version-script=tools/build/libapus.map",
+            "-Xlinker", "-soname=libapus.so.1",
+            "-Xlinker", "--gc-sections",
+            "-Xlinker", "--no-undefined",
+            "-Xlinker", "-z", "-Xlinker", "now",
+          ],
+          .when(traits: ["Embedded"]))
+      ]),
+
+    // The tools: ordinary Swift only.
+    .target(name: "Graph", dependencies: ["ModelFormat", "Operators", "Runtime"]),
+    .target(name: "Zoo", dependencies: ["Graph"]),
+    .systemLibrary(name: "COpenBLAS", path: "Sources/COpenBLAS"),
+    .systemLibrary(name: "CImage", path: "Sources/CImage"),
+    .target(
+      name: "Training",
+      dependencies: ["Graph", "Zoo", "COpenBLAS", "CImage", .product(name: "Yams", package: "Yams")]),
+    .executableTarget(
+      name: "ModelConvert",
+      dependencies: [
+        "Graph", "Zoo", "Training", "Runtime",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+  ],
+  swiftLanguageModes: [.v5])

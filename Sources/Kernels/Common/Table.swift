@@ -1,0 +1,8 @@
+import CKernels
+
+/// Fills every field of the table with this module's kernels.
+@inline(__always) func fill(_ table: UnsafeMutablePointer<apus_kernels>) {
+  table.pointee.name = UnsafeRawPointer(isaName.utf8Start).assumingMemoryBound(to: CChar.self)
+  table.pointee.vector_width = Vector.scalarCount
+  table.pointee.relu = { relu($0!, $1!, $2) }
+}

@@ -1,0 +1,2 @@
+import ArgumentParser
+@main struct ModelConvert: ParsableCommand { mutating func run() throws { print("x") } }

@@ -1,0 +1,61 @@
+import ModelFormat
+
+/// What the registry knows of an operator. Each stands in a file of its own (families share one)
+/// together with its shape rule and its steps, and has one line in Registry.swift.
+///
+/// Names, attributes, inputs and outputs are those of the ONNX operator of the same name in its
+/// newest opset, unless the operator's own comment says otherwise.
+public struct Operator {
+  /// The number in the file. Pinned: never reused, never changed.
+  public let opcode: UInt16
+  /// As in ONNX: "Conv".
+  public let name: StaticString
+  /// An attribute's key in the file is its position here, so this list only ever grows.
+  public let attributes: [AttributeSpec]
+  /// How many inputs a node may have, those left out in the middle included.
+  public let inputs: ClosedRange<Int>
+  public let outputs: ClosedRange<Int>
+  /// Inputs below this number may not be left out.
+  public let requiredInputs: Int
+  /// Checks the node's attributes and its inputs' types and shapes, and sets `context.outputs`.
+  /// Whatever `plan` and the steps rely on is checked here.
+  public let infer: (NodeContext) throws(ApusError) -> Void
+  /// Chooses kernels and scratch memory, and emits the steps that compute the outputs.
+  public let plan: (PlanContext) throws(ApusError) -> Void
+  /// Multiply-accumulates of one run, for `inspect`, `bench` and the split over threads; nil where
+  /// the operator has none to speak of.
+  public let multiplyAccumulates: ((NodeContext) -> Int)?
+  /// One line for docs/operators.md: what differs from ONNX, what is restricted.
+  public let notes: StaticString
+
+  public init(
+    opcode: UInt16, name: StaticString, attributes: [AttributeSpec] = [],
+    inputs: ClosedRange<Int>, outputs: ClosedRange<Int> = 1...1, requiredInputs: Int? = nil,
+    notes: StaticString = "",
+    infer: @escaping (NodeContext) throws(ApusError) -> Void,
+    plan: @escaping (PlanContext) throws(ApusError) -> Void,
+    multiplyAccumulates: ((NodeContext) -> Int)? = nil
+  ) {
+    self.opcode = opcode
+    self.name = name
+    self.attributes = attributes
+    self.inputs = inputs
+    self.outputs = outputs
+    self.requiredInputs = requiredInputs ?? inputs.lowerBound
+    self.notes = notes
+    self.infer = infer
+    self.plan = plan
+    self.multiplyAccumulates = multiplyAccumulates
+  }
+}
+
+/// An attribute that an operator takes.
+public struct AttributeSpec {
+  public let name: StaticString
+  public let type: AttributeType
+
+  public init(_ name: StaticString, _ type: AttributeType) {
+    self.name = name
+    self.type = type
+  }
+}

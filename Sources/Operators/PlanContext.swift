@@ -1,0 +1,167 @@
+import CKernels
+import ModelFormat
+
+/// A piece of memory that a step reads or writes: a tensor, a scratch buffer or packed weights.
+/// Where it lies is known once the arena is laid out; steps ask `Memory` at run time.
+public struct Slot {
+  public let index: Int32
+  public init(_ index: Int) { self.index = Int32(truncatingIfNeeded: index) }
+}
+
+/// Where the slots of a session are.
+public struct Memory {
+  public let pointers: UnsafeMutablePointer<UnsafeMutableRawPointer>
+
+  public init(_ pointers: UnsafeMutablePointer<UnsafeMutableRawPointer>) {
+    self.pointers = pointers
+  }
+
+  @inline(__always) public subscript(_ slot: Slot) -> UnsafeMutableRawPointer {
+    pointers[Int(slot.index)]
+  }
+
+  /// The slot as float32, to read.
+  @inline(__always) public func floats(_ slot: Slot) -> UnsafePointer<Float> {
+    UnsafePointer(self[slot].assumingMemoryBound(to: Float.self))
+  }
+
+  /// The slot as float32, to write.
+  @inline(__always) public func mutableFloats(_ slot: Slot) -> UnsafeMutablePointer<Float> {
+    self[slot].assumingMemoryBound(to: Float.self)
+  }
+}
+
+/// A share of a step's work: thread `index` of `count` threads.
+public struct Share {
+  public let index: Int
+  public let count: Int
+
+  public init(index: Int, count: Int) {
+    self.index = index
+    self.count = count
+  }
+
+  /// This thread's part of `0..<total`, whole multiples of `grain` but for the last. Static and the
+  /// same on every run.
+  public func part(of total: Int, grain: Int = 1) -> Range<Int> {
+    let blocks = (total + grain - 1) / grain
+    let first = blocks * index / count * grain
+    let last = blocks * (index + 1) / count * grain
+    return min(first, total)..<min(last, total)
+  }
+}
+
+/// A prepared piece of work. Made when a session is planned, run as often as the session is; a step
+/// never allocates, never fails, and writes the same bits however many threads share it.
+open class Step {
+  /// How many threads may share this step's work; the others wait. Set by `PlanContext.emit`.
+  public internal(set) var threads = 1
+
+  public init() {}
+
+  /// Does `share` of the work. All shares of one step may run at once, so they write disjoint
+  /// elements.
+  open func run(_ memory: Memory, _ share: Share) {}
+}
+
+/// Weights in a kernel's own order: computed once for each model, shared by its sessions.
+public struct PackedWeights {
+  public let slot: Slot
+  public let nodeIndex: Int
+  /// Which of the node's packings, where it has several or may choose between them.
+  public let tag: Int
+  public let byteCount: Int
+  public let fill: (UnsafeMutableRawPointer) -> Void
+}
+
+/// What an operator's `plan` may ask for.
+public final class PlanContext {
+  public let node: NodeContext
+  public let kernels: UnsafePointer<apus_kernels>
+  /// The session's threads.
+  public let threads: Int
+
+  private let inputSlots: [Int]
+  private let outputSlots: [Int]
+  private let firstNewSlot: Int
+
+  // What the plan asked for, read by the planner afterwards.
+  public private(set) var steps: [Step] = []
+  /// Bytes of the scratch buffers, which take the slots from `firstNewSlot` on together with the
+  /// packed weights; nil stands where a slot is packed weights.
+  public private(set) var scratchByteCounts: [Int?] = []
+  public private(set) var packed: [PackedWeights] = []
+  /// Pairs in which the output may take the input's memory.
+  public private(set) var inPlace: [(input: Int, output: Int)] = []
+  /// Outputs that are nothing but an input under another shape.
+  public private(set) var views: [(input: Int, output: Int, byteOffset: Int)] = []
+
+  public init(
+    node: NodeContext, kernels: UnsafePointer<apus_kernels>, threads: Int, inputSlots: [Int],
+    outputSlots: [Int], firstNewSlot: Int
+  ) {
+    self.node = node
+    self.kernels = kernels
+    self.threads = threads
+    self.inputSlots = inputSlots
+    self.outputSlots = outputSlots
+    self.firstNewSlot = firstNewSlot
+  }
+
+  /// The slot of an input that is there.
+  public func input(_ i: Int) -> Slot { Slot(inputSlots[i]) }
+
+  public func optionalInput(_ i: Int) -> Slot? {
+    node.hasInput(i) ? Slot(inputSlots[i]) : nil
+  }
+
+  public func output(_ i: Int) -> Slot { Slot(outputSlots[i]) }
+
+  public func optionalOutput(_ i: Int) -> Slot? {
+    node.wantsOutput(i) ? Slot(outputSlots[i]) : nil
+  }
+
+  /// Memory that lives while this node's steps run, aligned to 64 bytes, its contents unspecified.
+  /// It counts against the arena: small panels belong on a kernel's stack instead.
+  public func scratch(byteCount: Int) -> Slot {
+    scratchByteCounts.append(byteCount)
+    return Slot(firstNewSlot + scratchByteCounts.count - 1)
+  }
+
+  /// Constant data that the node's kernels want in an order of their own. `fill` runs once for each
+  /// model, when the first session is created; it may read the node's constants. Aligned to 64.
+  public func packedWeights(
+    tag: Int = 0, byteCount: Int, fill: @escaping (UnsafeMutableRawPointer) -> Void
+  ) -> Slot {
+    scratchByteCounts.append(nil)
+    let slot = Slot(firstNewSlot + scratchByteCounts.count - 1)
+    packed.append(
+      PackedWeights(
+        slot: slot, nodeIndex: node.nodeIndex, tag: tag, byteCount: byteCount, fill: fill))
+    return slot
+  }
+
+  /// Lets the planner give output `output` the memory of input `input`, where that input is not
+  /// needed afterwards. Both must have the same bytes; the steps must then read each element before
+  /// they write it.
+  public func allowInPlace(input: Int, output: Int) {
+    inPlace.append((input, output))
+  }
+
+  /// Declares output `output` to be input `input` itself, from `byteOffset` on: no step is needed
+  /// to compute it.
+  public func view(input: Int, output: Int, byteOffset: Int = 0) {
+    views.append((input, output, byteOffset))
+  }
+
+  /// Adds a step. `work` estimates its cost in multiply-accumulates or elements moved, whichever
+  /// is more; threads share the step only where each gets enough to outweigh the wake-up.
+  public func emit(_ step: Step, work: Int) {
+    let worthwhile = work / PlanContext.minimumWorkOfThread
+    step.threads = max(1, min(threads, worthwhile))
+    steps.append(step)
+  }
+
+  /// Below this a second thread costs more than it brings.
+  static var minimumWorkOfThread: Int { 32_768 }
+}

@@ -1,0 +1,18 @@
+import ModelFormat
+
+/// Every operator, one line each. Opcodes are pinned in the operators' own files.
+public let operators: [Operator] = [
+  reluOperator
+]
+
+/// The operator with this number, or nil.
+public func findOperator(opcode: UInt16) -> Operator? {
+  for i in operators.indices where operators[i].opcode == opcode { return operators[i] }
+  return nil
+}
+
+/// The operator with this ONNX name, or nil.
+public func findOperator(named name: Name) -> Operator? {
+  for i in operators.indices where Name(operators[i].name) == name { return operators[i] }
+  return nil
+}
