@@ -48,7 +48,9 @@ let package = Package(
   targets: [
     // The runtime: these make libapus.so.
     .systemLibrary(name: "CApus", path: "include"),
-    .target(name: "CSystem"),
+    .target(
+      name: "CSystem",
+      cSettings: [.define("APUS_EMBEDDED", .when(traits: ["Embedded"]))]),
     .target(name: "CKernels"),
     kernelModule("Baseline", clangFlags: []),
     kernelModule("AVX2", clangFlags: ["-march=x86-64-v3"]),
@@ -75,9 +77,10 @@ let package = Package(
       linkerSettings: [
         .unsafeFlags(
           [
-            "-use-ld=lld", "-Xlinker", "--version-script=tools/build/libapus.map",
+            "-use-ld=lld", "-Xlinker", "--version-script=tools/abi/libapus.map",
             "-Xlinker", "-soname=libapus.so.1",
             "-Xlinker", "--gc-sections",
+            "-Xlinker", "--wrap=posix_memalign", "-Xlinker", "--wrap=free",
             "-Xlinker", "--no-undefined",
             "-Xlinker", "-z", "-Xlinker", "now",
           ],

@@ -1,2 +1,143 @@
-// Header-only; SwiftPM wants one source file in a C target.
+// CSystem.h is header-only; CRegion.h is implemented here, because Swift has no setjmp.
 #include "CSystem.h"
+#include "CRegion.h"
+
+#include <setjmp.h>
+
+typedef struct block {
+  struct block *previous, *next;  // in the region's list; NULL for unowned blocks
+  apus_sys_region *region;
+  size_t total;                   // bytes asked of the allocator, from `base`
+  void *base;
+  size_t padding;                 // to a multiple of 16
+} block;
+
+struct apus_sys_region {
+  block *first;
+  jmp_buf escape;
+};
+
+#define LOCAL __attribute__((visibility("hidden")))
+#define THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
+
+static void *allocator_context;
+static apus_sys_allocate_function allocator_allocate;
+static apus_sys_release_function allocator_release;
+
+/// The region that this thread's allocations go to.
+static THREAD_LOCAL apus_sys_region *current_region;
+
+#ifdef APUS_EMBEDDED
+// Declared under their real names: --wrap turns the plain names into the functions below.
+extern int __real_posix_memalign(void **memory, size_t alignment, size_t size);
+extern void __real_free(void *memory);
+#define libc_memalign __real_posix_memalign
+#define libc_free __real_free
+#else
+#define libc_memalign posix_memalign
+#define libc_free free
+#endif
+
+LOCAL void apus_sys_set_allocator(void *context, apus_sys_allocate_function allocate,
+                                  apus_sys_release_function release) {
+  allocator_context = context;
+  allocator_allocate = allocate;
+  allocator_release = release;
+}
+
+static void *raw_allocate(size_t size, size_t alignment) {
+  if (allocator_allocate) return allocator_allocate(allocator_context, size, alignment);
+  void *memory = NULL;
+  return libc_memalign(&memory, alignment, size) == 0 ? memory : NULL;
+}
+
+static void raw_release(void *memory, size_t size) {
+  if (allocator_release)
+    allocator_release(allocator_context, memory, size);
+  else
+    libc_free(memory);
+}
+
+static void *allocate_in(apus_sys_region *region, size_t size, size_t alignment) {
+  if (alignment < 16) alignment = 16;
+  size_t lead = (sizeof(block) + alignment - 1) & ~(alignment - 1);
+  if (size > SIZE_MAX / 2 - lead) return NULL;
+  char *base = raw_allocate(lead + size, alignment);
+  if (!base) return NULL;
+  block *b = (block *)(base + lead) - 1;
+  b->base = base;
+  b->total = lead + size;
+  b->region = region;
+  b->previous = NULL;
+  b->next = NULL;
+  if (region) {
+    b->next = region->first;
+    if (b->next) b->next->previous = b;
+    region->first = b;
+  }
+  return base + lead;
+}
+
+LOCAL void *apus_sys_allocate(size_t size, size_t alignment) {
+  return allocate_in(current_region, size, alignment);
+}
+
+LOCAL void apus_sys_disown(void *memory) {
+  block *b = (block *)memory - 1;
+  if (!b->region) return;
+  if (b->next) b->next->previous = b->previous;
+  if (b->previous)
+    b->previous->next = b->next;
+  else
+    b->region->first = b->next;
+  b->region = NULL;
+}
+
+LOCAL void apus_sys_release(void *memory) {
+  if (!memory) return;
+  block *b = (block *)memory - 1;
+  apus_sys_disown(memory);
+  raw_release(b->base, b->total);
+}
+
+LOCAL int apus_sys_region_run(void (*body)(void *context), void *context,
+                              apus_sys_region **result) {
+  apus_sys_region *region = allocate_in(NULL, sizeof *region, 16);
+  if (!region) return 0;
+  region->first = NULL;
+  apus_sys_region *outer = current_region;
+  current_region = region;
+  // Nothing that the body changes is read after the jump but through `region`.
+  if (_setjmp(region->escape) == 0) {
+    body(context);
+    current_region = outer;
+    *result = region;
+    return 1;
+  }
+  region = current_region;
+  current_region = outer;
+  apus_sys_region_free(region);
+  return 0;
+}
+
+LOCAL void apus_sys_region_free(apus_sys_region *region) {
+  if (!region) return;
+  while (region->first) apus_sys_release((block *)region->first + 1);
+  apus_sys_release(region);
+}
+
+#ifdef APUS_EMBEDDED
+// What the Swift runtime calls for its objects and arrays. They must not return without memory, so
+// inside a region running out of it leaves the call; outside of one there is only the error code.
+LOCAL int __wrap_posix_memalign(void **memory, size_t alignment, size_t size) {
+  void *p = allocate_in(current_region, size, alignment);
+  if (!p) {
+    if (current_region) longjmp(current_region->escape, 1);
+    return ENOMEM;
+  }
+  *memory = p;
+  return 0;
+}
+
+LOCAL void __wrap_free(void *memory) { apus_sys_release(memory); }
+#endif

@@ -68,6 +68,9 @@ public enum TensorKind: UInt8 {
 
 public struct TensorRecord {
   public static var size: Int { 48 }
+  /// In place of a rank: the shape is not stated, the operators' shape rules give it. Only for
+  /// activations that are neither input nor output.
+  public static var unstatedRank: UInt8 { 255 }
   public var dataType: UInt8 = 0
   public var rank: UInt8 = 0
   public var kind: UInt8 = 0

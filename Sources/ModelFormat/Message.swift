@@ -8,20 +8,21 @@ public struct Message: ExpressibleByStringInterpolation {
   /// Bytes that a message can hold.
   public static var capacity: Int { 480 }
 
-  public final class Storage {
+  /// Inline, so that reporting an error never allocates.
+  public struct Storage {
     public var bytes: InlineArray<480, UInt8> = InlineArray(repeating: 0)
     public var count = 0
 
     init() {}
 
-    @inline(never) func append(_ byte: UInt8) {
+    @inline(never) mutating func append(_ byte: UInt8) {
       if count < Message.capacity {
         bytes[count] = byte
         count += 1
       }
     }
 
-    @inline(never) func append(_ start: UnsafePointer<UInt8>, _ length: Int) {
+    @inline(never) mutating func append(_ start: UnsafePointer<UInt8>, _ length: Int) {
       var i = 0
       while i < length {
         append(start[i])
@@ -29,7 +30,7 @@ public struct Message: ExpressibleByStringInterpolation {
       }
     }
 
-    @inline(never) func append(decimal value: Int64) {
+    @inline(never) mutating func append(decimal value: Int64) {
       var magnitude = value.magnitude
       var digits: InlineArray<20, UInt8> = InlineArray(repeating: 0)
       var n = 0
@@ -46,7 +47,7 @@ public struct Message: ExpressibleByStringInterpolation {
     }
   }
 
-  public let storage: Storage
+  public private(set) var storage: Storage
 
   public init(stringLiteral value: StaticString) {
     storage = Storage()
@@ -57,7 +58,7 @@ public struct Message: ExpressibleByStringInterpolation {
 
   public struct StringInterpolation: StringInterpolationProtocol {
     public typealias StringLiteralType = StaticString
-    public let storage: Storage
+    var storage: Storage
 
     public init(literalCapacity: Int, interpolationCount: Int) { storage = Storage() }
 

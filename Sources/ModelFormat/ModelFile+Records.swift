@@ -77,10 +77,16 @@ extension ModelFile {
     guard let kind = TensorKind(rawValue: r.kind) else {
       throw ApusError(.corruptFile, "tensor \(i): kind \(r.kind) does not exist")
     }
+    try checkName(r.nameOffset, r.nameLength, "tensor", i)
+    if r.rank == TensorRecord.unstatedRank, kind == .activation {
+      guard r.offset == Format.noOffset, r.byteCount == 0, r.quantization == Format.none else {
+        throw ApusError(.corruptFile, "tensor \(i): an activation has no bytes in the file")
+      }
+      return
+    }
     guard Int(r.rank) <= Shape.maximumRank else {
       throw ApusError(.corruptFile, "tensor \(i): rank \(r.rank); at most 8 is allowed")
     }
-    try checkName(r.nameOffset, r.nameLength, "tensor", i)
     guard has(.integers, r.dimensions, UInt32(r.rank)) else {
       throw ApusError(.corruptFile, "tensor \(i): its dimensions lie outside the integers section")
     }
@@ -228,8 +234,10 @@ extension ModelFile {
           throw ApusError(.corruptFile, "function \(functionName): output \(i) is missing")
         }
         try checkReadable(t, written, -1)
-        guard tensor(Int(t)).nameLength > 0 else {
-          throw ApusError(.corruptFile, "function \(functionName): output \(i) has no name")
+        let record = tensor(Int(t))
+        guard record.nameLength > 0, record.rank != TensorRecord.unstatedRank else {
+          throw ApusError(
+            .corruptFile, "function \(functionName): output \(i) needs a name and a shape")
         }
       }
       try checkUniqueNames(r.outputs, r.outputCount, functionName)
@@ -262,8 +270,12 @@ extension ModelFile {
       throw ApusError(
         .corruptFile, "node \(node): output tensor \(t) is no activation, or written before")
     }
-    if let function, tensor(Int(t)).nameLength == 0 {
-      throw ApusError(.corruptFile, "function \(function): input tensor \(t) has no name")
+    if let function {
+      let r = tensor(Int(t))
+      guard r.nameLength > 0, r.rank != TensorRecord.unstatedRank else {
+        throw ApusError(
+          .corruptFile, "function \(function): input tensor \(t) needs a name and a shape")
+      }
     }
     written[Int(t)] = true
   }

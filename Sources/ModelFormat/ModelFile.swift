@@ -124,6 +124,7 @@ public struct ModelFile {
   }
 
   /// The tensor's dimensions as the file states them: free ones are negative (see TensorRecord).
+  /// Only where the shape is stated.
   public func declaredShape(_ r: TensorRecord) -> Shape {
     var shape = Shape()
     for i in 0..<Int(r.rank) {

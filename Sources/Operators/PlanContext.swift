@@ -84,6 +84,8 @@ public final class PlanContext {
   private let inputSlots: [Int]
   private let outputSlots: [Int]
   private let firstNewSlot: Int
+  /// Set by the planner: the first of the slots that this node's scratch memory took.
+  public var firstSlotOfNode = 0
 
   // What the plan asked for, read by the planner afterwards.
   public private(set) var steps: [Step] = []

@@ -1,0 +1,413 @@
+import CKernels
+import ModelFormat
+import Operators
+
+/// Walks a function's nodes, asks their operators for shapes and steps, and decides which tensors
+/// share memory.
+///
+/// Every tensor has a root: itself, or the tensor whose memory it is a view of or takes over. A
+/// root that is a function input or a state lives in the arena from the first step to the last.
+struct Planner {
+  private let plan: Plan
+  private let model: Model
+  private var file: ModelFile { model.file }
+
+  /// By slot: the slot whose memory this one uses, and from which byte.
+  private var root: [Int]
+  private var rootOffset: [Int]
+  /// By slot: bytes of the slot itself (roots only count).
+  private var byteCount: [Int]
+  private var role: [Role]
+  /// By slot: first and last step that touch it; for a root all that share it.
+  private var firstStep: [Int]
+  private var lastStep: [Int]
+  private var requests: [Request] = []
+  private var packedOfSlot: [Int]
+
+  private enum Role: UInt8 { case unused, constant, input, state, activation, scratch, packed }
+
+  /// A node's wish that an output take an input's memory.
+  private struct Request {
+    let from: Int
+    let to: Int
+    let step: Int
+    let endStep: Int
+  }
+
+  init(_ plan: Plan) {
+    self.plan = plan
+    model = plan.model
+    let count = plan.tensors.count
+    root = []
+    root.reserveCapacity(count * 2)
+    for i in 0..<count { root.append(i) }
+    rootOffset = [Int](repeating: 0, count: count)
+    byteCount = [Int](repeating: 0, count: count)
+    role = [Role](repeating: .unused, count: count)
+    firstStep = [Int](repeating: Int.max, count: count)
+    lastStep = [Int](repeating: -1, count: count)
+    packedOfSlot = [Int](repeating: -1, count: count)
+    for t in 0..<count {
+      guard let info = plan.tensors[t] else { continue }
+      byteCount[t] = info.byteCount
+      role[t] =
+        info.constant != nil
+        ? .constant : file.tensor(t).kind == TensorKind.state.rawValue ? .state : .input
+    }
+  }
+
+  // MARK: Nodes
+
+  mutating func planNodes() throws(ApusError) {
+    let first = Int(plan.function.firstNode)
+    for n in first..<(first + Int(plan.function.nodeCount)) {
+      let node = try inferNode(n)
+      plan.nodes.append(node)
+      try planNode(node)
+    }
+  }
+
+  /// Shapes of the node's outputs, checked against what the file states of them.
+  private func inferNode(_ n: Int) throws(ApusError) -> NodeContext {
+    let record = file.node(n)
+    let definition = model.definition(node: n)
+    var inputs: [TensorInfo?] = []
+    inputs.reserveCapacity(Int(record.inputCount))
+    for i in 0..<Int(record.inputCount) {
+      let t = file.index(Int(record.inputs) + i)
+      inputs.append(t == Format.none ? nil : plan.tensors[Int(t)])
+    }
+    let node = NodeContext(
+      file: file, record: record, definition: definition, nodeIndex: n,
+      nodeName: file.nodeName(n), inputs: inputs)
+    try definition.infer(node)
+    guard node.outputs.count >= node.outputCount else {
+      throw node.error(
+        .invalidModel, "\(node.outputCount) outputs are asked for; it has \(node.outputs.count)")
+    }
+    for i in 0..<node.outputCount {
+      let t = file.index(Int(record.outputs) + i)
+      if t == Format.none { continue }
+      let info = node.outputs[i]
+      let stated = file.tensor(Int(t))
+      guard stated.dataType == info.dataType.rawValue else {
+        throw node.error(
+          .invalidModel,
+          "output \(i) is \(info.dataType), but the file states type \(stated.dataType)")
+      }
+      if stated.rank != TensorRecord.unstatedRank {
+        let shape = file.declaredShape(stated)
+        var fits = shape.rank == info.shape.rank
+        if fits {
+          for axis in 0..<shape.rank where shape[axis] >= 0 && shape[axis] != info.shape[axis] {
+            fits = false
+          }
+        }
+        guard fits else {
+          throw node.error(
+            .invalidModel, "output \(i) is \(info.shape), but the file states \(shape)")
+        }
+      }
+      plan.tensors[Int(t)] = info
+    }
+    return node
+  }
+
+  private mutating func planNode(_ node: NodeContext) throws(ApusError) {
+    let inputs = slotList(node.record.inputs, node.inputs.count)
+    let outputs = slotList(node.record.outputs, node.outputCount)
+    for slot in outputs where slot >= 0 {
+      role[slot] = .activation
+      byteCount[slot] = plan.tensors[slot]!.byteCount
+    }
+    let context = PlanContext(
+      node: node, kernels: UnsafePointer(model.kernels), threads: plan.threads,
+      inputSlots: inputs, outputSlots: outputs, firstNewSlot: root.count)
+    try node.definition.plan(context)
+    addSlots(context)
+
+    let start = plan.steps.count
+    for step in context.steps { append(step, node.nodeIndex) }
+    for view in context.views {
+      let from = inputs[view.input]
+      let to = outputs[view.output]
+      if to < 0 { continue }
+      if mayView(from, to) {
+        root[to] = root[from]
+        rootOffset[to] = rootOffset[from] + view.byteOffset
+      } else {
+        append(
+          CopyStep(from: Slot(from), offset: view.byteOffset, to: Slot(to), byteCount[to]),
+          node.nodeIndex)
+      }
+    }
+    // A node that does nothing still reads its inputs where it stands.
+    let end = max(start, plan.steps.count - 1)
+    for slot in inputs where slot >= 0 { touch(slot, start, end) }
+    for slot in outputs where slot >= 0 { touch(slot, start, end) }
+    for slot in context.firstSlotOfNode..<root.count { touch(slot, start, end) }
+    for pair in context.inPlace {
+      let from = inputs[pair.input]
+      let to = outputs[pair.output]
+      if from >= 0, to >= 0, isReadOnce(from, inputs) {
+        requests.append(Request(from: from, to: to, step: start, endStep: end))
+      }
+    }
+  }
+
+  /// Whether only one of the node's inputs lies in this memory: another may be read in another order.
+  private func isReadOnce(_ slot: Int, _ inputs: [Int]) -> Bool {
+    var readers = 0
+    for other in inputs where other >= 0 && root[other] == root[slot] { readers += 1 }
+    return readers == 1
+  }
+
+  private func slotList(_ first: UInt32, _ count: Int) -> [Int] {
+    var slots: [Int] = []
+    slots.reserveCapacity(count)
+    for i in 0..<count {
+      let t = file.index(Int(first) + i)
+      slots.append(t == Format.none ? -1 : Int(t))
+    }
+    return slots
+  }
+
+  /// Slots for the scratch memory and the packed weights that a node asked for.
+  private mutating func addSlots(_ context: PlanContext) {
+    let first = root.count
+    for bytes in context.scratchByteCounts {
+      root.append(root.count)
+      rootOffset.append(0)
+      byteCount.append(bytes ?? 0)
+      role.append(bytes == nil ? .packed : .scratch)
+      firstStep.append(Int.max)
+      lastStep.append(-1)
+      packedOfSlot.append(-1)
+    }
+    for packing in context.packed {
+      packedOfSlot[Int(packing.slot.index)] = plan.packed.count
+      plan.packed.append(packing)
+    }
+    context.firstSlotOfNode = first
+  }
+
+  private mutating func append(_ step: Step, _ node: Int) {
+    plan.steps.append(step)
+    plan.stepNodes.append(node)
+  }
+
+  private mutating func touch(_ slot: Int, _ first: Int, _ last: Int) {
+    let r = root[slot]
+    firstStep[r] = min(firstStep[r], first)
+    lastStep[r] = max(lastStep[r], last)
+  }
+
+  /// A view of a state is a copy where it outlives the run: the state changes under it.
+  private func mayView(_ from: Int, _ to: Int) -> Bool {
+    guard role[root[from]] == .state else { return true }
+    return !isFunctionOutput(to) && !isNextState(to)
+  }
+
+  private func isFunctionOutput(_ t: Int) -> Bool {
+    for i in 0..<Int(plan.function.outputCount)
+    where Int(file.index(Int(plan.function.outputs) + i)) == t { return true }
+    return false
+  }
+
+  private func isNextState(_ t: Int) -> Bool {
+    for i in 0..<file.count(.states) {
+      let s = file.state(i)
+      if Int(s.function) == plan.functionIndex, Int(s.next) == t { return true }
+    }
+    return false
+  }
+
+  // MARK: Outputs and states
+
+  mutating func finish() throws(ApusError) {
+    placeOutputs()
+    let updates = try findStateUpdates()
+    let end = plan.steps.count
+    // What is read after the last node stays until then.
+    for slot in plan.outputSlots { touch(slot, end, end) }
+    for update in updates { touch(update.next, end, end) }
+    takeOverInputs()
+    updateStates(updates)
+    makeBuffers()
+  }
+
+  /// An output that is no activation of its own (an input, a state or a weight passed on) is copied.
+  private mutating func placeOutputs() {
+    for i in 0..<Int(plan.function.outputCount) {
+      let t = Int(file.index(Int(plan.function.outputs) + i))
+      plan.outputTensors.append(t)
+      if role[root[t]] == .activation {
+        plan.outputSlots.append(t)
+        continue
+      }
+      let slot = root.count
+      root.append(slot)
+      rootOffset.append(0)
+      byteCount.append(plan.tensors[t]!.byteCount)
+      role.append(.activation)
+      packedOfSlot.append(-1)
+      let step = plan.steps.count
+      firstStep.append(step)
+      lastStep.append(step)
+      append(CopyStep(from: Slot(t), offset: 0, to: Slot(slot), byteCount[slot]), -1)
+      touch(t, step, step)
+      plan.outputSlots.append(slot)
+    }
+  }
+
+  private struct StateUpdate {
+    let state: Int
+    let next: Int
+  }
+
+  private mutating func findStateUpdates() throws(ApusError) -> [StateUpdate] {
+    var updates: [StateUpdate] = []
+    for i in 0..<file.count(.states) {
+      let r = file.state(i)
+      guard Int(r.function) == plan.functionIndex else { continue }
+      let state = Int(r.state)
+      let next = Int(r.next)
+      let shape = plan.tensors[state]!.shape
+      guard let info = plan.tensors[next], info.shape == shape else {
+        throw ApusError(
+          .invalidModel,
+          "state \(file.tensorName(file.tensor(state))) is \(shape), but its next value is \(plan.tensors[next]?.shape ?? Shape())"
+        )
+      }
+      updates.append(StateUpdate(state: state, next: next))
+    }
+    return updates
+  }
+
+  /// Outputs that may take an input's memory do so, where nobody needs the input any more.
+  private mutating func takeOverInputs() {
+    for request in requests {
+      let from = root[request.from]
+      let to = request.to
+      guard root[to] == to, role[from] == .activation, rootOffset[request.from] == 0,
+        byteCount[from] == byteCount[to], lastStep[from] <= request.endStep
+      else { continue }
+      // Both are whole roots: everything that shares `to` moves over.
+      for slot in root.indices where root[slot] == to { root[slot] = from }
+      lastStep[from] = max(lastStep[from], lastStep[to])
+    }
+  }
+
+  /// A state's next value is computed in the state's own memory where the old value has been read by
+  /// then; elsewhere it is copied at the end.
+  private mutating func updateStates(_ updates: [StateUpdate]) {
+    var copies: [StateUpdate] = []
+    for update in updates {
+      if canComputeInPlace(update) {
+        let next = root[update.next]
+        for slot in root.indices where root[slot] == next { root[slot] = update.state }
+        touch(update.state, firstStep[next], lastStep[next])
+      } else {
+        copies.append(update)
+      }
+    }
+    for update in copies {
+      append(
+        CopyStep(
+          from: Slot(update.next), offset: 0, to: Slot(update.state), byteCount[update.state]), -1)
+    }
+  }
+
+  private func canComputeInPlace(_ update: StateUpdate) -> Bool {
+    let next = root[update.next]
+    guard next == update.next, role[next] == .activation,
+      byteCount[next] == byteCount[update.state]
+    else { return false }
+    for slot in plan.outputSlots where root[slot] == next { return false }
+    // Another state that takes the same value needs it in memory of its own.
+    let born = firstStep[next]
+    let lastRead = lastStep[update.state]
+    if lastRead < born { return true }
+    for request in requests
+    where request.to == update.next && request.from == update.state
+      && lastRead <= request.endStep
+    {
+      return true
+    }
+    return false
+  }
+
+  // MARK: Buffers
+
+  private func makeBuffers() {
+    let end = plan.steps.count
+    var bufferOfRoot = [Int](repeating: -1, count: root.count)
+    for slot in root.indices where root[slot] == slot {
+      switch role[slot] {
+      case .unused, .constant, .packed: continue
+      case .input where !plan.inputTensors.contains(slot): continue
+      case .state where !isState(slot): continue
+      default: break
+      }
+      var buffer = Buffer(byteCount: byteCount[slot], firstStep: 0, lastStep: end)
+      buffer.isScratch = role[slot] == .scratch
+      buffer.tensor = slot < plan.tensors.count ? slot : -1
+      if role[slot] == .activation || role[slot] == .scratch {
+        buffer.firstStep = min(firstStep[slot], end)
+        buffer.lastStep = lastStep[slot]
+      }
+      if role[slot] == .state {
+        plan.stateTensors.append(slot)
+        plan.stateBytes += byteCount[slot]
+      }
+      bufferOfRoot[slot] = plan.buffers.count
+      plan.buffers.append(buffer)
+    }
+    plan.slots.reserveCapacity(root.count)
+    for slot in root.indices {
+      let r = root[slot]
+      if role[r] == .constant, let constant = plan.tensors[r]!.constant {
+        plan.slots.append(.constant(constant + rootOffset[slot]))
+      } else if packedOfSlot[slot] >= 0 {
+        plan.slots.append(.packed(packedOfSlot[slot]))
+      } else if bufferOfRoot[r] >= 0 {
+        plan.slots.append(.buffer(bufferOfRoot[r], offset: rootOffset[slot]))
+      } else {
+        plan.slots.append(.none)
+      }
+    }
+    let layout = ArenaLayout(plan.buffers, stepCount: end + 1)
+    plan.buffers = layout.buffers
+    plan.arenaSize = layout.size
+    plan.lowerBound = layout.lowerBound
+  }
+
+  /// Whether this function reads or updates the state.
+  private func isState(_ slot: Int) -> Bool {
+    if lastStep[slot] >= 0 { return true }
+    for i in 0..<file.count(.states)
+    where Int(file.state(i).function) == plan.functionIndex && Int(file.state(i).state) == slot {
+      return true
+    }
+    return false
+  }
+}
+
+/// Copies bytes from one slot to another.
+final class CopyStep: Step {
+  private let from: Slot
+  private let offset: Int
+  private let to: Slot
+  private let byteCount: Int
+
+  init(from: Slot, offset: Int, to: Slot, _ byteCount: Int) {
+    self.from = from
+    self.offset = offset
+    self.to = to
+    self.byteCount = byteCount
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    (memory[to]).copyMemory(from: memory[from] + offset, byteCount: byteCount)
+  }
+}

@@ -1,0 +1,191 @@
+import CRegion
+import CSystem
+import ModelFormat
+import Operators
+
+/// A plan with its arena: runs as often as wanted, without allocating.
+///
+/// Threads: one at a time.
+public final class Session {
+  public let model: Model
+  public let plan: Plan
+  private let arena: UnsafeMutableRawPointer
+  private let ownsArena: Bool
+  private let pointers: UnsafeMutablePointer<UnsafeMutableRawPointer>
+  private let steps: UnsafeMutablePointer<Unmanaged<Step>>
+  private let stepCount: Int
+  private let pool: ThreadPool?
+  /// For each input the slots that share its memory: binding an input moves them all.
+  private let inputAliases: [[(slot: Int, offset: Int)]]
+  private var isClosed = false
+
+  /// - Parameter arena: at least `plan.arenaSize` bytes aligned to 64 that outlive the session; nil:
+  ///   the session allocates them.
+  public init(
+    _ plan: Plan, arena: UnsafeMutableRawPointer? = nil, arenaSize: Int = 0
+  ) throws(ApusError) {
+    self.plan = plan
+    model = plan.model
+    if let arena {
+      guard Int(bitPattern: arena) % Format.alignment == 0 else {
+        throw ApusError(
+          .arenaMisaligned,
+          "the arena starts \(Int(bitPattern: arena) % Format.alignment) bytes after a multiple of 64; it must start at one"
+        )
+      }
+      guard arenaSize >= plan.arenaSize else {
+        throw ApusError(
+          .arenaTooSmall, "the arena has \(arenaSize) bytes; \(plan.arenaSize) are needed")
+      }
+      self.arena = arena
+      ownsArena = false
+    } else {
+      guard let memory = apus_sys_allocate(max(plan.arenaSize, 1), Format.alignment) else {
+        throw ApusError(.outOfMemory, "no memory for an arena of \(plan.arenaSize) bytes")
+      }
+      self.arena = memory
+      ownsArena = true
+    }
+    stepCount = plan.steps.count
+    steps = UnsafeMutablePointer<Unmanaged<Step>>.allocate(capacity: max(stepCount, 1))
+    for i in 0..<stepCount {
+      (steps + i).initialize(to: Unmanaged.passUnretained(plan.steps[i]))
+    }
+    pointers = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(
+      capacity: max(plan.slots.count, 1))
+    inputAliases = Session.findInputAliases(plan)
+    do throws(ApusError) {
+      try Session.resolve(plan, self.arena, pointers)
+      var worthwhile = false
+      for step in plan.steps where step.threads > 1 { worthwhile = true }
+      // Where no step is worth sharing, no thread is started.
+      pool = plan.threads > 1 && worthwhile ? try ThreadPool(threads: plan.threads) : nil
+    } catch {
+      if ownsArena { apus_sys_release(self.arena) }
+      steps.deallocate()
+      pointers.deallocate()
+      throw error
+    }
+    // Padding and tensors start as zeros, so that nothing depends on what the memory held.
+    memset(self.arena, 0, plan.arenaSize)
+    reset()
+  }
+
+  deinit { close() }
+
+  /// Gives back what is not reference-counted. Nobody may use the session afterwards.
+  public func close() {
+    if isClosed { return }
+    isClosed = true
+    pool?.stop()
+    if ownsArena { apus_sys_release(arena) }
+    steps.deallocate()
+    pointers.deallocate()
+  }
+
+  private static func resolve(
+    _ plan: Plan, _ arena: UnsafeMutableRawPointer,
+    _ pointers: UnsafeMutablePointer<UnsafeMutableRawPointer>
+  ) throws(ApusError) {
+    var packed: [UnsafeMutableRawPointer] = []
+    packed.reserveCapacity(plan.packed.count)
+    for packing in plan.packed { packed.append(try plan.model.packedWeights.find(packing)) }
+    for i in plan.slots.indices {
+      let pointer: UnsafeMutableRawPointer
+      switch plan.slots[i] {
+      case .none: pointer = arena
+      case .buffer(let b, let offset): pointer = arena + plan.buffers[b].offset + offset
+      case .constant(let constant): pointer = UnsafeMutableRawPointer(mutating: constant)
+      case .packed(let k): pointer = packed[k]
+      }
+      (pointers + i).initialize(to: pointer)
+    }
+  }
+
+  private static func findInputAliases(_ plan: Plan) -> [[(slot: Int, offset: Int)]] {
+    var all: [[(slot: Int, offset: Int)]] = []
+    for t in plan.inputTensors {
+      var aliases: [(slot: Int, offset: Int)] = []
+      if case .buffer(let home, _) = plan.slots[t] {
+        for i in plan.slots.indices {
+          if case .buffer(let b, let offset) = plan.slots[i], b == home {
+            aliases.append((i, offset))
+          }
+        }
+      }
+      all.append(aliases)
+    }
+    return all
+  }
+
+  // MARK: Running
+
+  /// Computes the outputs and carries the states on. Real-time safe with one thread.
+  public func run() {
+    let control = apus_sys_flush_denormals()
+    let memory = Memory(pointers)
+    var i = 0
+    while i < stepCount {
+      run(step: i, memory)
+      i += 1
+    }
+    apus_sys_restore_float_control(control)
+  }
+
+  @inline(__always) private func run(step i: Int, _ memory: Memory) {
+    steps[i]._withUnsafeGuaranteedRef { step in
+      if step.threads > 1, let pool {
+        pool.run(step, memory)
+      } else {
+        step.run(memory, Share(index: 0, count: 1))
+      }
+    }
+  }
+
+  /// Runs the steps with a call after each: for profiles, and to look at tensors before their memory
+  /// is used again.
+  public func run(afterStep: (Int) -> Void) {
+    let control = apus_sys_flush_denormals()
+    for i in 0..<stepCount {
+      run(step: i, Memory(pointers))
+      afterStep(i)
+    }
+    apus_sys_restore_float_control(control)
+  }
+
+  /// Every state back to its initial value.
+  public func reset() {
+    for t in plan.stateTensors {
+      let record = model.file.tensor(t)
+      if record.offset == Format.noOffset {
+        memset(pointers[t], 0, Int(record.byteCount))
+      } else {
+        memcpy(pointers[t], model.file.weightBytes(record.offset), Int(record.byteCount))
+      }
+    }
+  }
+
+  // MARK: Tensors
+
+  /// Where the tensor (index in the file) lies. Interior tensors share memory: they hold their value
+  /// only until it is used again.
+  public func data(tensor t: Int) -> UnsafeMutableRawPointer { pointers[t] }
+
+  public func data(input i: Int) -> UnsafeMutableRawPointer { pointers[plan.inputTensors[i]] }
+
+  public func data(output i: Int) -> UnsafeMutableRawPointer { pointers[plan.outputSlots[i]] }
+
+  public func info(input i: Int) -> TensorInfo { plan.tensors[plan.inputTensors[i]]! }
+
+  public func info(output i: Int) -> TensorInfo { plan.tensors[plan.outputTensors[i]]! }
+
+  /// Reads input `i` from `data`, which must hold its bytes during runs; nil: from the arena.
+  public func bind(input i: Int, to data: UnsafeRawPointer?) {
+    for alias in inputAliases[i] {
+      guard case .buffer(let b, _) = plan.slots[alias.slot] else { continue }
+      let start =
+        data.map { UnsafeMutableRawPointer(mutating: $0) } ?? arena + plan.buffers[b].offset
+      pointers[alias.slot] = start + alias.offset
+    }
+  }
+}
