@@ -10,7 +10,6 @@ let embedded: SwiftSetting = .enableExperimentalFeature("Embedded", .when(traits
 /// Settings of every module that is part of libapus.
 let runtimeSettings: [SwiftSetting] = [
   embedded,
-  .enableExperimentalFeature("Extern"),
 ]
 
 /// A kernel module holds nothing but kernels: it is always built in ordinary mode, optimised and

@@ -354,7 +354,7 @@ typedef struct apus_memory_info {
 #define APUS_MEMORY_INFO_INIT { sizeof(apus_memory_info), 0, 0, 0, 0 }
 
 /* Fills *info as far as info->struct_size reaches. NULL does nothing.
- * Real-time: yes.   Threads: this session's. */
+ * Real-time: no.   Threads: this session's. */
 APUS_API void apus_session_memory_info(const apus_session *session, apus_memory_info *info);
 
 #ifdef __cplusplus

@@ -126,7 +126,15 @@ LOCAL void apus_sys_region_free(apus_sys_region *region) {
   apus_sys_release(region);
 }
 
+LOCAL int apus_sys_open_handles(int change) {
+  static int count;
+  return __atomic_add_fetch(&count, change, __ATOMIC_ACQ_REL);
+}
+
 #ifdef APUS_EMBEDDED
+extern void library_initialize(void);
+__attribute__((constructor)) static void initialize(void) { library_initialize(); }
+
 // What the Swift runtime calls for its objects and arrays. They must not return without memory, so
 // inside a region running out of it leaves the call; outside of one there is only the error code.
 LOCAL int __wrap_posix_memalign(void **memory, size_t alignment, size_t size) {

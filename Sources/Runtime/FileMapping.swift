@@ -3,7 +3,7 @@ import CSystem
 import ModelFormat
 
 /// The bytes of a model: mapped from a file, the caller's own, or a copy of them.
-struct FileMapping {
+public struct FileMapping {
   private enum Owner { case mapping, caller, copy }
 
   let base: UnsafeRawPointer
@@ -11,7 +11,7 @@ struct FileMapping {
   private let owner: Owner
 
   /// Maps the file at `path`, to read.
-  init(path: UnsafePointer<CChar>) throws(ApusError) {
+  public init(path: UnsafePointer<CChar>) throws(ApusError) {
     let name = Name(cString: path)
     let descriptor = apus_sys_open_read(path)
     guard descriptor >= 0 else {
@@ -50,7 +50,7 @@ struct FileMapping {
   }
 
   /// Uses the caller's bytes in place where they are aligned as the format wants, else copies them.
-  init(bytes: UnsafeRawPointer, size: Int) throws(ApusError) {
+  public init(bytes: UnsafeRawPointer, size: Int) throws(ApusError) {
     self.size = size
     if Int(bitPattern: bytes) % Format.alignment == 0 {
       base = bytes
@@ -65,9 +65,14 @@ struct FileMapping {
     owner = .copy
   }
 
+  /// Ends a mapping, and nothing else: a copy goes with the region that it was made in.
+  public func unmap() {
+    if owner == .mapping { munmap(UnsafeMutableRawPointer(mutating: base), size) }
+  }
+
   func close() {
     switch owner {
-    case .mapping: munmap(UnsafeMutableRawPointer(mutating: base), size)
+    case .mapping: unmap()
     case .copy: apus_sys_release(UnsafeMutableRawPointer(mutating: base))
     case .caller: break
     }

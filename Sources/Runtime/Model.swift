@@ -41,7 +41,8 @@ public final class Model {
       verifyWeights: verifyWeights)
   }
 
-  private init(
+  /// Takes the mapping over, also where it throws.
+  public init(
     mapping: FileMapping, instructionSet: InstructionSet, verifyWeights: Bool
   ) throws(ApusError) {
     self.mapping = mapping
@@ -71,6 +72,9 @@ public final class Model {
     kernels.deallocate()
     mapping.close()
   }
+
+  /// Bytes of the weights that sessions have had packed so far.
+  public var packedWeightBytes: Int { packedWeights.totalByteCount }
 
   /// The operator of node `i`.
   public func definition(node i: Int) -> Operator { operators[operatorIndices[i]] }

@@ -11,8 +11,14 @@ final class PackedWeightsCache {
   private static var headerSize: Int { 64 }
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private var first: UnsafeMutableRawPointer?
+  private var total = 0
+
   /// Bytes of all packings, for the memory report.
-  private(set) var totalByteCount = 0
+  var totalByteCount: Int {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return total
+  }
 
   init() {
     mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -70,7 +76,7 @@ final class PackedWeightsCache {
     apus_sys_disown(block)
     block.storeBytes(of: first, as: UnsafeMutableRawPointer?.self)
     first = block
-    totalByteCount += packing.byteCount
+    total += packing.byteCount
     return nil
   }
 

@@ -38,4 +38,7 @@ int apus_sys_region_run(void (*body)(void *context), void *context, apus_sys_reg
 /// Frees every block of the region and the region itself. NULL does nothing.
 void apus_sys_region_free(apus_sys_region *region);
 
+/// Adds to the number of open handles and returns it.
+int apus_sys_open_handles(int change);
+
 #endif
