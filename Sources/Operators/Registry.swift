@@ -2,7 +2,21 @@ import ModelFormat
 
 /// Every operator, one line each. Opcodes are pinned in the operators' own files.
 public let operators: [Operator] = [
-  reluOperator
+  reluOperator,
+  identityOperator,
+  reshapeOperator,
+  flattenOperator,
+  squeezeOperator,
+  unsqueezeOperator,
+  transposeOperator,
+  concatOperator,
+  splitOperator,
+  sliceOperator,
+  padOperator,
+  gatherOperator,
+  expandOperator,
+  castOperator,
+  whereOperator,
 ]
 
 /// The operator with this number, or nil.

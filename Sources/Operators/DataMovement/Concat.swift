@@ -1,0 +1,56 @@
+import ModelFormat
+
+/// The inputs one after the other along `axis`. ONNX Concat, any type.
+let concatOperator = Operator(
+  opcode: 106, name: "Concat", attributes: [AttributeSpec("axis", .int)], inputs: 1...65535,
+  infer: { (context) throws(ApusError) in
+    let first = context.input(0)
+    let rank = first.shape.rank
+    let axis = try concatAxis(context)
+    var total = 0
+    for i in 0..<context.inputs.count {
+      guard let input = context.optionalInput(i) else {
+        throw context.error(.invalidModel, "input \(i) is left out")
+      }
+      try context.requireType(i, first.dataType)
+      try context.require(
+        input.shape.rank == rank, "input \(i) is \(input.shape) and input 0 is \(first.shape)")
+      for d in 0..<rank where d != axis {
+        try context.require(
+          input.shape[d] == first.shape[d],
+          "input \(i) is \(input.shape), input 0 is \(first.shape): dimension \(d) differs")
+      }
+      total += input.shape[axis]
+      try context.require(
+        total <= Shape.maximumCount, "axis \(axis) of the output would be too long")
+    }
+    var shape = first.shape
+    shape[axis] = total
+    try context.setOutput(first.dataType, shape)
+  },
+  plan: { (context) throws(ApusError) in
+    let node = context.node
+    let axis = try concatAxis(node)
+    let y = node.outputs[0]
+    let size = y.dataType.size
+    let target = denseStrides(y.shape, elementSize: size)
+    var offset = 0
+    for i in 0..<node.inputs.count {
+      let shape = node.input(i).shape
+      let copy = StridedCopy(
+        elementSize: size, counts: shape, sourceStrides: denseStrides(shape, elementSize: size),
+        targetStrides: target, targetOffset: offset)
+      if node.inputs.count == 1 {
+        context.emitCopy(copy, input: i, output: 0)
+      } else {
+        context.emitPartialCopy(copy, input: i, output: 0)
+      }
+      offset += shape[axis] * target[axis]
+    }
+  })
+
+private func concatAxis(_ context: NodeContext) throws(ApusError) -> Int {
+  let rank = context.input(0).shape.rank
+  try context.require(rank > 0, "input 0 is a scalar, which cannot be concatenated")
+  return try context.normalizedAxis(context.int("axis", default: 0), rank: rank)
+}
