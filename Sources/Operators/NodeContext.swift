@@ -124,6 +124,13 @@ public final class NodeContext {
     if !condition { throw error(status, message()) }
   }
 
+  /// As above, for a shape that does not fit.
+  public func require(
+    _ condition: Bool, _ message: @autoclosure () -> Message
+  ) throws(ApusError) {
+    if !condition { throw error(.invalidShape, message()) }
+  }
+
   public func requireType(_ i: Int, _ type: DataType) throws(ApusError) {
     if let input = optionalInput(i), input.dataType != type {
       throw error(.invalidType, "input \(i) must be \(type) and is \(input.dataType)")
