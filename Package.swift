@@ -10,6 +10,8 @@ let embedded: SwiftSetting = .enableExperimentalFeature("Embedded", .when(traits
 /// Settings of every module that is part of libapus.
 let runtimeSettings: [SwiftSetting] = [
   embedded,
+  // One section a function, so that the linker can drop what libapus.so does not call.
+  .unsafeFlags(["-Xfrontend", "-function-sections"]),
 ]
 
 /// A kernel module holds nothing but kernels: it is always built in ordinary mode, optimised and

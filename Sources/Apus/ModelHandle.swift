@@ -142,8 +142,11 @@ private func open(
     return fail(.outOfMemory, "the allocator has no memory left to open the model", error)
   }
   guard let handle = request.handle else {
+    // The message lies in the region.
+    let status = report(request.failure!, to: error)
+    request.failure = nil
     apus_sys_region_free(region)
-    return report(request.failure!, to: error)
+    return status
   }
   handle.pointee.region = region
   apus_sys_open_handles(1)

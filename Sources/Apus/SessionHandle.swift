@@ -103,9 +103,12 @@ private func perform(
   guard done == 1 else {
     return (fail(.outOfMemory, "the allocator has no memory left to plan a session", error), nil)
   }
-  if let failure = request.failure {
+  if request.failure != nil {
+    // The message lies in the region.
+    let status = report(request.failure!, to: error)
+    request.failure = nil
     apus_sys_region_free(region)
-    return (report(failure, to: error), nil)
+    return (status, nil)
   }
   return (APUS_OK, region)
 }

@@ -135,17 +135,28 @@ LOCAL int apus_sys_open_handles(int change) {
 extern void library_initialize(void);
 __attribute__((constructor)) static void initialize(void) { library_initialize(); }
 
+// One block for the text of an error, when there is no memory for it and no region to leave.
+static _Alignas(16) char reserve[768];
+static int32_t reserve_taken;
+
 // What the Swift runtime calls for its objects and arrays. They must not return without memory, so
-// inside a region running out of it leaves the call; outside of one there is only the error code.
+// inside a region running out of it leaves the call. Outside of one only errors are made.
 LOCAL int __wrap_posix_memalign(void **memory, size_t alignment, size_t size) {
   void *p = allocate_in(current_region, size, alignment);
   if (!p) {
     if (current_region) longjmp(current_region->escape, 1);
-    return ENOMEM;
+    if (size > sizeof reserve || __atomic_exchange_n(&reserve_taken, 1, __ATOMIC_ACQUIRE))
+      return ENOMEM;
+    p = reserve;
   }
   *memory = p;
   return 0;
 }
 
-LOCAL void __wrap_free(void *memory) { apus_sys_release(memory); }
+LOCAL void __wrap_free(void *memory) {
+  if (memory == reserve)
+    __atomic_store_n(&reserve_taken, 0, __ATOMIC_RELEASE);
+  else
+    apus_sys_release(memory);
+}
 #endif

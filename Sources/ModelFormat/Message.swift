@@ -8,21 +8,22 @@ public struct Message: ExpressibleByStringInterpolation {
   /// Bytes that a message can hold.
   public static var capacity: Int { 480 }
 
-  /// Inline, so that reporting an error never allocates.
-  public struct Storage {
+  /// A class, because an error is passed up through many frames and 500 bytes copied in each of
+  /// them would be half of the library.
+  public final class Storage {
     public var bytes: InlineArray<480, UInt8> = InlineArray(repeating: 0)
     public var count = 0
 
     init() {}
 
-    @inline(never) mutating func append(_ byte: UInt8) {
+    @inline(never) func append(_ byte: UInt8) {
       if count < Message.capacity {
         bytes[count] = byte
         count += 1
       }
     }
 
-    @inline(never) mutating func append(_ start: UnsafePointer<UInt8>, _ length: Int) {
+    @inline(never) func append(_ start: UnsafePointer<UInt8>, _ length: Int) {
       var i = 0
       while i < length {
         append(start[i])
@@ -30,7 +31,7 @@ public struct Message: ExpressibleByStringInterpolation {
       }
     }
 
-    @inline(never) mutating func append(decimal value: Int64) {
+    @inline(never) func append(decimal value: Int64) {
       var magnitude = value.magnitude
       var digits: InlineArray<20, UInt8> = InlineArray(repeating: 0)
       var n = 0

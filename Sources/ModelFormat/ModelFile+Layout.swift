@@ -39,7 +39,7 @@ extension ModelFile {
     return minor
   }
 
-  mutating func readSectionTable(verifyWeights: Bool) throws(ApusError) {
+  func readSectionTable(verifyWeights: Bool) throws(ApusError) {
     let count = Int(base.loadUnaligned(fromByteOffset: 12, as: UInt32.self))
     guard count <= Format.maximumSections else {
       throw ApusError(.corruptFile, "header: \(count) sections; at most 1024 are allowed")
@@ -57,7 +57,7 @@ extension ModelFile {
     for i in 0..<count { try readSectionEntry(i, tableSize, verifyWeights: verifyWeights) }
   }
 
-  private mutating func readSectionEntry(
+  private func readSectionEntry(
     _ i: Int, _ tableSize: Int, verifyWeights: Bool
   ) throws(ApusError) {
     let at = Format.headerSize + i * Format.sectionEntrySize

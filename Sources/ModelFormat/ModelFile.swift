@@ -1,9 +1,9 @@
 /// A model file in memory, checked: after `init` every index and offset in it can be followed
-/// without a further test. Nothing is copied; the bytes must outlive this value.
-public struct ModelFile {
+/// without a further test. Nothing is copied; the bytes must outlive this object.
+public final class ModelFile {
   public let base: UnsafeRawPointer
   public let size: Int
-  public let minorVersion: UInt16
+  public private(set) var minorVersion: UInt16 = 0
   var sections: InlineArray<15, SectionView> = InlineArray(repeating: SectionView())
 
   /// Where a section lies; empty where the file has none.
