@@ -11,7 +11,35 @@
 #ifndef APUS_CKERNELS_H
 #define APUS_CKERNELS_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+/// A matrix product, row-major: C = clip(start + A·B) with A [rows][depth], B [depth][columns],
+/// C [rows][columns]. An element is start + a0·b0 + a1·b1 + …, summed in that order (fused, but for
+/// the baseline), so a row has the same bits in every batch, in gemm and in gemv.
+///
+/// To share the work over threads, give each a range of rows, or a range of columns that starts at
+/// a multiple of gemm_columns: then b is `packed + first · depth`, and c and bias are moved by
+/// `first`.
+typedef struct apus_gemm {
+  intptr_t rows, columns, depth;
+  const float *a;
+  /// Elements from one row of A to the next, and from one column to the next: a transposed A has
+  /// the two exchanged.
+  intptr_t a_row_stride, a_column_stride;
+  /// 0: b was packed by gemm_pack. Otherwise b is [depth][columns] in place, its rows this many
+  /// elements apart and its columns adjacent.
+  intptr_t b_row_stride;
+  const float *b;
+  float *c;
+  intptr_t c_row_stride;
+  /// What each column starts from; NULL: from C as it is where accumulate is set, else from 0.
+  const float *bias;
+  bool accumulate;
+  /// A fused activation: the results are clipped to minimum ... maximum. -INFINITY and INFINITY
+  /// for none, 0 and INFINITY for ReLU. NaN stays NaN.
+  float minimum, maximum;
+} apus_gemm;
 
 typedef struct apus_kernels {
   /// "baseline", "avx2", "avx512" or "avx512vnni".
@@ -21,6 +49,21 @@ typedef struct apus_kernels {
 
   // MARK: Element-wise, one input (in place)
   void (*relu)(const float *x, float *y, intptr_t n);
+
+  // MARK: Matrix product
+
+  /// Columns of a packed panel. A packed matrix takes
+  /// (columns rounded up to a multiple of this) · depth floats.
+  intptr_t gemm_columns;
+  /// Packs scale · B, element (k, n) at b[k · row_stride + n · column_stride], for gemm and gemv.
+  void (*gemm_pack)(const float *b, intptr_t row_stride, intptr_t column_stride, intptr_t depth,
+                    intptr_t columns, float scale, float *packed);
+  /// C must not overlap A, B or bias.
+  void (*gemm)(const apus_gemm *g);
+  /// One row: y[n] = clip(start + Σk x[k] · W[k][n]), `packed` from gemm_pack. start is bias[n], or
+  /// y[n] where bias is NULL and accumulate is set, or 0. To share it over threads: as gemm.
+  void (*gemv)(const float *x, const float *packed, intptr_t depth, intptr_t columns,
+               const float *bias, bool accumulate, float minimum, float maximum, float *y);
 } apus_kernels;
 
 // One per kernel module; each fills every field.

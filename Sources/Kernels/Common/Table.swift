@@ -5,4 +5,8 @@ import CKernels
   table.pointee.name = UnsafeRawPointer(isaName.utf8Start).assumingMemoryBound(to: CChar.self)
   table.pointee.vector_width = Vector.scalarCount
   table.pointee.relu = { relu($0!, $1!, $2) }
+  table.pointee.gemm_columns = tileColumns
+  table.pointee.gemm_pack = { gemmPack($0!, $1, $2, $3, $4, $5, $6!) }
+  table.pointee.gemm = { gemm($0!) }
+  table.pointee.gemv = { gemv($0!, $1!, $2, $3, $4, $5, $6, $7, $8!) }
 }
