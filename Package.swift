@@ -93,14 +93,19 @@ let package = Package(
     .target(name: "Zoo", dependencies: ["Graph"]),
     .systemLibrary(name: "COpenBLAS", path: "Sources/COpenBLAS"),
     .systemLibrary(name: "CImage", path: "Sources/CImage"),
+    .systemLibrary(name: "CZlib", path: "Sources/CZlib"),
+    .target(name: "NumPyFile", dependencies: ["CZlib"]),
     .target(
       name: "Training",
-      dependencies: ["Graph", "Zoo", "COpenBLAS", "CImage", .product(name: "Yams", package: "Yams")]),
+      dependencies: ["Graph", "Zoo", "COpenBLAS", "CImage", "NumPyFile", .product(name: "Yams", package: "Yams")]),
     .executableTarget(
       name: "ModelConvert",
       dependencies: [
         "Graph", "Zoo", "Training", "Runtime",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    .testTarget(
+      name: "NumPyFileTests", dependencies: ["NumPyFile"],
+      exclude: ["Fixtures", "make_fixtures.py"]),
   ],
   swiftLanguageModes: [.v5])

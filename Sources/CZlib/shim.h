@@ -1,0 +1,2 @@
+// zlib: deflated members of .npz files, gzipped IDX files.
+#include <zlib.h>
