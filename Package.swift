@@ -101,7 +101,7 @@ let package = Package(
     .executableTarget(
       name: "ModelConvert",
       dependencies: [
-        "Graph", "Zoo", "Training", "Runtime",
+        "Graph", "Zoo", "Training", "Runtime", "Operators", "ModelFormat",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(

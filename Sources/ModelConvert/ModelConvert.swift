@@ -1,2 +1,11 @@
 import ArgumentParser
-@main struct ModelConvert: ParsableCommand { mutating func run() throws { print("x") } }
+
+@main
+struct ModelConvert: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "model-convert",
+    abstract: "Makes, converts and examines .apus models.",
+    subcommands: [
+      OperatorsCommand.self
+    ])
+}

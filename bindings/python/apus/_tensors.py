@@ -1,0 +1,81 @@
+"""Element types, and how what the caller passes becomes memory that the library may read."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ._errors import ApusError, Status
+from ._library import CTensorInfo
+
+# apus_dtype. bfloat16 (3) is for weights only and never crosses this boundary.
+DTYPES = {
+    1: np.dtype(np.float32),
+    2: np.dtype(np.float16),
+    4: np.dtype(np.int8),
+    5: np.dtype(np.uint8),
+    6: np.dtype(np.int32),
+    7: np.dtype(np.int64),
+    8: np.dtype(np.bool_),
+}
+
+
+class TensorInfo(NamedTuple):
+    """An input or output as a model declares it.
+
+    `shape` is outermost first; -1 stands for a free dimension, bound when a session is created.
+    """
+
+    name: str
+    dtype: np.dtype
+    shape: "tuple[int, ...]"
+
+
+def tensor_info(raw: CTensorInfo) -> TensorInfo:
+    if raw.dtype not in DTYPES:
+        raise ApusError(
+            Status.INVALID_TYPE, f"element type {raw.dtype} cannot be passed to or from NumPy"
+        )
+    name = raw.name.decode("utf-8") if raw.name else ""
+    return TensorInfo(name, DTYPES[raw.dtype], tuple(raw.dims[: raw.rank]))
+
+
+def describe(shape: "tuple[int, ...]") -> str:
+    return "[" + ", ".join("?" if d < 0 else str(d) for d in shape) + "]"
+
+
+def as_input(value: npt.ArrayLike, wanted: TensorInfo) -> np.ndarray:
+    """`value` as an array of the wanted type and shape: the caller's own array where it is one
+    already, otherwise converted, within the kind of number only (float64 to float32, integers to
+    integers that hold their values, anything to a wider kind).
+
+    Raises ApusError with what was wanted and what was found.
+    """
+    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    if array.shape != wanted.shape:
+        raise ApusError(
+            Status.INVALID_SHAPE,
+            f"input {wanted.name}: {wanted.dtype} {describe(wanted.shape)} is wanted, "
+            f"{array.dtype} {describe(array.shape)} was given",
+        )
+    if array.dtype == wanted.dtype:
+        # The same type in the other byte order compares unequal, so this is native.
+        return array
+    if not _is_safe(array, wanted.dtype):
+        raise ApusError(
+            Status.INVALID_TYPE,
+            f"input {wanted.name}: {wanted.dtype} {describe(wanted.shape)} is wanted, "
+            f"{array.dtype} was given; convert it first (astype) if that is what you mean",
+        )
+    return array.astype(wanted.dtype)
+
+
+def _is_safe(array: np.ndarray, wanted: np.dtype) -> bool:
+    if array.dtype.kind in "iu" and wanted.kind in "iu":
+        limits = np.iinfo(wanted)
+        return array.size == 0 or bool(
+            int(array.min()) >= limits.min and int(array.max()) <= limits.max
+        )
+    return bool(np.can_cast(array.dtype, wanted, "same_kind"))
