@@ -84,6 +84,9 @@ let package = Package(
             "-Xlinker", "--wrap=posix_memalign", "-Xlinker", "--wrap=free",
             "-Xlinker", "--no-undefined",
             "-Xlinker", "-z", "-Xlinker", "now",
+            // A thread's functions live in libpthread before glibc 2.34.
+            "-Xlinker", "--no-as-needed", "-Xlinker", "-l:libpthread.so.0",
+            "-Xlinker", "--as-needed", "-Xlinker", "-lm",
           ],
           .when(traits: ["Embedded"]))
       ]),

@@ -27,6 +27,17 @@ static apus_sys_release_function allocator_release;
 /// The region that this thread's allocations go to.
 static THREAD_LOCAL apus_sys_region *current_region;
 
+#if defined(__x86_64__) && defined(__GLIBC__)
+__asm__(".symver pthread_create, pthread_create@GLIBC_2.2.5");
+__asm__(".symver pthread_join, pthread_join@GLIBC_2.2.5");
+#endif
+
+LOCAL int apus_sys_thread_create(pthread_t *thread, void *(*start)(void *), void *argument) {
+  return pthread_create(thread, NULL, start, argument);
+}
+
+LOCAL int apus_sys_thread_join(pthread_t thread) { return pthread_join(thread, NULL); }
+
 #ifdef APUS_EMBEDDED
 // Declared under their real names: --wrap turns the plain names into the functions below.
 extern int __real_posix_memalign(void **memory, size_t alignment, size_t size);

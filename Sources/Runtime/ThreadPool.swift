@@ -37,8 +37,8 @@ final class ThreadPool {
     handles.reserveCapacity(count)
     for _ in 1..<max(count, 1) {
       var handle = pthread_t()
-      let code = pthread_create(
-        &handle, nil,
+      let code = apus_sys_thread_create(
+        &handle,
         { argument in
           ThreadPool.work(argument!.assumingMemoryBound(to: Shared.self))
           return nil
@@ -59,7 +59,7 @@ final class ThreadPool {
     apus_sys_add_acq_rel(&shared.pointee.generation, 1)
     pthread_cond_broadcast(&shared.pointee.condition)
     pthread_mutex_unlock(&shared.pointee.mutex)
-    for handle in handles { pthread_join(handle, nil) }
+    for handle in handles { _ = apus_sys_thread_join(handle) }
     pthread_cond_destroy(&shared.pointee.condition)
     pthread_mutex_destroy(&shared.pointee.mutex)
     shared.deallocate()

@@ -35,6 +35,13 @@ static inline int apus_sys_open_read(const char *path) {
 
 static inline int apus_sys_errno(void) { return errno; }
 
+// MARK: Threads
+
+/// pthread_create and pthread_join, bound to their oldest versions (CSystem.c): since glibc 2.34 the
+/// plain names ask for that glibc or newer. Same parameters and results.
+int apus_sys_thread_create(pthread_t *thread, void *(*start)(void *), void *argument);
+int apus_sys_thread_join(pthread_t thread);
+
 // MARK: Atomics (C11 memory model; visible to ThreadSanitizer)
 
 static inline int32_t apus_sys_load_acquire(const int32_t *p) {
