@@ -1,0 +1,92 @@
+# make            the library, model-convert and the Python package, under build/
+# make demo       the main job: train LeNet-5 on real digits, run it from C, C++, Python and the CLI
+# make test       every test
+# make bench      speed, in ratios against a peer measured in the same run
+# make docs       the pages that are generated
+# make install    PREFIX=/usr/local: header, library, apus.pc, CMake package, model-convert
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD := build
+VENV := $(BUILD)/venv
+PYTHON := $(VENV)/bin/python
+SWIFT := swift
+CC := gcc
+CXX := g++
+JOBS ?= $(shell nproc)
+SOURCES := $(shell find Sources include tools/abi -type f -o -type l) Package.swift
+LIBRARY := $(BUILD)/lib/libapus.so
+CLI := $(BUILD)/bin/model-convert
+PYTHON_PACKAGE := $(BUILD)/python/apus/libapus.so
+
+.PHONY: all demo test bench docs install clean dependencies venv
+.SUFFIXES:
+
+all: $(LIBRARY) $(CLI) $(PYTHON_PACKAGE)
+
+# ---- What the machine needs ---------------------------------------------------------------------
+
+$(BUILD)/dependencies: tools/dependencies.sh
+	@mkdir -p $(BUILD)
+	sh tools/dependencies.sh
+	@touch $@
+
+dependencies: $(BUILD)/dependencies
+
+$(VENV)/done: Tests/requirements.txt $(BUILD)/dependencies
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r Tests/requirements.txt
+	@touch $@
+
+venv: $(VENV)/done
+
+# ---- Build --------------------------------------------------------------------------------------
+
+$(LIBRARY): $(SOURCES) | $(BUILD)/dependencies
+	$(SWIFT) build -c release --product apus --traits Embedded --scratch-path .build/embedded
+	@mkdir -p $(BUILD)/lib/unstripped
+	cp .build/embedded/release/libapus.so $(BUILD)/lib/unstripped/libapus.so
+	strip --strip-unneeded -o $@ $(BUILD)/lib/unstripped/libapus.so
+	ln -sf libapus.so $(BUILD)/lib/libapus.so.1
+
+$(CLI): $(SOURCES) | $(BUILD)/dependencies
+	$(SWIFT) build -c release --product model-convert
+	@mkdir -p $(BUILD)/bin
+	cp .build/release/model-convert $@
+
+$(PYTHON_PACKAGE): $(LIBRARY) $(wildcard bindings/python/apus/*.py)
+	@mkdir -p $(BUILD)/python/apus
+	cp bindings/python/apus/*.py bindings/python/apus/py.typed $(BUILD)/python/apus/
+	cp $(LIBRARY) $@
+
+# ---- Main job -----------------------------------------------------------------------------------
+
+demo: all $(VENV)/done
+	sh tools/demo.sh
+
+# ---- Tests --------------------------------------------------------------------------------------
+
+test: all $(VENV)/done
+	$(SWIFT) test -c release
+	$(PYTHON) -m pytest -q Tests/python
+
+bench: all $(VENV)/done
+	$(PYTHON) tools/bench/run.py
+
+docs: $(CLI)
+	$(CLI) operators --markdown > docs/operators.md
+
+# ---- Install ------------------------------------------------------------------------------------
+
+# The installed program carries the Swift runtime along, so that it runs where no toolchain is.
+$(BUILD)/bin/static/model-convert: $(SOURCES) | $(BUILD)/dependencies
+	$(SWIFT) build -c release --product model-convert --static-swift-stdlib \
+	  --scratch-path .build/static
+	@mkdir -p $(BUILD)/bin/static
+	strip -o $@ .build/static/release/model-convert
+
+install: $(LIBRARY) $(BUILD)/bin/static/model-convert
+	sh tools/install.sh "$(DESTDIR)" "$(PREFIX)"
+
+clean:
+	rm -rf $(BUILD) .build
