@@ -36,7 +36,10 @@ def library() -> Path:
 
 def unstripped_library() -> Optional[Path]:
     """The library with its local symbols, where it is there."""
-    return _newest([REPOSITORY / ".build/embedded/release/libapus.so"])
+    return _newest([
+        REPOSITORY / "build/lib/unstripped/libapus.so",
+        REPOSITORY / ".build/embedded/release/libapus.so",
+    ])  # fmt: skip
 
 
 def model_convert() -> Path:
