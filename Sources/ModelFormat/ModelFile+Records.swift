@@ -188,9 +188,11 @@ extension ModelFile {
     }
   }
 
-  /// Walks every function in order: a tensor is there before it is read, and written once.
+  /// Walks every function in order: an activation is written once, in one function, and there before
+  /// it is read.
   private func checkFunctions() throws(ApusError) {
-    var written = [Bool](repeating: false, count: count(.tensors))
+    // By tensor: the function that writes it, so far; -1 for none.
+    var writer = [Int](repeating: -1, count: count(.tensors))
     var covered = 0
     for f in 0..<count(.functions) {
       let r = function(f)
@@ -214,18 +216,18 @@ extension ModelFile {
       }
       covered += Int(r.nodeCount)
       for i in 0..<Int(r.inputCount) {
-        try define(index(Int(r.inputs) + i), &written, inputOf: functionName)
+        try define(index(Int(r.inputs) + i), &writer, f, inputOf: functionName)
       }
       try checkUniqueNames(r.inputs, r.inputCount, functionName)
       for n in Int(r.firstNode)..<(Int(r.firstNode) + Int(r.nodeCount)) {
         let node = node(n)
         for i in 0..<Int(node.inputCount) {
           let t = index(Int(node.inputs) + i)
-          if t != Format.none { try checkReadable(t, written, n) }
+          if t != Format.none { try checkReadable(t, writer, f, node: n) }
         }
         for i in 0..<Int(node.outputCount) {
           let t = index(Int(node.outputs) + i)
-          if t != Format.none { try define(t, &written, node: n) }
+          if t != Format.none { try define(t, &writer, f, node: n) }
         }
       }
       for i in 0..<Int(r.outputCount) {
@@ -233,7 +235,7 @@ extension ModelFile {
         guard t != Format.none else {
           throw ApusError(.corruptFile, "function \(functionName): output \(i) is missing")
         }
-        try checkReadable(t, written, -1)
+        try checkReadable(t, writer, f)
         let record = tensor(Int(t))
         guard record.nameLength > 0, record.rank != TensorRecord.unstatedRank else {
           throw ApusError(
@@ -242,7 +244,7 @@ extension ModelFile {
       }
       try checkUniqueNames(r.outputs, r.outputCount, functionName)
       for i in 0..<count(.states) where Int(state(i).function) == f {
-        try checkReadable(state(i).next, written, -1)
+        try checkReadable(state(i).next, writer, f)
         for other in 0..<i
         where state(other).function == state(i).function && state(other).state == state(i).state {
           throw ApusError(
@@ -258,10 +260,10 @@ extension ModelFile {
   }
 
   private func define(
-    _ t: UInt32, _ written: inout [Bool], node: Int = -1, inputOf function: Name? = nil
+    _ t: UInt32, _ writer: inout [Int], _ f: Int, node: Int = -1, inputOf function: Name? = nil
   ) throws(ApusError) {
-    guard Int(t) < written.count, tensor(Int(t)).kind == TensorKind.activation.rawValue,
-      !written[Int(t)]
+    guard Int(t) < writer.count, tensor(Int(t)).kind == TensorKind.activation.rawValue,
+      writer[Int(t)] < 0
     else {
       if let function {
         throw ApusError(
@@ -277,16 +279,24 @@ extension ModelFile {
           .corruptFile, "function \(function): input tensor \(t) needs a name and a shape")
       }
     }
-    written[Int(t)] = true
+    writer[Int(t)] = f
   }
 
-  private func checkReadable(_ t: UInt32, _ written: [Bool], _ node: Int) throws(ApusError) {
-    guard Int(t) < written.count else {
-      throw ApusError(.corruptFile, "node \(node): tensor \(t) does not exist")
+  private func checkReadable(
+    _ t: UInt32, _ writer: [Int], _ f: Int, node: Int = -1
+  ) throws(ApusError) {
+    guard Int(t) < writer.count else {
+      throw unreadable(f, node, "tensor \(t) does not exist")
     }
-    guard tensor(Int(t)).kind != TensorKind.activation.rawValue || written[Int(t)] else {
-      throw ApusError(.corruptFile, "node \(node): tensor \(t) is read before it is written")
+    guard tensor(Int(t)).kind != TensorKind.activation.rawValue || writer[Int(t)] == f else {
+      throw unreadable(f, node, "tensor \(t) is read before it is written in this function")
     }
+  }
+
+  private func unreadable(_ f: Int, _ node: Int, _ problem: Message) -> ApusError {
+    node >= 0
+      ? ApusError(.corruptFile, "node \(node): \(problem)")
+      : ApusError(.corruptFile, "function \(functionName(function(f))): \(problem)")
   }
 
   private func checkUniqueNames(
