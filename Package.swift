@@ -95,7 +95,8 @@ let package = Package(
     .target(name: "Graph", dependencies: ["ModelFormat", "Operators", "Runtime"]),
     .target(name: "Zoo", dependencies: ["Graph"]),
     .systemLibrary(name: "COpenBLAS", path: "Sources/COpenBLAS"),
-    .systemLibrary(name: "CImage", path: "Sources/CImage"),
+    .target(
+      name: "CImage", linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
     .systemLibrary(name: "CZlib", path: "Sources/CZlib"),
     .target(name: "NumPyFile", dependencies: ["CZlib"]),
     .target(
@@ -109,6 +110,9 @@ let package = Package(
       ]),
     .testTarget(
       name: "NumPyFileTests", dependencies: ["NumPyFile"],
+      exclude: ["Fixtures", "make_fixtures.py"]),
+    .testTarget(
+      name: "TrainingDataTests", dependencies: ["Training", "NumPyFile"],
       exclude: ["Fixtures", "make_fixtures.py"]),
   ],
   swiftLanguageModes: [.v5])
