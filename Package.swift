@@ -108,6 +108,7 @@ let package = Package(
         "Graph", "Zoo", "Training", "Runtime", "Operators", "ModelFormat",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    .testTarget(name: "GraphTests", dependencies: ["Graph", "ModelFormat", "Runtime"]),
     .testTarget(
       name: "NumPyFileTests", dependencies: ["NumPyFile"],
       exclude: ["Fixtures", "make_fixtures.py"]),
