@@ -105,7 +105,7 @@ let package = Package(
     .executableTarget(
       name: "ModelConvert",
       dependencies: [
-        "Graph", "Zoo", "Training", "Runtime", "Operators", "ModelFormat",
+        "Graph", "Zoo", "Training", "Runtime", "Operators", "ModelFormat", "NumPyFile",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "ModelFormat", "Runtime"]),

@@ -1,0 +1,133 @@
+import ArgumentParser
+import Foundation
+import ModelFormat
+import Operators
+import Runtime
+
+struct Verify: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Compare two models layer by layer on the same inputs.",
+    discussion: """
+      Runs both on the same inputs (given, or random and the same for the same seed) and compares \
+      every tensor that both compute, matched by name or else by order. The model after --against \
+      is the reference r; for a tensor x of the other:
+
+        max abs   the largest |x - r|
+        max rel   the largest |x - r| / max(|r|, root mean square of r)
+        SQNR      10 log10(sum r^2 / sum (x - r)^2), in dB
+
+      Fails (exit code 1) where max rel of a tensor is above the tolerance. With --against-isa the \
+      reference is the same model on other kernels.
+
+      EXAMPLES
+        model-convert verify net.int8.apus --against net.apus --input digits.npz --tolerance 0.05
+        model-convert verify net.apus --against-isa baseline
+      """)
+
+  @OptionGroup var options: ModelOptions
+  @OptionGroup var inputs: InputOptions
+  @OptionGroup var shapes: ShapeOptions
+  @OptionGroup var threads: ThreadOptions
+
+  @Option(
+    help: ArgumentHelp("The reference model.", valueName: "other.apus"),
+    completion: .file(extensions: ["apus"]))
+  var against: String?
+
+  @Option(help: ArgumentHelp("The reference's instruction set.", valueName: "isa"))
+  var againstIsa: String?
+
+  @Option(help: "The largest 'max rel' that is no failure.")
+  var tolerance = 1e-5
+
+  @Option(help: "Seed of the random inputs.")
+  var seed: UInt64 = 1
+
+  @Flag(help: "Print one JSON object on stdout.")
+  var json = false
+
+  mutating func validate() throws {
+    guard against != nil || againstIsa != nil else {
+      throw ValidationError("--against OTHER.apus or --against-isa ISA is needed")
+    }
+    guard tolerance >= 0 else {
+      throw ValidationError("--tolerance: \(tolerance); it must not be negative")
+    }
+    guard inputs.inputs.isEmpty || shapes.shapes.isEmpty else {
+      throw ValidationError("--input-shape: the arrays of --input have their own shapes")
+    }
+  }
+
+  func run() throws {
+    let tested = try prepare(options.model, options.isa)
+    let reference = try prepare(against ?? options.model, againstIsa ?? options.isa)
+    try checkInputs(tested, reference)
+    var random = RandomInputs(seed: seed)
+    if tested.files == nil { random.fill(tested.session, tested.opened) }
+    tested.copyInputs(to: reference)
+
+    let a = Capture(tested.session, tested.opened)
+    let b = Capture(reference.session, reference.opened)
+    let result = VerifyResult(
+      tested.opened, reference.opened, Matching(a, b).pairs, tolerance: tolerance,
+      unmatched: Matching(a, b).unmatched)
+    if json {
+      try printJSON(result)
+    } else {
+      result.print()
+    }
+    if let failure = result.failure { throw failure }
+  }
+
+  private func prepare(_ path: String, _ isa: String?) throws -> Side {
+    let opened = try OpenedModel(path: path, isa: isa)
+    let f = try opened.functionIndex(options.function)
+    let plan: Plan
+    var files: InputFiles?
+    if inputs.inputs.isEmpty {
+      plan = try opened.plan(f, shapes: shapes.shapes, threads: threads.threads)
+    } else {
+      let read = try InputFiles(inputs.inputs, opened, function: f)
+      plan = try opened.plan(f, shapes: read.shapes, threads: threads.threads)
+      files = read
+    }
+    let session = try opened.session(plan)
+    files?.fill(session)
+    return Side(opened: opened, session: session, files: files)
+  }
+
+  /// Both must take the same inputs.
+  private func checkInputs(_ tested: Side, _ reference: Side) throws {
+    guard tested.names == reference.names else {
+      throw Failure(
+        "\(reference.opened.path): its inputs are \(reference.names.joined(separator: ", ")); "
+          + "those of \(tested.opened.path) are \(tested.names.joined(separator: ", "))")
+    }
+    for (i, name) in tested.names.enumerated() {
+      let a = tested.session.info(input: i)
+      let b = reference.session.info(input: i)
+      guard a.shape == b.shape, a.dataType == b.dataType else {
+        throw Failure(
+          "\(reference.opened.path): input '\(printable(name))' is \(b.dataType.name) "
+            + "\(shapeText(b.shape.dimensions)); in \(tested.opened.path) it is \(a.dataType.name) "
+            + "\(shapeText(a.shape.dimensions))")
+      }
+    }
+  }
+
+  /// One of the two models, ready to run.
+  struct Side {
+    let opened: OpenedModel
+    let session: Session
+    let files: InputFiles?
+
+    var names: [String] { session.plan.inputTensors.map { opened.name(tensor: $0) } }
+
+    func copyInputs(to other: Side) {
+      for i in session.plan.inputTensors.indices {
+        other.session.data(input: i).copyMemory(
+          from: session.data(input: i), byteCount: session.info(input: i).byteCount)
+      }
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import ArgumentParser
+import Foundation
+
+/// The options that most subcommands share.
+struct ModelOptions: ParsableArguments {
+  @Argument(help: "The model file.", completion: .file(extensions: ["apus"]))
+  var model: String
+
+  @Option(help: "The function to look at; without it 'main', or the first.")
+  var function: String?
+
+  @Option(
+    help: """
+      The kernels' instruction set: baseline, avx2, avx512 or avx512vnni; without it the \
+      environment variable APUS_ISA, or else the best that this processor runs.
+      """)
+  var isa: String?
+}
+
+struct ShapeOptions: ParsableArguments {
+  @Option(
+    name: .customLong("input-shape"),
+    help: ArgumentHelp(
+      "The shape of an input with free dimensions, once for each; a free dimension is else 1.",
+      valueName: "name=1,3,224,224"))
+  var shapes: [InputShapeArgument] = []
+}
+
+struct ThreadOptions: ParsableArguments {
+  @Option(help: "Threads that share the work of a run, 1 to 64.")
+  var threads = 1
+
+  mutating func validate() throws {
+    guard (1...64).contains(threads) else {
+      throw ValidationError("--threads: \(threads); 1 to 64 are possible")
+    }
+  }
+}
+
+/// `x=1,3,224,224`, or the dimensions alone for a model with one input.
+struct InputShapeArgument: ExpressibleByArgument {
+  let name: String?
+  let dimensions: [Int]
+
+  init?(argument: String) {
+    var text = Substring(argument)
+    if let equals = argument.lastIndex(of: "=") {
+      name = String(argument[..<equals])
+      text = argument[argument.index(after: equals)...]
+    } else {
+      name = nil
+    }
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+    let numbers = parts.compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }
+    guard numbers.count == parts.count, numbers.count <= 8, numbers.allSatisfy({ $0 >= 1 }) else {
+      return nil
+    }
+    dimensions = numbers
+  }
+}

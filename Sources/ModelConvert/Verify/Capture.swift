@@ -1,0 +1,106 @@
+import ModelFormat
+import Operators
+import Runtime
+
+/// One run with a copy of every tensor that its layers compute.
+struct Capture {
+  struct Layer {
+    let index: Int
+    let name: String
+    let `operator`: String
+    let outputs: [Value]
+  }
+
+  struct Value {
+    /// Empty where the file has none.
+    let name: String
+    let shape: [Int]
+    let values: [Double]
+  }
+
+  private(set) var layers: [Layer] = []
+  /// The function's outputs.
+  private(set) var outputs: [Value] = []
+
+  init(_ session: Session, _ opened: OpenedModel) {
+    let plan = session.plan
+    // A layer's tensors are copied after its last step: later ones may use their memory. A layer
+    // without steps is a view of what the steps before it made.
+    var last = [Int](repeating: -1, count: plan.nodes.count)
+    let first = Int(plan.function.firstNode)
+    for (step, node) in plan.stepNodes.enumerated() where node >= 0 { last[node - first] = step }
+    for i in last.indices.dropFirst() { last[i] = max(last[i], last[i - 1]) }
+    var nodesAfter: [Int: [Int]] = [:]
+    for (i, step) in last.enumerated() { nodesAfter[step, default: []].append(i) }
+
+    func value(_ t: Int, _ info: TensorInfo, _ data: UnsafeRawPointer) -> Value {
+      let name = opened.file.displayName(tensor: t)
+      return Value(
+        name: String(name), shape: info.shape.dimensions,
+        values: elements(data, info.dataType, info.shape.count))
+    }
+    var found = [Layer?](repeating: nil, count: plan.nodes.count)
+    func capture(_ step: Int) {
+      for i in nodesAfter[step] ?? [] {
+        let node = plan.nodes[i]
+        found[i] = Layer(
+          index: i, name: opened.layerName(node.nodeIndex),
+          operator: node.definition.name.description,
+          outputs: opened.nodeOutputs(node.nodeIndex).compactMap { t in
+            plan.tensors[t].map { value(t, $0, session.data(tensor: t)) }
+          })
+      }
+    }
+    capture(-1)
+    session.run(afterStep: { capture($0) })
+    layers = found.compactMap { $0 }
+    outputs = plan.outputTensors.enumerated().map { i, t in
+      value(t, session.info(output: i), session.data(output: i))
+    }
+  }
+}
+
+/// Which tensors of two models are the same.
+struct Matching {
+  struct Pair {
+    /// Of the tested model; nil for a function output that no layer makes.
+    let layer: Capture.Layer?
+    let tested: Capture.Value
+    let reference: Capture.Value
+  }
+
+  private(set) var pairs: [Pair] = []
+  /// Layers of the tested model that nothing was found for.
+  private(set) var unmatched: [Capture.Layer] = []
+
+  init(_ a: Capture, _ b: Capture) {
+    var named: [String: Capture.Value] = [:]
+    for layer in b.layers {
+      for value in layer.outputs where !value.name.isEmpty { named[value.name] = value }
+    }
+    let sameOrder = a.layers.count == b.layers.count
+    var outputNames: Set<String> = []
+    for (i, layer) in a.layers.enumerated() {
+      var found = false
+      for (k, value) in layer.outputs.enumerated() {
+        var other = value.name.isEmpty ? nil : named[value.name]
+        if other == nil, sameOrder, k < b.layers[i].outputs.count,
+          b.layers[i].operator == layer.operator
+        {
+          other = b.layers[i].outputs[k]
+        }
+        guard let other, other.shape == value.shape else { continue }
+        pairs.append(Pair(layer: layer, tested: value, reference: other))
+        outputNames.insert(value.name)
+        found = true
+      }
+      if !found { unmatched.append(layer) }
+    }
+    // Outputs are compared in any case, by name or by position.
+    for (i, value) in a.outputs.enumerated() where !outputNames.contains(value.name) {
+      let other = b.outputs.first { $0.name == value.name } ?? (i < b.outputs.count ? b.outputs[i] : nil)
+      guard let other, other.shape == value.shape else { continue }
+      pairs.append(Pair(layer: nil, tested: value, reference: other))
+    }
+  }
+}
