@@ -41,7 +41,8 @@ struct SessionRequest {
       }
       function = found
     }
-    guard options.threads <= 64 else {
+    // A size_t beyond Int's range arrives as a negative number.
+    guard options.threads >= 0, options.threads <= 64 else {
       throw ApusError(
         .invalidArgument, "options.threads is \(options.threads); 1 to 64 are possible")
     }
@@ -50,7 +51,8 @@ struct SessionRequest {
       threads: max(Int(options.threads), 1))
     arenaSize = plan.arenaSize
     if onlySize { return }
-    let session = try Session(plan, arena: options.arena, arenaSize: Int(options.arena_size))
+    let arenaSize = options.arena_size < 0 ? Int.max : Int(options.arena_size)
+    let session = try Session(plan, arena: options.arena, arenaSize: arenaSize)
     guard
       let memory = apus_sys_allocate(
         MemoryLayout<SessionHandle>.size, MemoryLayout<SessionHandle>.alignment)
@@ -67,7 +69,10 @@ struct SessionRequest {
 
   private static func shapes(_ options: apus_session_options) throws(ApusError) -> [InputShape] {
     var shapes: [InputShape] = []
-    guard options.input_shape_count > 0 else { return shapes }
+    guard options.input_shape_count != 0 else { return shapes }
+    guard options.input_shape_count > 0 else {
+      throw ApusError(.invalidArgument, "options.input_shape_count is more than memory can hold")
+    }
     guard let list = options.input_shapes else {
       throw ApusError(
         .invalidArgument,
