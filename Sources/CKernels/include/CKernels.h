@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "VectorIntrinsics.h"
+
 /// A matrix product, row-major: C = clip(start + A·B) with A [rows][depth], B [depth][columns],
 /// C [rows][columns]. An element is start + a0·b0 + a1·b1 + …, summed in that order (fused, but for
 /// the baseline), so a row has the same bits in every batch, in gemm and in gemv.
@@ -41,6 +43,40 @@ typedef struct apus_gemm {
   float minimum, maximum;
 } apus_gemm;
 
+/// Functions of one argument, y[i] = f(x[i]), for apus_kernels.unary. a and b are its parameters.
+/// Error bounds: Sources/Kernels/Common/Exponential.swift. The sign of zero and NaN are kept as
+/// the formulas say.
+enum {
+  APUS_UNARY_EXP = 0,
+  APUS_UNARY_LOG = 1,
+  APUS_UNARY_SIGMOID = 2,
+  APUS_UNARY_TANH = 3,
+  APUS_UNARY_ERF = 4,
+  APUS_UNARY_SQRT = 5,
+  APUS_UNARY_RECIPROCAL = 6,
+  APUS_UNARY_ABS = 7,
+  APUS_UNARY_NEG = 8,
+  APUS_UNARY_SIGN = 9,           ///< −1, 0, 1
+  APUS_UNARY_FLOOR = 10,
+  APUS_UNARY_CEIL = 11,
+  APUS_UNARY_ROUND = 12,         ///< halves to even
+  APUS_UNARY_AFFINE = 13,        ///< a·x + b
+  APUS_UNARY_CLIP = 14,          ///< min(max(x, a), b)
+  APUS_UNARY_LEAKY_RELU = 15,    ///< x < 0: a·x, else x
+  APUS_UNARY_ELU = 16,           ///< x < 0: a·(e^(b·x) − 1), else x; CELU with a, b = α, 1/α
+  APUS_UNARY_SELU = 17,          ///< x > 0: b·x, else b·a·(e^x − 1)
+  APUS_UNARY_THRESHOLD = 18,     ///< x > a: x, else 0
+  APUS_UNARY_HARD_SIGMOID = 19,  ///< min(max(a·x + b, 0), 1)
+  APUS_UNARY_HARD_SWISH = 20,    ///< x · min(max(x/6 + ½, 0), 1)
+  APUS_UNARY_SOFTPLUS = 21,      ///< log(1 + e^x)
+  APUS_UNARY_SOFTSIGN = 22,      ///< x / (1 + |x|)
+  APUS_UNARY_GELU_ERF = 23,      ///< ½x · (1 + erf(x/√2))
+  APUS_UNARY_GELU_TANH = 24,     ///< ½x · (1 + tanh(√(2/π) · (x + 0.044715·x³)))
+  APUS_UNARY_SWISH = 25,         ///< x · sigmoid(a·x)
+  APUS_UNARY_MISH = 26,          ///< x · tanh(log(1 + e^x))
+  APUS_UNARY_RELU = 27,          ///< max(x, 0)
+};
+
 typedef struct apus_kernels {
   /// "baseline", "avx2", "avx512" or "avx512vnni".
   const char *name;
@@ -48,7 +84,8 @@ typedef struct apus_kernels {
   intptr_t vector_width;
 
   // MARK: Element-wise, one input (in place)
-  void (*relu)(const float *x, float *y, intptr_t n);
+  /// y[i] = f(x[i]), f one of APUS_UNARY_…
+  void (*unary)(intptr_t f, const float *x, float *y, intptr_t n, float a, float b);
 
   // MARK: Matrix product
 

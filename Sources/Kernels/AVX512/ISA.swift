@@ -9,8 +9,23 @@ typealias IntVector = SIMD16<Int32>
 
 /// a·b + c in one rounding.
 @inline(__always) func multiplyAdd(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector {
-  c.addingProduct(a, b)
+  apus_fma_f32x16(a, b, c)
 }
+
+/// √v, correctly rounded.
+@inline(__always) func squareRoot(_ v: Vector) -> Vector { apus_sqrt_f32x16(v) }
+/// A mask: −1 in the lanes where a < b, 0 elsewhere.
+@inline(__always) func less(_ a: Vector, _ b: Vector) -> IntVector { apus_less_f32x16(a, b) }
+/// A mask of the lanes where a = b.
+@inline(__always) func equal(_ a: Vector, _ b: Vector) -> IntVector { apus_equal_f32x16(a, b) }
+/// The lanes of `a` where the mask is −1, of `b` where it is 0.
+@inline(__always) func select(_ mask: IntVector, _ a: Vector, _ b: Vector) -> Vector {
+  apus_select_f32x16(mask, a, b)
+}
+/// To the integer at or below, at or above, and to the nearest with halves to even.
+@inline(__always) func roundDown(_ v: Vector) -> Vector { apus_floor_f32x16(v) }
+@inline(__always) func roundUp(_ v: Vector) -> Vector { apus_ceil_f32x16(v) }
+@inline(__always) func roundToEven(_ v: Vector) -> Vector { apus_round_f32x16(v) }
 
 /// Rows of the matrix tile: 12 x 2 accumulators, 2 of B and up to 4 broadcasts: 28 of 32 registers.
 @inline(__always) var tileRows: Int { 12 }

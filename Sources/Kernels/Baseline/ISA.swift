@@ -13,6 +13,33 @@ typealias IntVector = SIMD4<Int32>
   a * b + c
 }
 
+/// √v, correctly rounded.
+@inline(__always) func squareRoot(_ v: Vector) -> Vector { apus_sqrt_f32x4(v) }
+/// A mask: −1 in the lanes where a < b, 0 elsewhere.
+@inline(__always) func less(_ a: Vector, _ b: Vector) -> IntVector { apus_less_f32x4(a, b) }
+/// A mask of the lanes where a = b.
+@inline(__always) func equal(_ a: Vector, _ b: Vector) -> IntVector { apus_equal_f32x4(a, b) }
+/// The lanes of `a` where the mask is −1, of `b` where it is 0.
+@inline(__always) func select(_ mask: IntVector, _ a: Vector, _ b: Vector) -> Vector {
+  apus_select_f32x4(mask, a, b)
+}
+
+/// To the nearest integer, halves to the even one. From 2^23 on every float is an integer. The
+/// sign of a zero is that of v; NaN and infinity stay.
+@inline(__always) func roundToEven(_ v: Vector) -> Vector {
+  let limit = Vector(repeating: 8_388_608)
+  let shifter = applySign(of: v, to: limit)
+  let rounded = applySign(of: v, to: magnitude((v + shifter) - shifter))
+  return select(less(magnitude(v), limit), rounded, v)
+}
+/// To the integer at or below.
+@inline(__always) func roundDown(_ v: Vector) -> Vector {
+  let nearest = roundToEven(v)
+  return select(less(v, nearest), nearest - Vector(repeating: 1), nearest)
+}
+/// To the integer at or above.
+@inline(__always) func roundUp(_ v: Vector) -> Vector { -roundDown(-v) }
+
 /// Rows of the matrix tile: 4 x 2 accumulators, 2 of B, 1 broadcast and its product: 12 of 16 registers.
 @inline(__always) var tileRows: Int { 4 }
 /// Rows of the two smaller tiles, for what is left of a matrix.

@@ -4,7 +4,7 @@ import CKernels
 @inline(__always) func fill(_ table: UnsafeMutablePointer<apus_kernels>) {
   table.pointee.name = UnsafeRawPointer(isaName.utf8Start).assumingMemoryBound(to: CChar.self)
   table.pointee.vector_width = Vector.scalarCount
-  table.pointee.relu = { relu($0!, $1!, $2) }
+  table.pointee.unary = { unary($0, $1!, $2!, $3, $4, $5) }
   table.pointee.gemm_columns = tileColumns
   table.pointee.gemm_pack = { gemmPack($0!, $1, $2, $3, $4, $5, $6!) }
   table.pointee.gemm = { gemm($0!) }

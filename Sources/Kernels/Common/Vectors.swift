@@ -31,6 +31,50 @@ func copyFloats(
 
 /// v within lower...upper; NaN stays NaN.
 @inline(__always) func clip(_ v: Vector, _ lower: Vector, _ upper: Vector) -> Vector {
-  let raised = v.replacing(with: lower, where: v .< lower)
-  return raised.replacing(with: upper, where: raised .> upper)
+  let raised = select(less(v, lower), lower, v)
+  return select(less(upper, raised), upper, raised)
+}
+
+/// The first `n` < scalarCount lanes from memory, the rest 0.
+@inline(never) func loadPart(_ p: UnsafePointer<Float>, _ n: Int) -> Vector {
+  var v = Vector(repeating: 0)
+  withUnsafeMutableBytes(of: &v) { bytes in
+    let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
+    var i = 0
+    while i < n {
+      lanes[i] = p[i]
+      i &+= 1
+    }
+  }
+  return v
+}
+
+/// Stores the first `n` < scalarCount lanes.
+@inline(never) func storePart(_ v: Vector, _ p: UnsafeMutablePointer<Float>, _ n: Int) {
+  withUnsafeBytes(of: v) { bytes in
+    let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
+    var i = 0
+    while i < n {
+      p[i] = lanes[i]
+      i &+= 1
+    }
+  }
+}
+
+/// y[i] = f(x[i]). In place allowed. The tail goes through the same vector code, so that an
+/// element's bits do not depend on where it stands.
+@inline(__always)
+func mapVectors(
+  _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ n: Int, _ f: (Vector) -> Vector
+) {
+  var i = 0
+  while i < n {
+    let left = n &- i
+    if left >= Vector.scalarCount {
+      storeVector(f(loadVector(x + i)), y + i)
+    } else {
+      storePart(f(loadPart(x + i, left)), y + i, left)
+    }
+    i &+= Vector.scalarCount
+  }
 }
