@@ -115,5 +115,8 @@ let package = Package(
     .testTarget(
       name: "TrainingDataTests", dependencies: ["Training", "NumPyFile"],
       exclude: ["Fixtures", "make_fixtures.py"]),
+    .testTarget(
+      name: "OptimizerTests", dependencies: ["Training", "NumPyFile"],
+      exclude: ["Fixtures", "make_fixtures.py"]),
   ],
   swiftLanguageModes: [.v5])
