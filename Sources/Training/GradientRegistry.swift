@@ -1,0 +1,53 @@
+// How to add the rule of an operator
+//
+// 1. Write a file Gradients/NAME.swift with a function
+//
+//        func nameRule<S: TrainingScalar>(_ call: NodeCall<S>) throws -> Passes
+//
+//    Read attributes (`call.node.int("axis", default: 0)`) and shapes (`call.input(0).shape`; the
+//    operator's own shape rule has already accepted them and shaped the outputs) and take buffers
+//    (`call.buffer(count)`) here, once. Return two closures over the tensors' pointers:
+//      forward    writes the outputs' `data` (independently of the runtime's kernels: OpenBLAS and
+//                 plain loops, so that each implementation checks the other);
+//      backward   ADDS to the `gradient` of every input that has one (nil: nobody needs it) what the
+//                 outputs' `gradient`s mean for it. It runs after `forward` on the same data, so it
+//                 may use what forward left in outputs and buffers.
+//    An output that is the input under another shape: `call.output(0).share(call.input(0))`, and
+//    both closures are empty. Integer inputs are in `tensor.integers`. Long loops over independent
+//    parts may use `TrainingThreads.parallel`, provided the result for a fixed number of threads is
+//    always the same. Array-wide exp, tanh, sigmoid: `S.exp(n, x, y)`; scalars: `S.log(x)`.
+// 2. Add one line below.
+// 3. Test it in Tests/TrainingTests/GradientTests: `GradientCheck.check(operator:attributes:inputs:)`
+//    must stay below 1e-6 over the attributes that change the computation.
+
+/// The rule of every operator that can be trained through, by the operator's name.
+public func gradientRules<S: TrainingScalar>() -> [String: GradientRule<S>] {
+  var rules: [String: GradientRule<S>] = [:]
+  rules["Gemm"] = gemmRule
+  rules["MatMul"] = matMulRule
+  rules["Conv"] = convRule
+  rules["MaxPool"] = maxPoolRule
+  rules["AveragePool"] = averagePoolRule
+  rules["GlobalAveragePool"] = globalAveragePoolRule
+  rules["BatchNormalization"] = batchNormalizationRule
+  rules["Dropout"] = dropoutRule
+  rules["Add"] = addRule
+  rules["Sub"] = subRule
+  rules["Mul"] = mulRule
+  rules["Div"] = divRule
+  rules["Relu"] = reluRule
+  rules["Tanh"] = tanhRule
+  rules["Sigmoid"] = sigmoidRule
+  rules["Softmax"] = softmaxRule
+  rules["Identity"] = viewRule
+  rules["Reshape"] = viewRule
+  rules["Flatten"] = viewRule
+  rules["Squeeze"] = viewRule
+  rules["Unsqueeze"] = viewRule
+  rules["Transpose"] = transposeRule
+  rules["Concat"] = concatRule
+  rules["Split"] = splitRule
+  rules["Gather"] = gatherRule
+  rules["LSTM"] = lstmRule
+  return rules
+}
