@@ -44,6 +44,9 @@ public let operators: [Operator] = [
   expandOperator,
   castOperator,
   whereOperator,
+  rnnOperator,
+  lstmOperator,
+  gruOperator,
 ]
 
 /// The operator with this number, or nil.

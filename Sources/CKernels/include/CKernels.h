@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "VectorIntrinsics.h"
+#include "RecurrentKernels.h"
 
 /// A matrix product, row-major: C = clip(start + A·B) with A [rows][depth], B [depth][columns],
 /// C [rows][columns]. An element is start + a0·b0 + a1·b1 + …, summed in that order (fused, but for
@@ -101,6 +102,22 @@ typedef struct apus_kernels {
   /// y[n] where bias is NULL and accumulate is set, or 0. To share it over threads: as gemm.
   void (*gemv)(const float *x, const float *packed, intptr_t depth, intptr_t columns,
                const float *bias, bool accumulate, float minimum, float maximum, float *y);
+
+  // MARK: Recurrent layers (RecurrentKernels.h)
+  /// out[row][block][gate] = bias[block][gate] + Σ_k x[row][k] · weights[block][k][gate] for
+  /// `gates` gates; in bias and out, where a block has `spacing` gates. Rows of out are out_stride
+  /// floats apart.
+  void (*recurrent_project)(const float *weights, const float *bias, const float *const *x,
+                            intptr_t rows, intptr_t depth, intptr_t blocks, intptr_t gates,
+                            intptr_t spacing, float *out, intptr_t out_stride);
+  /// One time step of `count` rows, for the units of blocks first_block to last_block (exclusive).
+  void (*rnn_step)(const apus_recurrent_layer *layer, const apus_recurrent_row *rows,
+                   intptr_t count, intptr_t first_block, intptr_t last_block);
+  void (*lstm_step)(const apus_recurrent_layer *layer, const apus_recurrent_row *rows,
+                    intptr_t count, intptr_t first_block, intptr_t last_block);
+  /// Without linear_before_reset: all blocks, since the gate h needs r of all units.
+  void (*gru_step)(const apus_recurrent_layer *layer, const apus_recurrent_row *rows,
+                   intptr_t count, intptr_t first_block, intptr_t last_block);
 } apus_kernels;
 
 // One per kernel module; each fills every field.

@@ -1,0 +1,90 @@
+import CKernels
+import ModelFormat
+
+// RNN, LSTM and GRU as ONNX defines them (formulas in Sources/Kernels/Common: RNNStep, LSTMStep,
+// GRUStep). With T = 1, initial_h fed from a state tensor and Y_h the state's next value, a layer
+// runs one step for each run of the session.
+
+/// H_t = f(W·x_t + R·H_{t−1} + Wb + Rb). ONNX RNN, float32.
+let rnnOperator = Operator(
+  opcode: 130, name: "RNN", attributes: recurrentAttributes, inputs: 3...6, outputs: 1...2,
+  notes: "The activations are one string, separated by commas.",
+  infer: { (context) throws(ApusError) in
+    try RecurrentNode(.rnn, context).setOutputs(context)
+  },
+  plan: { (context) throws(ApusError) in try planRecurrent(.rnn, context) },
+  multiplyAccumulates: { recurrentMultiplyAccumulates(.rnn, $0) })
+
+/// Gates i, o, f and cell c, with peepholes where input P is there. ONNX LSTM, float32.
+let lstmOperator = Operator(
+  opcode: 131, name: "LSTM",
+  attributes: recurrentAttributes + [AttributeSpec("input_forget", .int)], inputs: 3...8,
+  outputs: 1...3, notes: "The activations are one string, separated by commas.",
+  infer: { (context) throws(ApusError) in
+    try RecurrentNode(.lstm, context).setOutputs(context)
+  },
+  plan: { (context) throws(ApusError) in try planRecurrent(.lstm, context) },
+  multiplyAccumulates: { recurrentMultiplyAccumulates(.lstm, $0) })
+
+/// Gates z and r, reset before the matrix or, with `linear_before_reset`, behind it. ONNX GRU,
+/// float32.
+let gruOperator = Operator(
+  opcode: 132, name: "GRU",
+  attributes: recurrentAttributes + [AttributeSpec("linear_before_reset", .int)], inputs: 3...6,
+  outputs: 1...2, notes: "The activations are one string, separated by commas.",
+  infer: { (context) throws(ApusError) in
+    try RecurrentNode(.gru, context).setOutputs(context)
+  },
+  plan: { (context) throws(ApusError) in try planRecurrent(.gru, context) },
+  multiplyAccumulates: { recurrentMultiplyAccumulates(.gru, $0) })
+
+private let recurrentAttributes = [
+  AttributeSpec("direction", .string), AttributeSpec("hidden_size", .int),
+  AttributeSpec("layout", .int), AttributeSpec("activations", .string),
+  AttributeSpec("activation_alpha", .floats), AttributeSpec("activation_beta", .floats),
+  AttributeSpec("clip", .float),
+]
+
+private func planRecurrent(_ kind: RecurrentKind, _ context: PlanContext) throws(ApusError) {
+  let node = try RecurrentNode(kind, context.node)
+  let peepholes = kind == .lstm ? context.optionalInput(7) : nil
+  let weights = RecurrentWeights(
+    node, width: context.kernels.pointee.vector_width, hasPeepholes: peepholes != nil)
+  let bias = context.optionalInput(3)
+  let slots = RecurrentSlots(
+    x: context.input(0), lengths: context.optionalInput(4), initialH: context.optionalInput(5),
+    initialC: kind == .lstm ? context.optionalInput(6) : nil, y: context.optionalOutput(0),
+    yh: context.optionalOutput(1), yc: kind == .lstm ? context.optionalOutput(2) : nil,
+    packed: planWeights(weights, context, bias, peepholes), scratch: nil)
+  let step = RecurrentStep(node, context.kernels, weights, slots, threads: context.threads) {
+    floats in context.scratch(byteCount: floats * 4)
+  }
+  if slots.initialH != nil, slots.yh != nil, step.mayWriteOverInitialH {
+    context.allowInPlace(input: 5, output: 1)
+  }
+  if slots.initialC != nil, slots.yc != nil { context.allowInPlace(input: 6, output: 2) }
+  context.emit(step, work: node.multiplyAccumulates)
+}
+
+/// The slot of the packed weights: packed once for the model where all are constants.
+private func planWeights(
+  _ weights: RecurrentWeights, _ context: PlanContext, _ bias: Slot?, _ peepholes: Slot?
+) -> Slot {
+  func constant(_ i: Int) -> UnsafePointer<Float>? {
+    context.node.optionalInput(i)?.constant?.assumingMemoryBound(to: Float.self)
+  }
+  let b = constant(3)
+  let p = peepholes == nil ? nil : constant(7)
+  if let w = constant(1), let r = constant(2), (b == nil) == (bias == nil),
+    (p == nil) == (peepholes == nil)
+  {
+    return context.packedWeights(byteCount: weights.byteCount) { target in
+      weights.pack(w, r, b, p, into: target.assumingMemoryBound(to: Float.self))
+    }
+  }
+  let packed = context.scratch(byteCount: weights.byteCount)
+  context.emit(
+    RecurrentPackStep(weights, context.input(1), context.input(2), bias, peepholes, packed),
+    work: 1)
+  return packed
+}
