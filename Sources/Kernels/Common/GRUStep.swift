@@ -83,9 +83,7 @@ private func linearTile<let n: Int>(
       layer.pointee.recurrent_weights + offset &* layer.pointee.units, layer.pointee.units,
       rowPointers(rows) { row[$0].h })
   }
-  var panel = sums
-  withUnsafeMutableBytes(of: &panel) { bytes in
-    let panel = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
+  withPanel(sums) { panel in
     for r in 0..<rows {
       for b in 0..<blocks {
         linearUnits(layer, row + r, block &+ b, panel + (r &* blocks &+ b) &* 4 &* width)
@@ -130,7 +128,34 @@ private func linearTile1x1(
 
 // MARK: Reset before the matrix
 
-/// First pass over a block: z, kept in h_out until the second, and r⊙h.
+/// z, kept in h_out until the second pass, and r⊙h, from the sums [z, r].
+@inline(never)
+private func resetUnits(
+  _ layer: UnsafePointer<apus_recurrent_layer>, _ row: UnsafePointer<apus_recurrent_row>,
+  _ block: Int, _ sums: UnsafePointer<Float>
+) {
+  let unit = block &* Vector.scalarCount
+  let valid = layer.pointee.units &- unit
+  let z = gate(loadVector(sums), layer)
+  let r = gate(loadVector(sums + Vector.scalarCount), layer)
+  storeVector(z, row.pointee.h_out + unit, valid: valid)
+  storeVector(r * previous(row, unit, valid), row.pointee.reset_h + unit, valid: valid)
+}
+
+/// The new h over z, from the candidate's sum.
+@inline(never)
+private func candidateUnits(
+  _ layer: UnsafePointer<apus_recurrent_layer>, _ row: UnsafePointer<apus_recurrent_row>,
+  _ block: Int, _ sum: UnsafePointer<Float>
+) {
+  let unit = block &* Vector.scalarCount
+  let valid = layer.pointee.units &- unit
+  let z = loadVector(UnsafePointer(row.pointee.h_out) + unit, valid: valid)
+  let new = candidate(loadVector(sum), layer)
+  storeVector(mix(z, new, previous(row, unit, valid)), row.pointee.h_out + unit, valid: valid)
+}
+
+/// First pass over a block.
 @inline(__always)
 private func resetTile<let n: Int>(
   _: InlineArray<n, Vector>.Type, rows: Int,
@@ -139,7 +164,6 @@ private func resetTile<let n: Int>(
 ) {
   let width = Vector.scalarCount
   let unit = block &* width
-  let valid = min(width, layer.pointee.units &- unit)
   var sums = InlineArray<n, Vector> { _ in Vector(repeating: 0) }
   if row.pointee.projected != nil {
     loadGates(
@@ -160,11 +184,10 @@ private func resetTile<let n: Int>(
       layer.pointee.recurrent_weights + 2 &* unit &* layer.pointee.units, layer.pointee.units,
       rowPointers(rows) { row[$0].h })
   }
-  for r in 0..<rows {
-    storeVector(gate(sums[2 &* r], layer), row[r].h_out + unit, valid: valid)
-    storeVector(
-      gate(sums[2 &* r &+ 1], layer) * previous(row + r, unit, valid), row[r].reset_h + unit,
-      valid: valid)
+  withPanel(sums) { panel in
+    for r in 0..<rows {
+      resetUnits(layer, row + r, block, panel + 2 &* r &* width)
+    }
   }
 }
 
@@ -194,7 +217,7 @@ private func resetTile1(
   resetTile(InlineArray<2, Vector>.self, rows: 1, layer, row, block)
 }
 
-/// Second pass: the candidate from r⊙h, and the new h over z.
+/// Second pass over a block: the candidate from r⊙h.
 @inline(__always)
 private func candidateTile<let n: Int>(
   _: InlineArray<n, Vector>.Type, rows: Int,
@@ -203,7 +226,6 @@ private func candidateTile<let n: Int>(
 ) {
   let width = Vector.scalarCount
   let unit = block &* width
-  let valid = min(width, layer.pointee.units &- unit)
   let place = 3 &* unit &+ 2 &* width
   var sums = InlineArray<n, Vector> { _ in Vector(repeating: 0) }
   if row.pointee.projected != nil {
@@ -225,11 +247,10 @@ private func candidateTile<let n: Int>(
       layer.pointee.candidate_recurrent_weights + unit &* layer.pointee.units,
       layer.pointee.units, rowPointers(rows) { UnsafePointer(row[$0].reset_h) })
   }
-  for r in 0..<rows {
-    let z = loadVector(UnsafePointer(row[r].h_out) + unit, valid: valid)
-    storeVector(
-      mix(z, candidate(sums[r], layer), previous(row + r, unit, valid)), row[r].h_out + unit,
-      valid: valid)
+  withPanel(sums) { panel in
+    for r in 0..<rows {
+      candidateUnits(layer, row + r, block, panel + r &* width)
+    }
   }
 }
 
@@ -264,65 +285,75 @@ func gruStep(
   _ layer: UnsafePointer<apus_recurrent_layer>, _ rows: UnsafePointer<apus_recurrent_row>,
   _ count: Int, _ firstBlock: Int, _ lastBlock: Int
 ) {
-  var r = 0
-  while r < count {
-    let tile = count &- r >= recurrentRows ? recurrentRows : count &- r >= 2 ? 2 : 1
-    if layer.pointee.linear_before_reset != 0 {
-      linearStep(layer, rows + r, tile, firstBlock, lastBlock)
-    } else {
-      resetStep(layer, rows + r, tile, firstBlock, lastBlock)
-    }
-    r &+= tile
+  if layer.pointee.linear_before_reset != 0 {
+    linearStep(layer, rows, count, firstBlock, lastBlock)
+  } else {
+    resetStep(layer, rows, count, firstBlock, lastBlock)
   }
 }
 
-@inline(__always)
 private func linearStep(
-  _ layer: UnsafePointer<apus_recurrent_layer>, _ row: UnsafePointer<apus_recurrent_row>,
-  _ tile: Int, _ firstBlock: Int, _ lastBlock: Int
+  _ layer: UnsafePointer<apus_recurrent_layer>, _ rows: UnsafePointer<apus_recurrent_row>,
+  _ count: Int, _ firstBlock: Int, _ lastBlock: Int
 ) {
+  // Blocks outside, rows inside: the weights of a block are near when the next rows need them.
   var block = firstBlock
   while block < lastBlock {
-    if recurrentRows == 4 && tile == 4 {
-      linearTile4x1(layer, row, block)
-      block &+= 1
-    } else if tile == 2 {
-      linearTile2x1(layer, row, block)
-      block &+= 1
-    } else if block &+ 2 <= lastBlock {
-      linearTile1x2(layer, row, block)
-      block &+= 2
-    } else {
-      linearTile1x1(layer, row, block)
-      block &+= 1
+    let n = min(2, lastBlock &- block)
+    var r = 0
+    while r < count {
+      let tile = recurrentTile(count &- r)
+      let row = rows + r
+      if recurrentRows == 4 && tile == 4 {
+        linearTile4x1(layer, row, block)
+        if n == 2 { linearTile4x1(layer, row, block &+ 1) }
+      } else if tile == 2 {
+        linearTile2x1(layer, row, block)
+        if n == 2 { linearTile2x1(layer, row, block &+ 1) }
+      } else if n == 2 {
+        linearTile1x2(layer, row, block)
+      } else {
+        linearTile1x1(layer, row, block)
+      }
+      r &+= tile
     }
+    block &+= n
   }
 }
 
-@inline(__always)
 private func resetStep(
-  _ layer: UnsafePointer<apus_recurrent_layer>, _ row: UnsafePointer<apus_recurrent_row>,
-  _ tile: Int, _ firstBlock: Int, _ lastBlock: Int
+  _ layer: UnsafePointer<apus_recurrent_layer>, _ rows: UnsafePointer<apus_recurrent_row>,
+  _ count: Int, _ firstBlock: Int, _ lastBlock: Int
 ) {
   var block = firstBlock
   while block < lastBlock {
-    if recurrentRows == 4 && tile == 4 {
-      resetTile4(layer, row, block)
-    } else if tile == 2 {
-      resetTile2(layer, row, block)
-    } else {
-      resetTile1(layer, row, block)
+    var r = 0
+    while r < count {
+      let tile = recurrentTile(count &- r)
+      if recurrentRows == 4 && tile == 4 {
+        resetTile4(layer, rows + r, block)
+      } else if tile == 2 {
+        resetTile2(layer, rows + r, block)
+      } else {
+        resetTile1(layer, rows + r, block)
+      }
+      r &+= tile
     }
     block &+= 1
   }
   block = firstBlock
   while block < lastBlock {
-    if recurrentRows == 4 && tile == 4 {
-      candidateTile4(layer, row, block)
-    } else if tile == 2 {
-      candidateTile2(layer, row, block)
-    } else {
-      candidateTile1(layer, row, block)
+    var r = 0
+    while r < count {
+      let tile = recurrentTile(count &- r)
+      if recurrentRows == 4 && tile == 4 {
+        candidateTile4(layer, rows + r, block)
+      } else if tile == 2 {
+        candidateTile2(layer, rows + r, block)
+      } else {
+        candidateTile1(layer, rows + r, block)
+      }
+      r &+= tile
     }
     block &+= 1
   }

@@ -80,12 +80,10 @@ private func lstmTile<let n: Int>(
       layer.pointee.recurrent_weights + offset &* layer.pointee.units, layer.pointee.units,
       rowPointers(rows) { row[$0].h })
   }
-  var panel = sums
-  withUnsafeMutableBytes(of: &panel) { bytes in
-    let gates = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
+  withPanel(sums) { panel in
     for r in 0..<rows {
       for b in 0..<blocks {
-        lstmUnits(layer, row + r, block &+ b, gates + (r &* blocks &+ b) &* 4 &* width)
+        lstmUnits(layer, row + r, block &+ b, panel + (r &* blocks &+ b) &* 4 &* width)
       }
     }
   }
@@ -130,26 +128,27 @@ func lstmStep(
   _ layer: UnsafePointer<apus_recurrent_layer>, _ rows: UnsafePointer<apus_recurrent_row>,
   _ count: Int, _ firstBlock: Int, _ lastBlock: Int
 ) {
-  var r = 0
-  while r < count {
-    let tile = count &- r >= recurrentRows ? recurrentRows : count &- r >= 2 ? 2 : 1
-    let row = rows + r
-    var block = firstBlock
-    while block < lastBlock {
+  // Blocks outside, rows inside: the weights of a block are near when the next rows need them.
+  var block = firstBlock
+  while block < lastBlock {
+    let n = min(2, lastBlock &- block)
+    var r = 0
+    while r < count {
+      let tile = recurrentTile(count &- r)
+      let row = rows + r
       if recurrentRows == 4 && tile == 4 {
         lstmTile4x1(layer, row, block)
-        block &+= 1
+        if n == 2 { lstmTile4x1(layer, row, block &+ 1) }
       } else if tile == 2 {
         lstmTile2x1(layer, row, block)
-        block &+= 1
-      } else if block &+ 2 <= lastBlock {
+        if n == 2 { lstmTile2x1(layer, row, block &+ 1) }
+      } else if n == 2 {
         lstmTile1x2(layer, row, block)
-        block &+= 2
       } else {
         lstmTile1x1(layer, row, block)
-        block &+= 1
       }
+      r &+= tile
     }
-    r &+= tile
+    block &+= n
   }
 }

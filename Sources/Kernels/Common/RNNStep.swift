@@ -2,6 +2,22 @@ import CKernels
 
 // One time step of a simple recurrent layer (Elman 1990): H = f(W·x + R·h + b).
 
+/// The units of one block in one row, from their sums.
+@inline(never)
+private func rnnUnits(
+  _ layer: UnsafePointer<apus_recurrent_layer>, _ row: UnsafePointer<apus_recurrent_row>,
+  _ block: Int, _ sums: UnsafePointer<Float>
+) {
+  let unit = block &* Vector.scalarCount
+  let h: Vector
+  if layer.pointee.is_standard != 0 {
+    h = tanh(loadVector(sums))
+  } else {
+    h = activate(loadVector(sums), layer.pointee.f, layer.pointee.clip)
+  }
+  storeVector(h, row.pointee.h_out + unit, valid: layer.pointee.units &- unit)
+}
+
 @inline(__always)
 private func rnnTile<let n: Int>(
   _: InlineArray<n, Vector>.Type, rows: Int, blocks: Int,
@@ -30,12 +46,11 @@ private func rnnTile<let n: Int>(
       layer.pointee.recurrent_weights + offset &* layer.pointee.units, layer.pointee.units,
       rowPointers(rows) { row[$0].h })
   }
-  for r in 0..<rows {
-    for b in 0..<blocks {
-      let unit = (block &+ b) &* width
-      storeVector(
-        activate(sums[r &* blocks &+ b], layer.pointee.f, layer.pointee.clip),
-        row[r].h_out + unit, valid: layer.pointee.units &- unit)
+  withPanel(sums) { panel in
+    for r in 0..<rows {
+      for b in 0..<blocks {
+        rnnUnits(layer, row + r, block &+ b, panel + (r &* blocks &+ b) &* width)
+      }
     }
   }
 }
@@ -95,35 +110,23 @@ func rnnStep(
   _ layer: UnsafePointer<apus_recurrent_layer>, _ rows: UnsafePointer<apus_recurrent_row>,
   _ count: Int, _ firstBlock: Int, _ lastBlock: Int
 ) {
-  var r = 0
-  while r < count {
-    let tile = count &- r >= recurrentRows ? recurrentRows : count &- r >= 2 ? 2 : 1
-    let row = rows + r
-    var block = firstBlock
-    while block < lastBlock {
-      // Several blocks at once hide the latency of the chains of sums.
-      let wide = block &+ 4 <= lastBlock
+  // Several blocks at once hide the latency of the chains of sums.
+  var block = firstBlock
+  while block < lastBlock {
+    let isWide = block &+ 4 <= lastBlock
+    var r = 0
+    while r < count {
+      let tile = recurrentTile(count &- r)
+      let row = rows + r
       if recurrentRows == 4 && tile == 4 {
-        if wide {
-          rnnTile4x4(layer, row, block)
-        } else {
-          rnnTile4x1(layer, row, block)
-        }
+        if isWide { rnnTile4x4(layer, row, block) } else { rnnTile4x1(layer, row, block) }
       } else if tile == 2 {
-        if wide {
-          rnnTile2x4(layer, row, block)
-        } else {
-          rnnTile2x1(layer, row, block)
-        }
+        if isWide { rnnTile2x4(layer, row, block) } else { rnnTile2x1(layer, row, block) }
       } else {
-        if wide {
-          rnnTile1x4(layer, row, block)
-        } else {
-          rnnTile1x1(layer, row, block)
-        }
+        if isWide { rnnTile1x4(layer, row, block) } else { rnnTile1x1(layer, row, block) }
       }
-      block &+= wide ? 4 : 1
+      r &+= tile
     }
-    r &+= tile
+    block &+= isWide ? 4 : 1
   }
 }

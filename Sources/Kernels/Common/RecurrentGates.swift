@@ -10,6 +10,23 @@ import CKernels
 /// Rows whose sums fit in registers next to each other with four gates each.
 @inline(__always) var recurrentRows: Int { Vector.scalarCount == 16 ? 4 : 2 }
 
+/// Rows of the tile that takes the next of `remaining` rows.
+@inline(__always) func recurrentTile(_ remaining: Int) -> Int {
+  remaining >= recurrentRows ? recurrentRows : remaining >= 2 ? 2 : 1
+}
+
+/// The sums in memory, one vector after the other, for what is done to each of them.
+@inline(__always)
+func withPanel<let n: Int>(
+  _ sums: InlineArray<n, Vector>, _ body: (UnsafePointer<Float>) -> Void
+) {
+  // A copy: the address of the sums themselves would keep them out of registers.
+  var panel = sums
+  withUnsafeBytes(of: &panel) { bytes in
+    body(bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self))
+  }
+}
+
 /// Where the rows' vectors begin; unused entries repeat the first.
 typealias RowPointers = InlineArray<4, UnsafePointer<Float>>
 
@@ -142,18 +159,28 @@ func recurrentProject(
   _ x: UnsafePointer<UnsafePointer<Float>?>, _ rows: Int, _ depth: Int, _ blocks: Int,
   _ gates: Int, _ spacing: Int, _ out: UnsafeMutablePointer<Float>, _ outStride: Int
 ) {
-  var first = 0
-  while first < rows {
-    let tile = rows &- first >= recurrentRows ? recurrentRows : rows &- first >= 2 ? 2 : 1
-    let x = x + first
-    let out = out + first &* outStride
-    switch gates {
-    case 1: project1(weights, bias, x, tile, depth, blocks, spacing, out, outStride)
-    case 2: project2(weights, bias, x, tile, depth, blocks, spacing, out, outStride)
-    case 3: project3(weights, bias, x, tile, depth, blocks, spacing, out, outStride)
-    default: project4(weights, bias, x, tile, depth, blocks, spacing, out, outStride)
+  let width = Vector.scalarCount
+  // Blocks outside, rows inside: the weights of a block are near when the next rows need them.
+  var block = 0
+  while block < blocks {
+    let n = min(2, blocks &- block)
+    let weights = weights + block &* depth &* gates &* width
+    let bias = bias + block &* spacing &* width
+    let out = out + block &* spacing &* width
+    var first = 0
+    while first < rows {
+      let tile = recurrentTile(rows &- first)
+      let x = x + first
+      let out = out + first &* outStride
+      switch gates {
+      case 1: project1(weights, bias, x, tile, depth, n, spacing, out, outStride)
+      case 2: project2(weights, bias, x, tile, depth, n, spacing, out, outStride)
+      case 3: project3(weights, bias, x, tile, depth, n, spacing, out, outStride)
+      default: project4(weights, bias, x, tile, depth, n, spacing, out, outStride)
+      }
+      first &+= tile
     }
-    first &+= tile
+    block &+= n
   }
 }
 
@@ -249,11 +276,13 @@ func activate(_ x: Vector, _ activation: apus_activation, _ limit: Float) -> Vec
   case Int32(APUS_ACTIVATION_SCALED_TANH): return alpha * tanh(beta * x)
   case Int32(APUS_ACTIVATION_HARD_SIGMOID): return clip(multiplyAdd(alpha, x, beta), zero, one)
   case Int32(APUS_ACTIVATION_ELU):
-    return x.replacing(with: alpha * (exp(x) - one), where: x .< zero)
+    return x.replacing(with: alpha * expm1(x), where: x .< zero)
   case Int32(APUS_ACTIVATION_SOFTSIGN):
-    let magnitude = x.replacing(with: -x, where: x .< zero)
-    return x / (one + magnitude)
-  case Int32(APUS_ACTIVATION_SOFTPLUS): return softplus(x)
+    return x / (one + x.replacing(with: -x, where: x .< zero))
+  case Int32(APUS_ACTIVATION_SOFTPLUS):
+    // max(x, 0) + log(1 + e^−|x|)
+    let positive = x.replacing(with: zero, where: x .< zero)
+    return positive + log1p(exp(x.replacing(with: -x, where: x .> zero)))
   default: return tanh(x)
   }
 }

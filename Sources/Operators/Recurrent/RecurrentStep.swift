@@ -4,12 +4,13 @@ import ModelFormat
 
 /// Runs a recurrent layer over its sequence.
 ///
-/// Work is divided by direction and by groups of up to four batch entries, which never wait for each
-/// other. A single time step with fewer groups than threads is divided by hidden units instead.
+/// Work is divided by direction and by groups of batch entries, which never wait for each other. A single time step with fewer groups than threads is divided by hidden units instead.
 /// For T > 1 and small groups, W·x is computed for several time steps at once: the weights are then
 /// read once for all of them.
 final class RecurrentStep: Step {
-  static var groupRows: Int { 4 }
+  /// Batch entries that go through the sequence together, at most: each read of the weights serves
+  /// all of them.
+  static var maximumGroup: Int { 16 }
   /// Rows that are projected at once where a group is smaller than that.
   static var projectedRows: Int { 8 }
 
@@ -18,6 +19,7 @@ final class RecurrentStep: Step {
   private let weights: RecurrentWeights
   private var layers: InlineArray<2, apus_recurrent_layer>
   private var slots: RecurrentSlots
+  private let group: Int
   private let groups: Int
   private let sharesUnits: Bool
   /// Time steps that are projected together; 1: none is.
@@ -39,13 +41,14 @@ final class RecurrentStep: Step {
     self.kernels = kernels
     self.weights = weights
     self.slots = slots
-    let group = min(RecurrentStep.groupRows, node.batch)
-    groups = (node.batch + RecurrentStep.groupRows - 1) / RecurrentStep.groupRows
+    // Fours fill the kernels' tiles; small groups where there are threads to fill.
+    let fair = (node.batch * node.directions + threads - 1) / threads
+    group = min(node.batch, max(4, min(RecurrentStep.maximumGroup, (fair + 3) / 4 * 4)))
+    groups = group == 0 ? 0 : (node.batch + group - 1) / group
     let resets = node.kind == .gru && !node.linearBeforeReset
     sharesUnits = node.time == 1 && groups * node.directions < threads && !resets
     projectedSteps =
-      group >= RecurrentStep.groupRows || group == 0
-      ? 1 : min(node.time, RecurrentStep.projectedRows / group)
+      group >= 4 || group == 0 ? 1 : min(node.time, RecurrentStep.projectedRows / group)
     projectedStride = weights.blocks * weights.width * node.kind.gates
     hOffset = projectedSteps > 1 ? projectedSteps * group * projectedStride : 0
     let rows = group * node.units
@@ -94,8 +97,8 @@ final class RecurrentStep: Step {
   /// One direction of one group of batch entries; of its hidden units those in `blocks`.
   private func run(_ memory: Memory, _ item: Int, _ scratchIndex: Int, _ blocks: Range<Int>) {
     let direction = item / groups
-    let firstRow = item % groups &* RecurrentStep.groupRows
-    let count = min(RecurrentStep.groupRows, node.batch &- firstRow)
+    let firstRow = item % groups &* group
+    let count = min(group, node.batch &- firstRow)
     let places = RecurrentPlaces(
       node, slots, memory, direction: direction,
       scratch: slots.scratch.map { memory.mutableFloats($0) + scratchIndex &* scratchSize },
@@ -105,9 +108,9 @@ final class RecurrentStep: Step {
     var longest = 0
     for r in 0..<count { longest = max(longest, places.length(firstRow &+ r)) }
 
-    var rows = InlineArray<4, apus_recurrent_row>(repeating: apus_recurrent_row())
+    var rows = InlineArray<16, apus_recurrent_row>(repeating: apus_recurrent_row())
     // Where in the projected rows each batch entry's begin.
-    var projected = InlineArray<4, Int>(repeating: 0)
+    var projected = InlineArray<16, Int>(repeating: 0)
     let reset = places.scratch.map { $0 + resetOffset }
     for step in 0..<longest {
       let inChunk = step % projectedSteps
@@ -151,7 +154,7 @@ final class RecurrentStep: Step {
   /// W·x + b of the group's next `projectedSteps` time steps.
   private func project(
     _ layer: inout apus_recurrent_layer, _ places: RecurrentPlaces, _ step: Int,
-    _ first: inout InlineArray<4, Int>
+    _ first: inout InlineArray<16, Int>
   ) {
     var x = InlineArray<8, UnsafePointer<Float>?>(repeating: nil)
     var n = 0
