@@ -11,7 +11,7 @@ extension StridedCopy {
       d &+= 1
     }
     // The dimensions outside the innermost ones, counted like the digits of an odometer.
-    let outer = method == .transposed ? rank &- 2 : rank &- 1
+    let outer = method == .elements ? rank &- 1 : max(0, rank &- 2)
     var index = InlineArray<8, Int>(repeating: 0)
     var s = source + sourceOffset
     var t = target + targetOffset
@@ -39,7 +39,19 @@ extension StridedCopy {
     let last = rank &- 1
     switch method {
     case .runs:
-      memcpy(t, s, counts[last] &* elementSize)
+      let bytes = counts[last] &* elementSize
+      let rows = rank > 1 ? counts[last &- 1] : 1
+      let sourceStride = rank > 1 ? sourceStrides[last &- 1] : 0
+      let targetStride = rank > 1 ? targetStrides[last &- 1] : 0
+      var s = s
+      var t = t
+      var row = 0
+      while row < rows {
+        copyRun(s, t, bytes)
+        s += sourceStride
+        t += targetStride
+        row &+= 1
+      }
     case .transposed:
       let rows = counts[last &- 1]
       let columns = counts[last]
@@ -87,6 +99,23 @@ extension StridedCopy {
       i &+= 1
     }
   }
+}
+
+/// memcpy; a short run is not worth the call.
+@inline(__always)
+private func copyRun(_ s: UnsafeRawPointer, _ t: UnsafeMutableRawPointer, _ bytes: Int) {
+  if bytes > 64 || bytes < 8 {
+    memcpy(t, s, bytes)
+    return
+  }
+  var i = 0
+  while i < bytes &- 8 {
+    (t + i).storeBytes(of: (s + i).loadUnaligned(as: UInt64.self), as: UInt64.self)
+    i &+= 8
+  }
+  // The last eight bytes overlap those before them.
+  i = bytes &- 8
+  (t + i).storeBytes(of: (s + i).loadUnaligned(as: UInt64.self), as: UInt64.self)
 }
 
 /// target[r, c] = source[c, r] for r < rows, c < columns: `source` has rows of `sourceStride`
