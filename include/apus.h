@@ -37,7 +37,8 @@
  * every number of threads.
  *
  * Each function says when it may be called:
- *   Real-time: yes  it neither allocates, locks, waits nor makes a system call.
+ *   Real-time: yes  it neither allocates, locks, waits nor makes a system call (where it succeeds:
+ *                   a call that fails may allocate while it makes its sentence).
  *   Threads:        what may happen at the same time.
  *
  * C99 and C++98 or newer.

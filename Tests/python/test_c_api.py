@@ -1,11 +1,12 @@
 """The C API from C: error paths, memory, locks, system calls."""
 
 import locate
+import models
 import numpy as np
 import pytest
 from apus_writer import assemble
 from compilers import C_COMPILERS, CXX_COMPILERS, compile_program, run
-from harness import Writer, add_node, open_model
+from harness import Writer, add_node, apus, open_model
 
 C = locate.REPOSITORY / "Tests/c"
 
@@ -92,3 +93,68 @@ int main(void) {
 """
     )
     run([compile_program(compiler, source, tmp_path / "init", ["-std=c99" if c else "-std=c++17"])])
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory):
+    """Writes one of the networks of models.py, once."""
+    folder = tmp_path_factory.mktemp("networks")
+
+    def path(name):
+        file = folder / f"{name}.apus"
+        if not file.exists():
+            file.write_bytes(models.make(name).to_bytes())
+        return file
+
+    return path
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """Compiles a C test once."""
+    folder = tmp_path_factory.mktemp("programs")
+
+    def program(name):
+        target = folder / name
+        if not target.exists():
+            compile_program(C_COMPILERS[0], C / f"{name}.c", target, ["-std=gnu11"])
+        return target
+
+    return program
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("name", models.MODELS)
+def test_memory(name, threads, model_path, programs):
+    """The caller's arena holds every byte; the caller's allocator gets back every block, whichever
+    of its calls fails, and a failing call is APUS_ERROR_OUT_OF_MEMORY and no more."""
+    output = run([programs("memory"), model_path(name), 5, threads])
+    assert "allocations" in output
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_bits_for_every_number_of_threads(name, model_path, programs):
+    """The digest of all outputs over five runs, from sessions with 1 to 8 threads."""
+    digests = set()
+    for threads in range(1, 9):
+        output = run([programs("memory"), model_path(name), 5, threads])
+        digests.add(output.split("digest ")[1])
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_run_is_real_time(name, model_path, programs, tmp_path):
+    """1,000 runs: no allocation, no mapping, no lock (interposed), no system call (seccomp)."""
+    library = compile_program(
+        C_COMPILERS[0], C / "interpose.c", tmp_path / "interpose.so",
+        ["-std=gnu11", "-shared", "-fPIC", "-Wno-pedantic", "-fno-builtin"], link=False,
+    )  # fmt: skip
+    output = run([programs("realtime"), model_path(name), 1000], LD_PRELOAD=str(library))
+    assert output.endswith("fine\n")
+
+
+@pytest.mark.parametrize("name,limit", [("lenet", 1.10)])
+def test_arena_is_near_the_lower_bound(name, limit, model_path):
+    session = apus.Model(model_path(name)).session()
+    assert session.memory.arena_lower_bound <= session.memory.arena
+    assert session.memory.arena <= limit * session.memory.arena_lower_bound

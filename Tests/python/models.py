@@ -1,0 +1,113 @@
+"""Networks that several tests run: LeNet-5, a character model with state, a plain stack.
+
+Weights are random: these tests ask for memory, bits and locks, not for accuracy.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Dict
+
+import numpy as np
+import pytest
+from harness import Writer, add_node, open_model, operators
+
+
+def _weight(writer: Writer, rng: np.random.Generator, *shape: int) -> int:
+    fan_in = int(np.prod(shape[1:])) or 1
+    return writer.weight((rng.standard_normal(shape) / np.sqrt(fan_in)).astype(np.float32))
+
+
+def lenet(batch="batch") -> Writer:
+    """LeNet-5 (LeCun, Bottou, Bengio, Haffner 1998) on [batch, 1, 32, 32]."""
+    rng = np.random.default_rng(1998)
+    writer = Writer()
+    f = writer.function("main")
+    x = f.input("x", "float32", (batch, 1, 32, 32))
+
+    def conv(x, out, inp, k):
+        w, b = _weight(writer, rng, out, inp, k, k), _weight(writer, rng, out)
+        (y,) = add_node(f, "Conv", [x, w, b], {"kernel_shape": [k, k]})
+        (y,) = add_node(f, "Tanh", [y])
+        return y
+
+    def pool(x):
+        (y,) = add_node(f, "AveragePool", [x], {"kernel_shape": [2, 2], "strides": [2, 2]})
+        return y
+
+    def dense(x, out, inp):
+        w, b = _weight(writer, rng, out, inp), _weight(writer, rng, out)
+        (y,) = add_node(f, "Gemm", [x, w, b], {"transB": 1})
+        return y
+
+    x = pool(conv(x, 6, 1, 5))
+    x = pool(conv(x, 16, 6, 5))
+    x = conv(x, 120, 16, 5)
+    (x,) = add_node(f, "Flatten", [x], {"axis": 1})
+    (x,) = add_node(f, "Tanh", [dense(x, 84, 120)])
+    x = dense(x, 10, 84)
+    (x,) = add_node(f, "Softmax", [x], {"axis": -1})
+    f.output(x, "scores", "float32", (batch, 10))
+    open_model(writer)
+    return writer
+
+
+def char_rnn(hidden: int = 64, symbols: int = 96) -> Writer:
+    """Two LSTM layers that read one character (an index) at a time and keep their state."""
+    rng = np.random.default_rng(1997)
+    writer = Writer()
+    states = [writer.state(f"{n}{k}", (1, 1, hidden)) for k in range(2) for n in "hc"]
+    f = writer.function("main")
+    x = f.input("character", "int64", (1, 1))
+    (x,) = add_node(f, "Gather", [_weight(writer, rng, symbols, hidden), x], {"axis": 0})
+    for layer in range(2):
+        h, c = states[2 * layer : 2 * layer + 2]
+        w = _weight(writer, rng, 1, 4 * hidden, hidden)
+        r = _weight(writer, rng, 1, 4 * hidden, hidden)
+        b = _weight(writer, rng, 1, 8 * hidden)
+        y, next_h, next_c = add_node(
+            f, "LSTM", [x, w, r, b, None, h, c], {"hidden_size": hidden}, outputs=3
+        )
+        f.update(h, next_h)
+        f.update(c, next_c)
+        (x,) = add_node(f, "Squeeze", [y, writer.weight(np.array([1]))])
+    (x,) = add_node(f, "Reshape", [x, writer.weight(np.array([1, hidden]))])
+    w, b = _weight(writer, rng, symbols, hidden), _weight(writer, rng, symbols)
+    (x,) = add_node(f, "Gemm", [x, w, b], {"transB": 1})
+    f.output(x, "logits", "float32", (1, symbols))
+    open_model(writer)
+    return writer
+
+
+def stack() -> Writer:
+    """Nodes of the simplest operators: a state, a view, float16 weights that are expanded."""
+    rng = np.random.default_rng(7)
+    writer = Writer()
+    h = writer.state("h", initial=rng.standard_normal((8, 16)).astype(np.float32))
+    f = writer.function("main")
+    x = f.input("x", "float32", (8, 16))
+    (a,) = add_node(f, "Relu", [x])
+    (b,) = add_node(f, "Concat", [a, h], {"axis": 1})
+    (t,) = add_node(f, "Transpose", [b], {"perm": [1, 0]})
+    halves = writer.weight(rng.standard_normal((32, 8)).astype(np.float16))
+    (c,) = add_node(f, "Concat", [t, halves], {"axis": 1})
+    (v,) = add_node(f, "Reshape", [c, writer.weight(np.array([4, -1]))])
+    f.output(v, "y", "float32", (4, 128))
+    f.update(h, a)
+    open_model(writer)
+    return writer
+
+
+MODELS: Dict[str, Callable[[], Writer]] = {"lenet": lenet, "char_rnn": char_rnn, "stack": stack}
+
+_NEEDS = {
+    "lenet": ["Conv", "AveragePool", "Gemm", "Softmax", "Tanh"],
+    "char_rnn": ["LSTM", "Gemm", "Gather"],
+    "stack": ["Relu", "Concat", "Transpose", "Reshape"],
+}
+
+
+def make(name: str) -> Writer:
+    missing = [op for op in _NEEDS[name] if op not in operators()]
+    if missing:
+        pytest.skip(f"this build has no {', '.join(missing)}")
+    return MODELS[name]()
