@@ -1,0 +1,215 @@
+import Foundation
+import Graph
+
+/// Trains a network: epochs of batches, each a forward pass, a backward pass and an update.
+///
+/// A run is determined by the graph's weights, the data source, the options and the number of threads
+/// (`TrainingThreads`): the same again gives the same weights, bit for bit, and so does a run that was
+/// interrupted and resumed from a checkpoint.
+public final class Trainer {
+  public let network: Network<Float>
+  public let options: TrainerOptions
+  public private(set) var history: [EpochResult] = []
+  /// Epochs done.
+  public private(set) var epoch = 0
+  public private(set) var bestEpoch: Int?
+  /// The weights after the best epoch, as `WeightSnapshot` lays them out.
+  public private(set) var best: [Float]?
+
+  /// Told after each batch and after each epoch.
+  public var onProgress: ((TrainingProgress) -> Void)?
+  public var onEpoch: ((EpochResult) throws -> Void)?
+
+  let training: any BatchSource
+  let validation: (any BatchSource)?
+  let optimizer: Optimizer
+  var learningRate: LearningRate
+  private let parameters: [Parameter]
+  private let trainingRunner: BatchRunner
+  private let validationRunner: BatchRunner
+  private var update = 0
+
+  public init(
+    _ graph: Graph, training: any BatchSource, validation: (any BatchSource)?,
+    options: TrainerOptions
+  ) throws {
+    network = try Network(graph)
+    self.training = training
+    self.validation = validation
+    self.options = options
+    guard network.function.inputs.count == 1 else {
+      throw TrainingError(
+        "the network has \(network.function.inputs.count) inputs; it must have one to be trained")
+    }
+    guard training.batchCount > 0 else { throw TrainingError("there is nothing to train on") }
+    let network = self.network
+    parameters = network.weights.compactMap { weight in
+      weight.range.map { range in
+        Parameter(
+          values: .init(rebasing: network.parameters[range]),
+          gradient: .init(rebasing: network.gradients[range]),
+          // Biases and the scales of normalisation are vectors (a recurrent layer's bias is one for
+          // each direction).
+          decays: weight.tensor.shape.count > 1 && !weight.value.name.hasSuffix(".bias"))
+      }
+    }
+    guard !parameters.isEmpty else { throw TrainingError("the network has nothing to train") }
+    optimizer = Optimizer(options.rule, counts: parameters.map(\.values.count))
+    learningRate = LearningRate(
+      base: options.learningRate, schedule: options.schedule, warmUp: options.warmUp,
+      updatesPerEpoch: training.batchCount, epochs: options.epochs)
+    trainingRunner = BatchRunner(network, loss: options.loss, isTraining: true)
+    validationRunner = BatchRunner(network, loss: options.loss, isTraining: false)
+  }
+
+  /// Trains until the last epoch, or until patience runs out.
+  public func run() throws {
+    while epoch < options.epochs {
+      if let patience = options.patience, let bestEpoch, epoch - 1 - bestEpoch >= patience { break }
+      try runEpoch()
+    }
+  }
+
+  /// Gives the network the weights of the best epoch, and the graph with it.
+  public func finish() {
+    if let best { network.restore(best) }
+    network.store()
+  }
+
+  // MARK: One epoch
+
+  private func runEpoch() throws {
+    let start = Date()
+    var batch = Batch()
+    var sum = 0.0
+    var count = 0.0
+    var hits = 0
+    var norm: Double?
+    for index in 0..<training.batchCount {
+      training.fill(&batch, epoch: epoch, index: index)
+      let step = try runStep(batch)
+      sum += step.loss * step.count
+      count += step.count
+      hits += step.hits
+      if let n = step.norm { norm = max(norm ?? 0, n) }
+      report(start, batch: index + 1, loss: sum / max(count, 1), hits: hits, count: count)
+    }
+    var result = EpochResult(
+      epoch: epoch, training: Evaluation(), validation: nil,
+      learningRate: learningRate.value(update: update - 1), gradientNorm: norm,
+      seconds: Date().timeIntervalSince(start))
+    result.training.loss = sum / max(count, 1)
+    result.training.count = count
+    if options.loss.usesClasses { result.training.accuracy = Double(hits) / max(count, 1) }
+    if let validation { result.validation = try network.evaluate(validation, validationRunner) }
+    let watched = result.validation ?? result.training
+    learningRate.observe(loss: watched.loss)
+    if isBetter(watched) {
+      result.isBest = true
+      bestEpoch = epoch
+      best = network.snapshot()
+    }
+    history.append(result)
+    epoch += 1
+    try onEpoch?(result)
+  }
+
+  private func runStep(
+    _ batch: Batch
+  ) throws -> (loss: Double, count: Double, hits: Int, norm: Double?) {
+    network.random.source = RandomSource(seed: options.seed, UInt64(update))
+    let program = try trainingRunner.forward(batch, training)
+    network.zeroGradients()
+    program.zeroGradients()
+    let (loss, count, hits) = trainingRunner.evaluate(program, batch)
+    guard loss.isFinite else {
+      throw TrainingError(
+        "the loss is no longer a number (epoch \(epoch + 1), update \(update + 1)): "
+          + "a lower learning rate or clipping may help")
+    }
+    program.backward()
+    if options.l2 > 0 { addL2(parameters, strength: options.l2) }
+    if let limit = options.clipValue { clipByValue(parameters, limit: limit) }
+    let norm = options.clipNorm.map { clipByNorm(parameters, limit: $0) }
+    optimizer.update(parameters, learningRate: learningRate.value(update: update))
+    program.carryStates()
+    update += 1
+    return (loss, count, hits, norm)
+  }
+
+  private func report(_ start: Date, batch: Int, loss: Double, hits: Int, count: Double) {
+    guard let onProgress else { return }
+    let seconds = Date().timeIntervalSince(start)
+    let batches = training.batchCount
+    let left = Double((options.epochs - epoch) * batches - batch) / Double(batch) * seconds
+    onProgress(
+      TrainingProgress(
+        epoch: epoch, epochs: options.epochs, batch: batch, batches: batches, loss: loss,
+        accuracy: options.loss.usesClasses ? Double(hits) / max(count, 1) : nil,
+        rate: seconds > 0 ? count / seconds : 0, secondsLeft: left))
+  }
+
+  private func isBetter(_ e: Evaluation) -> Bool {
+    guard let bestEpoch else { return true }
+    let before = history[bestEpoch].validation ?? history[bestEpoch].training
+    switch options.watch {
+    case .loss: return e.loss < before.loss
+    case .accuracy: return (e.accuracy ?? 0) > (before.accuracy ?? 0)
+    }
+  }
+
+  // MARK: Checkpoints
+
+  /// Everything that a run needs to go on bit for bit.
+  public func checkpoint() -> Checkpoint {
+    Checkpoint(
+      weights: network.snapshot(), best: best ?? [], optimizer: optimizer.state,
+      plateau: learningRate.plateau, update: update, bestEpoch: bestEpoch, history: history)
+  }
+
+  /// Goes on where `checkpoint` was made. The graph, data and options must be the same; only the
+  /// number of epochs may differ.
+  public func resume(_ checkpoint: Checkpoint) throws {
+    guard checkpoint.weights.count == network.snapshotCount,
+      checkpoint.best.isEmpty || checkpoint.best.count == network.snapshotCount,
+      optimizer.restore(checkpoint.optimizer)
+    else {
+      throw TrainingError("the checkpoint is of another network or optimiser than the recipe's")
+    }
+    network.restore(checkpoint.weights)
+    best = checkpoint.best.isEmpty ? nil : checkpoint.best
+    learningRate.plateau = checkpoint.plateau
+    update = checkpoint.update
+    bestEpoch = checkpoint.bestEpoch
+    history = checkpoint.history
+    epoch = checkpoint.history.count
+  }
+}
+
+extension Network where Scalar == Float {
+  /// Numbers in `snapshot`.
+  var snapshotCount: Int { weights.reduce(0) { $0 + ($1.tensor.isReal ? $1.tensor.count : 0) } }
+
+  /// The numbers of all float32 weights, those that training leaves alone (running means) included.
+  public func snapshot() -> [Float] {
+    var result: [Float] = []
+    result.reserveCapacity(snapshotCount)
+    for weight in weights where weight.tensor.isReal {
+      result.append(
+        contentsOf: UnsafeBufferPointer(start: weight.tensor.data, count: weight.tensor.count))
+    }
+    return result
+  }
+
+  /// Takes back what `snapshot` gave.
+  public func restore(_ snapshot: [Float]) {
+    precondition(snapshot.count == snapshotCount)
+    snapshot.withUnsafeBufferPointer { source in
+      var at = 0
+      for weight in weights where weight.tensor.isReal {
+        weight.tensor.data.update(from: source.baseAddress! + at, count: weight.tensor.count)
+        at += weight.tensor.count
+      }
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/// How a network is trained.
+public struct TrainerOptions {
+  public var epochs = 10
+  public var loss = Loss.crossEntropy
+  public var rule: any UpdateRule = SGD()
+  /// η₀, and how it changes.
+  public var learningRate = 0.01
+  public var schedule = Schedule.constant
+  /// Updates in which the rate rises in a line at first.
+  public var warmUp = 0
+  /// λ of the term λ/2 · Σ w² in the loss; 0: none.
+  public var l2: Float = 0
+  /// Gradients are clipped to ± this; nil: not.
+  public var clipValue: Float?
+  /// Gradients are scaled down to this norm; nil: not.
+  public var clipNorm: Float?
+  /// Stop after so many epochs without a better watched value; nil: never.
+  public var patience: Int?
+  /// What says which epoch was the best.
+  public var watch = Watch.loss
+  /// Of everything drawn while training (dropout). Shuffling has the data's seed.
+  public var seed: UInt64 = 1
+
+  /// Watched on the validation data, or where there is none on the training data.
+  public enum Watch: String, CaseIterable, Sendable {
+    case loss, accuracy
+  }
+
+  public init() {}
+}
+
+/// How good a network is on a set of samples.
+public struct Evaluation: Equatable, Sendable {
+  public var loss = 0.0
+  /// Rows (samples, tokens) or elements that the loss is the mean of.
+  public var count = 0.0
+  /// Share of rows whose largest output is the target's; for classes only.
+  public var accuracy: Double?
+  /// `confusion[target][prediction]`: rows counted; for classes only, where asked for.
+  public var confusion: [[Int]]?
+
+  public init() {}
+
+  /// The cross-entropy in bits: of a character model bits per character.
+  public var bits: Double { loss / 0.693_147_180_559_945_3 }
+}
+
+/// What one epoch brought.
+public struct EpochResult: Sendable {
+  /// From 0 on.
+  public var epoch: Int
+  /// Mean over the epoch's batches, each before its update.
+  public var training: Evaluation
+  public var validation: Evaluation?
+  /// Of the epoch's last update.
+  public var learningRate: Float
+  /// The largest gradient norm before clipping; nil where it was not computed.
+  public var gradientNorm: Double?
+  public var seconds: Double
+  /// Whether no epoch before was better.
+  public var isBest = false
+
+  /// Samples (text: tokens) a second.
+  public var rate: Double { seconds > 0 ? training.count / seconds : 0 }
+}
+
+/// Where training stands, told after each batch.
+public struct TrainingProgress: Sendable {
+  public var epoch: Int
+  public var epochs: Int
+  /// Batches done in this epoch.
+  public var batch: Int
+  public var batches: Int
+  /// Mean of the epoch so far.
+  public var loss: Double
+  public var accuracy: Double?
+  /// Samples (text: tokens) a second in this epoch so far.
+  public var rate: Double
+  /// Seconds until the last epoch's end at this rate.
+  public var secondsLeft: Double
+}
+
+/// Why training cannot go on: one sentence.
+public struct TrainingError: Error, CustomStringConvertible {
+  public let description: String
+  public init(_ description: String) { self.description = description }
+}
