@@ -108,6 +108,9 @@ let package = Package(
         "Graph", "Zoo", "Training", "Runtime", "Operators", "ModelFormat", "NumPyFile",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: ["Training", "Zoo", "Graph", "Runtime", "ModelFormat", "Operators"]),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "ModelFormat", "Runtime"]),
     .testTarget(
       name: "NumPyFileTests", dependencies: ["NumPyFile"],

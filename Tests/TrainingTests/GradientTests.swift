@@ -1,0 +1,169 @@
+import Graph
+import Testing
+import Training
+
+/// One node whose rule is compared with central differences.
+struct GradientCase: CustomTestStringConvertible {
+  let op: String
+  var attributes: [String: Attribute] = [:]
+  var inputs: [GradientCheck.Input?]
+  var outputs = 1
+  var isTraining = true
+
+  init(
+    _ op: String, _ inputs: [GradientCheck.Input?], _ attributes: [String: Attribute] = [:],
+    outputs: Int = 1, isTraining: Bool = true
+  ) {
+    self.op = op
+    self.inputs = inputs
+    self.attributes = attributes
+    self.outputs = outputs
+    self.isTraining = isTraining
+  }
+
+  var testDescription: String { "\(op) \(attributes.keys.sorted()) \(inputs.count) inputs" }
+}
+
+private let gemmCases = [
+  GradientCase("Gemm", [.random([3, 4]), .random([4, 5])]),
+  GradientCase("Gemm", [.random([4, 3]), .random([5, 4]), .random([5])],
+    ["transA": 1, "transB": 1, "alpha": 0.5, "beta": 2.0]),
+  GradientCase("Gemm", [.random([3, 4]), .random([5, 4]), .random([3, 1])], ["transB": 1]),
+  GradientCase("Gemm", [.random([4, 3]), .random([4, 5]), .random([3, 5])], ["transA": 1]),
+  GradientCase("Gemm", [.random([3, 4]), .random([4, 5]), .random([1])]),
+  GradientCase("MatMul", [.random([3, 4]), .random([4, 5])]),
+  GradientCase("MatMul", [.random([2, 3, 4]), .random([4, 5])]),
+  GradientCase("MatMul", [.random([2, 1, 3, 4]), .random([3, 4, 2])]),
+  GradientCase("MatMul", [.random([2, 3, 4]), .random([2, 4, 2])]),
+  GradientCase("MatMul", [.random([4]), .random([2, 4, 3])]),
+  GradientCase("MatMul", [.random([2, 3, 4]), .random([4])]),
+]
+
+private let convCases = [
+  GradientCase("Conv", [.random([2, 3, 5, 6]), .random([4, 3, 3, 2]), .random([4])]),
+  GradientCase("Conv", [.random([2, 3, 7, 6]), .random([4, 3, 3, 3])],
+    ["strides": [2, 1], "pads": [1, 0, 2, 1], "dilations": [1, 2]]),
+  GradientCase("Conv", [.random([2, 4, 5, 5]), .random([6, 2, 3, 3]), .random([6])],
+    ["group": 2, "auto_pad": "SAME_UPPER", "strides": [2, 2]]),
+  GradientCase("Conv", [.random([1, 3, 4, 4]), .random([3, 1, 2, 2])],
+    ["group": 3, "auto_pad": "SAME_LOWER"]),
+  GradientCase("Conv", [.random([2, 3, 4, 4]), .random([5, 3, 1, 1]), .random([5])]),
+  GradientCase("Conv", [.random([3, 2, 4, 3]), .random([5, 2, 4, 3]), .random([5])]),
+  GradientCase("Conv", [.random([2, 3, 9]), .random([4, 3, 3]), .random([4])],
+    ["strides": [3], "pads": [2, 1]]),
+  GradientCase("Conv", [.random([1, 2, 4, 3, 5]), .random([2, 2, 2, 3, 2]), .random([2])],
+    ["pads": [1, 1, 0, 0, 1, 1]]),
+]
+
+private let poolCases = [
+  GradientCase("MaxPool", [.random([2, 2, 6, 5])], ["kernel_shape": [2, 2], "strides": [2, 2]]),
+  GradientCase("MaxPool", [.random([1, 2, 6, 5])],
+    ["kernel_shape": [3, 2], "pads": [1, 0, 1, 1], "dilations": [1, 2]]),
+  GradientCase("MaxPool", [.random([1, 2, 7])],
+    ["kernel_shape": [3], "strides": [2], "ceil_mode": 1]),
+  GradientCase("AveragePool", [.random([2, 2, 6, 5])], ["kernel_shape": [2, 2], "strides": [2, 2]]),
+  GradientCase("AveragePool", [.random([1, 2, 6, 5])],
+    ["kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1]),
+  GradientCase("AveragePool", [.random([1, 2, 6, 5])],
+    ["kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "strides": [2, 2], "ceil_mode": 1]),
+  GradientCase("AveragePool", [.random([1, 2, 3, 4, 4])], ["kernel_shape": [2, 2, 3]]),
+  GradientCase("GlobalAveragePool", [.random([2, 3, 4, 5])]),
+  GradientCase("BatchNormalization",
+    [.random([4, 3, 2, 3]), .random([3]), .random([3]), .constant([3], [0, 0, 0]),
+      .constant([3], [1, 1, 1])], ["epsilon": 0.01]),
+  GradientCase("BatchNormalization",
+    [.random([4, 3]), .random([3]), .random([3]), .constant([3], [0.5, -0.25, 0]),
+      .constant([3], [1, 0.5, 2])], isTraining: false),
+]
+
+private let elementCases = [
+  GradientCase("Add", [.random([2, 3]), .random([2, 3])]),
+  GradientCase("Sub", [.random([2, 3, 4]), .random([4])]),
+  GradientCase("Mul", [.random([2, 3, 4]), .random([3, 1])]),
+  GradientCase("Div", [.random([3, 1]), .random([2, 1, 4], 0.5...2)]),
+  GradientCase("Add", [.random([4]), .random([2, 3, 4])]),
+  GradientCase("Mul", [.random([]), .random([2, 2])]),
+  GradientCase("Relu", [.random([3, 7])]),
+  GradientCase("Tanh", [.random([3, 7], -3...3)]),
+  GradientCase("Sigmoid", [.random([3, 7], -5...5)]),
+  GradientCase("Softmax", [.random([3, 5], -3...3)]),
+  GradientCase("Softmax", [.random([2, 5, 3], -3...3)], ["axis": 1]),
+  GradientCase("Dropout", [.random([4, 9])], ["ratio": 0.4]),
+  GradientCase("Dropout", [.random([4, 9])], ["ratio": 0.4], isTraining: false),
+]
+
+private let movementCases = [
+  GradientCase("Reshape", [.random([2, 6]), .integers([2], [3, -1])]),
+  GradientCase("Flatten", [.random([2, 3, 2])]),
+  GradientCase("Squeeze", [.random([2, 1, 3]), .integers([1], [1])]),
+  GradientCase("Unsqueeze", [.random([2, 3]), .integers([1], [0])]),
+  GradientCase("Identity", [.random([2, 3])]),
+  GradientCase("Transpose", [.random([2, 3, 4])], ["perm": [1, 2, 0]]),
+  GradientCase("Transpose", [.random([2, 3])]),
+  GradientCase("Concat", [.random([2, 3]), .random([2, 1]), .random([2, 2])], ["axis": 1]),
+  GradientCase("Concat", [.random([2, 3]), .random([1, 3])], ["axis": -2]),
+  GradientCase("Split", [.random([2, 7]), .integers([3], [2, 4, 1])], ["axis": 1], outputs: 3),
+  GradientCase("Gather", [.random([5, 3]), .integers([2, 3], [0, 4, 4, -1, 2, 0])]),
+  GradientCase("Gather", [.random([2, 4, 3]), .integers([3], [1, 1, 3])], ["axis": 1]),
+]
+
+private func lstmCase(
+  _ directions: Int, _ direction: String, states: Bool, peepholes: Bool, bias: Bool = true,
+  outputs: Int = 3
+) -> GradientCase {
+  let h = 3
+  return GradientCase(
+    "LSTM",
+    [
+      .random([4, 2, 5]), .random([directions, 4 * h, 5]), .random([directions, 4 * h, h]),
+      bias ? .random([directions, 8 * h]) : nil, nil,
+      states ? .random([directions, 2, h]) : nil, states ? .random([directions, 2, h]) : nil,
+      peepholes ? .random([directions, 3 * h]) : nil,
+    ], ["hidden_size": .int(h), "direction": .string(direction)], outputs: outputs)
+}
+
+private let recurrentCases = [
+  lstmCase(1, "forward", states: false, peepholes: false),
+  lstmCase(1, "forward", states: true, peepholes: true),
+  lstmCase(1, "reverse", states: true, peepholes: false),
+  lstmCase(2, "bidirectional", states: true, peepholes: true),
+  lstmCase(1, "forward", states: false, peepholes: false, bias: false, outputs: 1),
+]
+
+@Test(arguments: gemmCases + convCases + poolCases + elementCases + movementCases + recurrentCases)
+func gradientsAgreeWithCentralDifferences(_ c: GradientCase) throws {
+  let result = try GradientCheck.check(
+    operator: c.op, attributes: c.attributes, inputs: c.inputs, outputs: c.outputs,
+    isTraining: c.isTraining)
+  #expect(result.elements > 0)
+  #expect(result.error < 1e-6, "\(result.worst)")
+}
+
+/// A check that cannot fail is worth nothing: rules that are wrong in small ways.
+@Test func theCheckNoticesWrongRules() throws {
+  func error(_ wrong: @escaping (Double) -> Double) throws -> Double {
+    try GradientCheck.check(operator: "Tanh", inputs: [.random([5])]) { call in
+      let (x, y) = (call.input(0), call.output(0))
+      return Passes(
+        forward: { for i in 0..<x.count { y.data[i] = Double.tanh(x.data[i]) } },
+        backward: {
+          for i in 0..<x.count {
+            x.gradient![i] += wrong(y.gradient![i] * (1 - y.data[i] * y.data[i]))
+          }
+        })
+    }.error
+  }
+  #expect(try error { $0 } < 1e-6)
+  #expect(try error { $0 * 1.00001 } > 1e-6)
+  #expect(try error { -$0 } > 0.1)
+  #expect(try error { _ in 0 } > 0.1)
+  #expect(try error { _ in .nan } == .infinity)
+}
+
+@Test func everyRuleHasACase() {
+  let tested = Set(
+    (gemmCases + convCases + poolCases + elementCases + movementCases + recurrentCases).map(\.op))
+    .union(otherTestedOperators)
+  let rules: [String: GradientRule<Double>] = gradientRules()
+  #expect(Set(rules.keys).subtracting(tested) == [])
+}
