@@ -48,6 +48,7 @@ public func gradientRules<S: TrainingScalar>() -> [String: GradientRule<S>] {
   rules["Concat"] = concatRule
   rules["Split"] = splitRule
   rules["Gather"] = gatherRule
+  rules["Pad"] = padRule
   rules["LSTM"] = lstmRule
   return rules
 }

@@ -105,6 +105,10 @@ private let movementCases = [
   GradientCase("Split", [.random([2, 7]), .integers([3], [2, 4, 1])], ["axis": 1], outputs: 3),
   GradientCase("Gather", [.random([5, 3]), .integers([2, 3], [0, 4, 4, -1, 2, 0])]),
   GradientCase("Gather", [.random([2, 4, 3]), .integers([3], [1, 1, 3])], ["axis": 1]),
+  GradientCase("Pad", [.random([2, 3]), .integers([4], [1, 0, 2, 1])]),
+  GradientCase("Pad",
+    [.random([2, 3, 4]), .integers([4], [2, -1, 0, 1]), .constant([], [1.5]),
+      .integers([2], [-1, 1])]),
 ]
 
 private func lstmCase(
