@@ -134,7 +134,14 @@ private let recurrentCases = [
   lstmCase(1, "forward", states: false, peepholes: false, bias: false, outputs: 1),
 ]
 
-@Test(arguments: gemmCases + convCases + poolCases + elementCases + movementCases + recurrentCases)
+/// Rules may be there before the runtime has their operators.
+private func isKnown(_ c: GradientCase) -> Bool {
+  c.op == "Dropout" || Node(c.op, inputs: [], outputs: []).definition != nil
+}
+
+@Test(
+  arguments: (gemmCases + convCases + poolCases + elementCases + movementCases + recurrentCases)
+    .filter(isKnown))
 func gradientsAgreeWithCentralDifferences(_ c: GradientCase) throws {
   let result = try GradientCheck.check(
     operator: c.op, attributes: c.attributes, inputs: c.inputs, outputs: c.outputs,

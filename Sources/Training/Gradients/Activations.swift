@@ -6,10 +6,13 @@ func reluRule<S: TrainingScalar>(_ call: NodeCall<S>) throws -> Passes {
   let dx = call.input(0).gradient
   let dy = call.output(0).gradient
   return Passes(
-    forward: { for i in 0..<n { y[i] = x[i] > 0 ? x[i] : 0 } },
+    forward: { for i in 0..<n { y[i] = max(x[i], 0) } },
     backward: {
       guard let dx, let dy else { return }
-      for i in 0..<n { dx[i] += y[i] > 0 ? dy[i] : 0 }
+      for i in 0..<n {
+        let d = dy[i]
+        dx[i] += y[i] > 0 ? d : 0
+      }
     })
 }
 

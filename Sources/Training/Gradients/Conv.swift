@@ -3,9 +3,9 @@
 ///
 ///     Y (M × P) = W (M × K) · columns (K × P),   dW += dY columnsᵀ,   d columns = Wᵀ dY,
 ///
-/// and d columns is added back to where the columns came from. The columns are made again in the
-/// backward pass, which is cheaper than keeping them. Images are shared out to the threads; each
-/// sums its own dW, which are then added in order.
+/// and d columns is added back to where the columns came from. The columns are kept for the backward
+/// pass where they take little memory, and made again where they would take much. Images are shared
+/// out to the threads; each sums its own dW, which are then added in order.
 func convRule<S: TrainingScalar>(_ call: NodeCall<S>) throws -> Passes {
   let w = call.input(1)
   let window = try Window(call, kernel: Array(w.shape[2...]))
@@ -47,17 +47,19 @@ private func convPasses<S: TrainingScalar>(
   let groupX = imageX / group
   let threads = TrainingThreads.count
   let isPoint = columns.window.isPoint
-  let buffers = call.buffer(isPoint ? 1 : threads * k * p)
+  // 16 MiB of float32.
+  let keepsColumns = call.isTraining && n * group * k * p <= 1 << 22
+  let buffers = call.buffer(isPoint ? 1 : (keepsColumns ? n * group : threads) * k * p)
   let columnGradients = call.buffer(x.gradient == nil || isPoint ? 1 : threads * k * p)
   let partW = call.buffer(threads * w.count)
   let partB = call.buffer(threads * m * group)
 
-  /// The columns of one image's group, made in the thread's buffer.
-  func makeColumns(_ image: Int, _ g: Int, _ thread: Int) -> UnsafePointer<S> {
+  /// The columns of one image's group, made in the image's or the thread's buffer.
+  func makeColumns(_ image: Int, _ g: Int, _ thread: Int, isKept: Bool) -> UnsafePointer<S> {
     let source = x.data + image * imageX + g * groupX
     if isPoint { return UnsafePointer(source) }
-    let target = buffers + thread * k * p
-    columns.gather(source, into: target)
+    let target = buffers + (keepsColumns ? image * group + g : thread) * k * p
+    if !(keepsColumns && isKept) { columns.gather(source, into: target) }
     return UnsafePointer(target)
   }
 
@@ -66,7 +68,7 @@ private func convPasses<S: TrainingScalar>(
       TrainingThreads.parallel(n) { range, thread in
         for image in range {
           for g in 0..<group {
-            let from = makeColumns(image, g, thread)
+            let from = makeColumns(image, g, thread, isKept: false)
             let to = y.data + (image * group + g) * m * p
             if let b {
               for i in 0..<m { (to + i * p).update(repeating: b.data[g * m + i], count: p) }
@@ -87,7 +89,7 @@ private func convPasses<S: TrainingScalar>(
           for g in 0..<group {
             let d = dy + (image * group + g) * m * p
             if w.gradient != nil {
-              let from = makeColumns(image, g, thread)
+              let from = makeColumns(image, g, thread, isKept: true)
               let to = partW + thread * w.count + g * m * k
               S.gemm(false, true, m, k, p, 1, d, p, from, p, 1, to, k)
             }
@@ -173,7 +175,7 @@ struct Columns {
       let row = target + at
       for i in 0..<first { row[i] = 0 }
       if stride == 1 {
-        for i in 0..<inside { row[first &+ i] = x[from &+ i] }
+        (row + first).update(from: x + from, count: inside)
       } else {
         for i in 0..<inside { row[first &+ i] = x[from &+ i &* stride] }
       }
