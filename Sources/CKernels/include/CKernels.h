@@ -78,6 +78,28 @@ enum {
   APUS_UNARY_RELU = 27,          ///< max(x, 0)
 };
 
+/// Functions of two arguments, for apus_kernels.binary. NaN in either gives NaN.
+enum {
+  APUS_BINARY_ADD = 0,
+  APUS_BINARY_SUB = 1,
+  APUS_BINARY_MUL = 2,
+  APUS_BINARY_DIV = 3,
+  APUS_BINARY_MIN = 4,
+  APUS_BINARY_MAX = 5,
+  APUS_BINARY_PRELU = 6,  ///< a < 0: b·a, else a
+};
+
+/// What a reduction adds up (or multiplies, or picks), for apus_kernels.reduce_…
+enum {
+  APUS_REDUCE_SUM = 0,
+  APUS_REDUCE_ABS_SUM = 1,
+  APUS_REDUCE_SQUARE_SUM = 2,
+  APUS_REDUCE_EXP_SUM = 3,  ///< Σ e^(x − shift)
+  APUS_REDUCE_MAX = 4,      ///< NaN where there is one
+  APUS_REDUCE_MIN = 5,
+  APUS_REDUCE_PROD = 6,
+};
+
 typedef struct apus_kernels {
   /// "baseline", "avx2", "avx512" or "avx512vnni".
   const char *name;
@@ -87,6 +109,46 @@ typedef struct apus_kernels {
   // MARK: Element-wise, one input (in place)
   /// y[i] = f(x[i]), f one of APUS_UNARY_…
   void (*unary)(intptr_t f, const float *x, float *y, intptr_t n, float a, float b);
+
+  // MARK: Element-wise, two inputs (in place with either)
+
+  /// y[i] = f(a[i · a_step], b[i · b_step]), f one of APUS_BINARY_…; the steps are 0 or 1.
+  void (*binary)(intptr_t f, const float *a, intptr_t a_step, const float *b, intptr_t b_step,
+                 float *y, intptr_t n);
+
+  // MARK: Reductions
+  // Sums are taken in a fixed order in blocks: their error is at most (80 + n / 256) · 2^-24 · Σ|x|
+  // for n elements of a row, (65 + n / 64) · 2^-24 · Σ|x| for n rows.
+
+  /// Reduces n adjacent elements with one of APUS_REDUCE_…; the identity where n is 0.
+  float (*reduce_row)(intptr_t f, const float *x, intptr_t n, float shift);
+  /// Reduces `rows` rows into one: y[c] = f over r of x[r · row_stride + c]; with `accumulate` y[c]
+  /// is combined with the result. shift[c] for EXP_SUM; else NULL.
+  void (*reduce_columns)(intptr_t f, const float *x, intptr_t rows, intptr_t row_stride,
+                         intptr_t columns, const float *shift, bool accumulate, float *y);
+
+  // MARK: Softmax and normalisation (in place)
+
+  /// y = e^(x − max) / Σ e^(x − max) over n adjacent elements, or its logarithm.
+  void (*softmax_row)(const float *x, float *y, intptr_t n, bool logarithm);
+  /// The same down each of `columns` columns of n elements, row_stride apart in x and y.
+  void (*softmax_columns)(const float *x, float *y, intptr_t n, intptr_t row_stride,
+                          intptr_t columns, bool logarithm);
+  /// The mean of n > 0 elements and that of their squared distances from it.
+  void (*moments)(const float *x, intptr_t n, float *mean, float *variance);
+  /// y[i] = (x[i] − mean) · factor · scale[i · step] + bias[i · step]. A NULL scale counts as 1, a
+  /// NULL bias as 0; step is 0 or 1.
+  void (*normalize)(const float *x, float *y, intptr_t n, float mean, float factor,
+                    const float *scale, const float *bias, intptr_t step);
+  /// Local response normalisation down `channels` channels of `columns` adjacent columns (not in
+  /// place): y[c] = x[c] / (bias + alpha · Σ x[k]²)^beta, the sum over before + 1 + after channels
+  /// around c as far as they exist.
+  void (*local_response)(const float *x, float *y, intptr_t channels, intptr_t channel_stride,
+                         intptr_t columns, intptr_t before, intptr_t after, float alpha, float beta,
+                         float bias);
+  /// y[i] = factor · Σk w[k] · x[i + k · stride], k < taps (not in place).
+  void (*weighted_sum)(const float *x, intptr_t taps, intptr_t stride, const float *w, float factor,
+                       float *y, intptr_t n);
 
   // MARK: Matrix product
 

@@ -38,7 +38,7 @@ typealias IntVector = SIMD4<Int32>
   return select(less(v, nearest), nearest - Vector(repeating: 1), nearest)
 }
 /// To the integer at or above.
-@inline(__always) func roundUp(_ v: Vector) -> Vector { -roundDown(-v) }
+@inline(__always) func roundUp(_ v: Vector) -> Vector { negated(roundDown(negated(v))) }
 
 /// Rows of the matrix tile: 4 x 2 accumulators, 2 of B, 1 broadcast and its product: 12 of 16 registers.
 @inline(__always) var tileRows: Int { 4 }

@@ -11,6 +11,12 @@
 
 @inline(__always) private func all(_ x: Float) -> Vector { Vector(repeating: x) }
 
+/// −x; Swift's own minus computes 0 − x, which loses the sign of zero.
+@inline(__always) func negated(_ x: Vector) -> Vector {
+  unsafeBitCast(
+    unsafeBitCast(x, to: IntVector.self) ^ IntVector(repeating: Int32.min), to: Vector.self)
+}
+
 /// 2^n, for −126 ≤ n ≤ 127.
 @inline(__always) private func powerOfTwo(_ n: IntVector) -> Vector {
   unsafeBitCast((n &+ IntVector(repeating: 127)) &<< IntVector(repeating: 23), to: Vector.self)
@@ -74,7 +80,7 @@
 
 /// 1 / (1 + e^−x).
 @inline(__always) func sigmoid(_ x: Vector) -> Vector {
-  let e = exp(-magnitude(x))
+  let e = exp(negated(magnitude(x)))
   let numerator = select(less(x, all(0)), e, all(1))
   return numerator / (all(1) + e)
 }
@@ -146,6 +152,6 @@
   q = multiplyAdd(q, t, all(1.061_876_1e-1))
   q = multiplyAdd(q, t, all(6.351_815e-1))
   q = multiplyAdd(q, t, all(1.128_641))
-  let far = all(1) - exp(-(t * q))
+  let far = all(1) - exp(negated(t * q))
   return applySign(of: x, to: select(less(a, all(0.95)), near, far))
 }

@@ -5,6 +5,15 @@ import CKernels
   table.pointee.name = UnsafeRawPointer(isaName.utf8Start).assumingMemoryBound(to: CChar.self)
   table.pointee.vector_width = Vector.scalarCount
   table.pointee.unary = { unary($0, $1!, $2!, $3, $4, $5) }
+  table.pointee.binary = { binary($0, $1!, $2, $3!, $4, $5!, $6) }
+  table.pointee.reduce_row = { reduceRow($0, $1!, $2, $3) }
+  table.pointee.reduce_columns = { reduceColumns($0, $1!, $2, $3, $4, $5, $6, $7!) }
+  table.pointee.softmax_row = { softmaxRow($0!, $1!, $2, $3) }
+  table.pointee.softmax_columns = { softmaxColumns($0!, $1!, $2, $3, $4, $5) }
+  table.pointee.moments = { moments($0!, $1, $2!, $3!) }
+  table.pointee.normalize = { normalize($0!, $1!, $2, $3, $4, $5, $6, $7) }
+  table.pointee.local_response = { localResponse($0!, $1!, $2, $3, $4, $5, $6, $7, $8, $9) }
+  table.pointee.weighted_sum = { weightedSum($0!, $1, $2, $3!, $4, $5!, $6) }
   table.pointee.gemm_columns = tileColumns
   table.pointee.gemm_pack = { gemmPack($0!, $1, $2, $3, $4, $5, $6!) }
   table.pointee.gemm = { gemm($0!) }

@@ -73,7 +73,7 @@ private func mapSelu(
 @inline(never)
 private func mapSoftplus(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ n: Int) {
   mapVectors(x, y, n) { v in
-    select(less(v, all(0)), all(0), v) + log1p(exp(-magnitude(v)))
+    select(less(v, all(0)), all(0), v) + log1p(exp(negated(magnitude(v))))
   }
 }
 
@@ -121,7 +121,7 @@ private func unaryWithoutExponential(
   case APUS_UNARY_SQRT: mapVectors(x, y, n) { squareRoot($0) }
   case APUS_UNARY_RECIPROCAL: mapVectors(x, y, n) { one / $0 }
   case APUS_UNARY_ABS: mapVectors(x, y, n) { magnitude($0) }
-  case APUS_UNARY_NEG: mapVectors(x, y, n) { -$0 }
+  case APUS_UNARY_NEG: mapVectors(x, y, n) { negated($0) }
   case APUS_UNARY_SIGN:
     mapVectors(x, y, n) { v in
       let signed = select(equal(v, zero), zero, applySign(of: v, to: one))

@@ -1,0 +1,57 @@
+import CKernels
+import ModelFormat
+
+/// y = min(max(x, low), high), the limits one element each, none where left out; NaN stays NaN.
+/// ONNX Clip, float32.
+let clipOperator = Operator(
+  opcode: 45, name: "Clip", inputs: 1...3, requiredInputs: 1,
+  infer: { (context) throws(ApusError) in
+    try context.requireFloat32()
+    for i in 1...2 {
+      if let limit = context.optionalInput(i) {
+        try context.require(
+          limit.shape.count == 1, "input \(i) must be one element and is \(limit.shape)")
+      }
+    }
+    try context.setOutput(.float32, context.input(0).shape)
+  },
+  plan: { (context) throws(ApusError) in
+    context.allowInPlace(input: 0, output: 0)
+    let n = context.node.input(0).shape.count
+    context.emit(
+      ClipStep(
+        context.kernels.pointee.unary, context.input(0), context.optionalInput(1),
+        context.optionalInput(2), context.output(0), n), work: n)
+  })
+
+private final class ClipStep: Step {
+  let kernel: UnaryStep.Kernel
+  let x: Slot
+  let low: Slot?
+  let high: Slot?
+  let y: Slot
+  let count: Int
+
+  init(
+    _ kernel: @escaping UnaryStep.Kernel, _ x: Slot, _ low: Slot?, _ high: Slot?, _ y: Slot,
+    _ count: Int
+  ) {
+    self.kernel = kernel
+    self.x = x
+    self.low = low
+    self.high = high
+    self.y = y
+    self.count = count
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    let part = share.part(of: count, grain: 64)
+    var a = -Float.infinity
+    var b = Float.infinity
+    if let low { a = memory.floats(low)[0] }
+    if let high { b = memory.floats(high)[0] }
+    kernel(
+      APUS_UNARY_CLIP, memory.floats(x) + part.lowerBound,
+      memory.mutableFloats(y) + part.lowerBound, part.count, a, b)
+  }
+}

@@ -1,0 +1,87 @@
+import CKernels
+import ModelFormat
+
+// Reductions over axes: ONNX operators of the same names as of opset 18, float32. The axes are a
+// constant input; none (or an empty list) means all axes, or with `noop_with_empty_axes` none:
+// what comes before and after the reduction is then still done. An empty sum is 0, an empty product
+// 1, an empty maximum −∞, an empty mean NaN. Error bounds of sums: CKernels.h.
+
+private func reductionOperator(
+  _ opcode: UInt16, _ name: StaticString, _ function: Int, after end: Int = -1,
+  isMean: Bool = false
+) -> Operator {
+  Operator(
+    opcode: opcode, name: name,
+    attributes: [AttributeSpec("keepdims", .int), AttributeSpec("noop_with_empty_axes", .int)],
+    inputs: 1...2, requiredInputs: 1, notes: "The axes must be a constant.",
+    infer: { (context) throws(ApusError) in
+      try context.requireType(0, .float32)
+      let x = context.input(0).shape
+      let mask = try context.reducedAxes()
+      let keeps = context.int("keepdims", default: 1) != 0
+      var shape = Shape()
+      for d in 0..<x.rank {
+        if mask >> UInt(d) & 1 == 0 { shape.append(x[d]) } else if keeps { shape.append(1) }
+      }
+      try context.setOutput(.float32, shape)
+    },
+    plan: { (context) throws(ApusError) in
+      let x = context.node.input(0).shape
+      let layout = ReductionLayout(x, mask: try context.node.reducedAxes())
+      var after = ReductionEnd(function: end)
+      if isMean {
+        after = ReductionEnd(function: APUS_UNARY_AFFINE, factor: 1 / Float(layout.reducedCount))
+      }
+      var greatest: Slot?
+      if function == APUS_REDUCE_EXP_SUM {
+        greatest = context.scratch(byteCount: max(1, layout.outputCount) * 4)
+      }
+      context.emit(
+        ReductionStep(
+          context.kernels, function, layout, after, context.input(0), context.output(0),
+          greatest: greatest),
+        work: x.count * (greatest == nil ? 1 : 10))
+    })
+}
+
+extension NodeContext {
+  /// Bit d is set where axis d is reduced.
+  fileprivate func reducedAxes() throws(ApusError) -> UInt {
+    let rank = input(0).shape.rank
+    let axes = try constantInts(1) ?? []
+    if axes.isEmpty {
+      return int("noop_with_empty_axes", default: 0) != 0 ? 0 : (1 << UInt(rank)) - 1
+    }
+    var mask: UInt = 0
+    for axis in axes {
+      let bit = UInt(1) << UInt(try normalizedAxis(axis, rank: rank))
+      try require(mask & bit == 0, .invalidModel, "axis \(axis) stands in axes twice")
+      mask |= bit
+    }
+    return mask
+  }
+}
+
+/// Σ x. ONNX ReduceSum.
+let reduceSumOperator = reductionOperator(80, "ReduceSum", APUS_REDUCE_SUM)
+/// The mean. ONNX ReduceMean.
+let reduceMeanOperator = reductionOperator(81, "ReduceMean", APUS_REDUCE_SUM, isMean: true)
+/// The greatest element, NaN where there is one. ONNX ReduceMax.
+let reduceMaxOperator = reductionOperator(82, "ReduceMax", APUS_REDUCE_MAX)
+/// The smallest element, NaN where there is one. ONNX ReduceMin.
+let reduceMinOperator = reductionOperator(83, "ReduceMin", APUS_REDUCE_MIN)
+/// Π x. ONNX ReduceProd.
+let reduceProdOperator = reductionOperator(84, "ReduceProd", APUS_REDUCE_PROD)
+/// Σ |x|. ONNX ReduceL1.
+let reduceL1Operator = reductionOperator(85, "ReduceL1", APUS_REDUCE_ABS_SUM)
+/// √Σ x². ONNX ReduceL2.
+let reduceL2Operator = reductionOperator(
+  86, "ReduceL2", APUS_REDUCE_SQUARE_SUM, after: APUS_UNARY_SQRT)
+/// Σ x². ONNX ReduceSumSquare.
+let reduceSumSquareOperator = reductionOperator(87, "ReduceSumSquare", APUS_REDUCE_SQUARE_SUM)
+/// log Σ e^x, without overflow. ONNX ReduceLogSumExp.
+let reduceLogSumExpOperator = reductionOperator(
+  88, "ReduceLogSumExp", APUS_REDUCE_EXP_SUM, after: APUS_UNARY_LOG)
+/// log Σ x. ONNX ReduceLogSum.
+let reduceLogSumOperator = reductionOperator(
+  89, "ReduceLogSum", APUS_REDUCE_SUM, after: APUS_UNARY_LOG)
