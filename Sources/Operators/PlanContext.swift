@@ -82,7 +82,7 @@ public final class PlanContext {
   public let threads: Int
 
   private let inputSlots: [Int]
-  private let outputSlots: [Int]
+  private var outputSlots: [Int]
   private let firstNewSlot: Int
   /// Set by the planner: the first of the slots that this node's scratch memory took.
   public var firstSlotOfNode = 0
@@ -117,7 +117,14 @@ public final class PlanContext {
     node.hasInput(i) ? Slot(inputSlots[i]) : nil
   }
 
-  public func output(_ i: Int) -> Slot { Slot(outputSlots[i]) }
+  /// The slot of an output. One that the node leaves out, though the step writes it, gets memory
+  /// that nobody reads.
+  public func output(_ i: Int) -> Slot {
+    if !node.wantsOutput(i) && outputSlots[i] < 0 {
+      outputSlots[i] = Int(scratch(byteCount: node.outputs[i].byteCount).index)
+    }
+    return Slot(outputSlots[i])
+  }
 
   public func optionalOutput(_ i: Int) -> Slot? {
     node.wantsOutput(i) ? Slot(outputSlots[i]) : nil
