@@ -75,7 +75,7 @@ static void fill_inputs(apus_session *s, unsigned seed) {
     for (k = 0; k < t.bytes / apus_dtype_size(t.dtype); k++) {
       seed = seed * 1664525u + 1013904223u;
       if (t.dtype == APUS_FLOAT32) ((float *)t.data)[k] = (float)(seed >> 8) * 0x1p-23f - 1.0f;
-      if (t.dtype == APUS_INT64) ((int64_t *)t.data)[k] = (int64_t)(seed >> 28);
+      if (t.dtype == APUS_INT32) ((int32_t *)t.data)[k] = (int32_t)(seed >> 28);
     }
   }
 }
