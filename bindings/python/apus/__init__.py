@@ -54,7 +54,8 @@ class BuildInfo(NamedTuple):
 
 def version() -> str:
     """The library's version: "0.1.0"."""
-    return lib.apus_version().decode("ascii")
+    text: bytes = lib.apus_version()
+    return text.decode("ascii")
 
 
 def build_info() -> BuildInfo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from enum import IntEnum
+from typing import Any, Tuple
 
 from ._library import CError
 
@@ -65,7 +66,7 @@ def check(status: int, error: CError) -> None:
         raise ApusError(status, error.message.decode("utf-8", "replace"))
 
 
-def new_error() -> "tuple[CError, ctypes._Pointer]":
+def new_error() -> Tuple[CError, Any]:
     """An apus_error and the pointer to pass."""
     error = CError()
     return error, ctypes.byref(error)

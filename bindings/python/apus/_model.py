@@ -108,11 +108,12 @@ class Model:
     @property
     def isa(self) -> str:
         """The kernel module that the model was opened for."""
-        return lib.apus_model_isa(self._pointer).decode("ascii")
+        name: bytes = lib.apus_model_isa(self._pointer)
+        return name.decode("ascii")
 
     def metadata(self, key: str, default: Optional[str] = None) -> Optional[str]:
         """The value of a metadata entry ("name", "labels", "producer" ...), or `default`."""
-        value = lib.apus_model_metadata(self._pointer, _encode("key", key))
+        value: Optional[bytes] = lib.apus_model_metadata(self._pointer, _encode("key", key))
         return default if value is None else value.decode("utf-8")
 
     # ---- Sessions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Dict, NamedTuple, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from ._errors import ApusError, Status
 from ._library import CTensorInfo
 
 # apus_dtype. bfloat16 (3) is for weights only and never crosses this boundary.
-DTYPES = {
+DTYPES: "Dict[int, np.dtype[Any]]" = {
     1: np.dtype(np.float32),
     2: np.dtype(np.float16),
     4: np.dtype(np.int8),
@@ -29,8 +29,8 @@ class TensorInfo(NamedTuple):
     """
 
     name: str
-    dtype: np.dtype
-    shape: "tuple[int, ...]"
+    dtype: "np.dtype[Any]"
+    shape: Tuple[int, ...]
 
 
 def tensor_info(raw: CTensorInfo) -> TensorInfo:
@@ -42,11 +42,11 @@ def tensor_info(raw: CTensorInfo) -> TensorInfo:
     return TensorInfo(name, DTYPES[raw.dtype], tuple(raw.dims[: raw.rank]))
 
 
-def describe(shape: "tuple[int, ...]") -> str:
+def describe(shape: Tuple[int, ...]) -> str:
     return "[" + ", ".join("?" if d < 0 else str(d) for d in shape) + "]"
 
 
-def as_input(value: npt.ArrayLike, wanted: TensorInfo) -> np.ndarray:
+def as_input(value: npt.ArrayLike, wanted: TensorInfo) -> "np.ndarray[Any, Any]":
     """`value` as an array of the wanted type and shape: the caller's own array where it is one
     already, otherwise converted, within the kind of number only (float64 to float32, integers to
     integers that hold their values, anything to a wider kind).
@@ -72,7 +72,7 @@ def as_input(value: npt.ArrayLike, wanted: TensorInfo) -> np.ndarray:
     return array.astype(wanted.dtype)
 
 
-def _is_safe(array: np.ndarray, wanted: np.dtype) -> bool:
+def _is_safe(array: "np.ndarray[Any, Any]", wanted: "np.dtype[Any]") -> bool:
     if array.dtype.kind in "iu" and wanted.kind in "iu":
         limits = np.iinfo(wanted)
         return array.size == 0 or bool(
