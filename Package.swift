@@ -121,5 +121,6 @@ let package = Package(
     .testTarget(
       name: "OptimizerTests", dependencies: ["Training", "NumPyFile"],
       exclude: ["Fixtures", "make_fixtures.py"]),
+    .testTarget(name: "RecipeTests", dependencies: ["Training", "NumPyFile"]),
   ],
   swiftLanguageModes: [.v5])

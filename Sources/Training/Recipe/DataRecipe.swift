@@ -1,0 +1,130 @@
+import Foundation
+
+/// The part `data` of a recipe: where samples come from, how they are divided and transformed.
+public struct DataRecipe {
+  /// The reader and its settings.
+  enum Reader {
+    case csv(CSVReader)
+    case npz(NumPyReader)
+    case idx(images: String?, labels: String?)
+    case cifar10
+    case images(ImageFolderReader)
+    case text(TextReader, Vocabulary.Unit, minimumCount: Int)
+    case wav(WAVReader)
+
+    var isText: Bool { if case .text = self { true } else { false } }
+  }
+
+  static let readers = ["csv", "npz", "idx", "cifar10", "images", "text", "wav"]
+
+  let reader: Reader
+  /// As the recipe gives it.
+  public let path: String
+  /// Where it is found: relative to the recipe's folder.
+  public let resolvedPath: String
+  /// Data of their own to test on: another path, another pair of IDX files.
+  let test: (path: String, images: String?, labels: String?)?
+  public let validationShare: Double
+  public let testShare: Double
+  public let splitSeed: UInt64
+  let transforms: [TransformRecipe]
+
+  init(_ section: RecipeSection) throws {
+    let name = try section.required("reader", section.choice("reader", DataRecipe.readers))
+    let own: [String: [String]] = [
+      "csv": ["label", "target", "ignore", "header", "delimiter"], "npz": ["inputs", "targets"],
+      "idx": ["images", "labels"], "cifar10": [], "images": ["size", "channels"],
+      "text": ["suffixes", "vocabulary", "minimum_count"], "wav": ["frames", "rate"],
+    ]
+    let shared = ["reader", "path", "split"] + (name == "text" ? [] : ["test", "transforms"])
+    try section.allow(shared + own[name]!)
+    let given = try section.required("path", section.string("path"))
+    path = given
+    let folder = (section.file as NSString).deletingLastPathComponent
+    func resolve(_ path: String) -> String {
+      path.hasPrefix("/") || folder.isEmpty ? path : folder + "/" + path
+    }
+    resolvedPath = resolve(path)
+    reader = try DataRecipe.reader(name, section)
+
+    let test = try section.section("test")
+    try test?.allow(["path"] + (name == "idx" ? ["images", "labels"] : []))
+    self.test = try test.map { test in
+      let path = try test.string("path")
+      guard path != nil || name == "idx" else { throw test.missing("path") }
+      return (resolve(path ?? given), try test.string("images"), try test.string("labels"))
+    }
+    let split = try section.section("split")
+    try split?.allow(["validation", "test", "seed"])
+    func share(_ key: String) throws -> Double {
+      try split?.number(key, "a share from 0 to less than 1") { $0 >= 0 && $0 < 1 } ?? 0
+    }
+    validationShare = try share("validation")
+    testShare = try share("test")
+    splitSeed = UInt64(try split?.integer("seed", 0...Int(Int32.max)) ?? 1)
+    if let split, validationShare + testShare >= 1 {
+      throw split.error(nil, "data.split: nothing is left to train on")
+    }
+    if self.test != nil && testShare > 0 {
+      throw section.error("test", "data: give 'test' or 'split.test', not both")
+    }
+    transforms = try (section.list("transforms") ?? []).map {
+      try TransformRecipe($0, file: section.file)
+    }
+  }
+
+  private static func reader(_ name: String, _ section: RecipeSection) throws -> Reader {
+    switch name {
+    case "csv": return .csv(try csv(section))
+    case "npz":
+      var reader = NumPyReader()
+      reader.inputs = try section.string("inputs") ?? "x"
+      reader.targets = try section.string("targets") ?? "y"
+      if reader.targets == "inputs" { reader.targets = nil }
+      return .npz(reader)
+    case "idx":
+      return .idx(images: try section.string("images"), labels: try section.string("labels"))
+    case "cifar10": return .cifar10
+    case "images":
+      var reader = ImageFolderReader()
+      if let size = try section.integers("size", count: 2...2, 1...4_096) {
+        reader.size = (size[0], size[1])
+      }
+      let channels = try section.choice("channels", ["1", "3"])
+      reader.channels = channels == "1" ? 1 : 3
+      return .images(reader)
+    case "text":
+      var reader = TextReader()
+      reader.suffixes = try section.strings("suffixes") ?? []
+      return .text(
+        reader, try section.choice("vocabulary", Vocabulary.Unit.self) ?? .characters,
+        minimumCount: try section.integer("minimum_count") ?? 1)
+    default:
+      let frames = try section.integer("frames", 1...1 << 24)
+      var reader = WAVReader(frames: try section.required("frames", frames))
+      reader.rate = try section.integer("rate")
+      return .wav(reader)
+    }
+  }
+
+  private static func csv(_ section: RecipeSection) throws -> CSVReader {
+    func column(_ word: String) -> CSVReader.Column {
+      Int(word).map { .index($0) } ?? .name(word)
+    }
+    var reader = CSVReader(label: try section.string("label").map(column))
+    reader.values = try (section.strings("target") ?? []).map(column)
+    reader.ignored = try (section.strings("ignore") ?? []).map(column)
+    if reader.label != nil && !reader.values.isEmpty {
+      throw section.error("target", "data: give 'label' for classes or 'target' for numbers, not both")
+    }
+    if section.has("header"), (try? section.string("header")) != "auto" {
+      reader.header = try section.bool("header")! ? .yes : .no
+    }
+    if let delimiter = try section.string("delimiter") {
+      guard let byte = delimiter == "tab" ? 9 : delimiter.utf8.first, delimiter == "tab" || delimiter.utf8.count == 1
+      else { throw section.error("delimiter", "data.delimiter must be one character, or 'tab'") }
+      reader.delimiter = byte
+    }
+    return reader
+  }
+}
