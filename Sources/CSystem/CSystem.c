@@ -30,6 +30,7 @@ static THREAD_LOCAL apus_sys_region *current_region;
 #if defined(__x86_64__) && defined(__GLIBC__)
 __asm__(".symver pthread_create, pthread_create@GLIBC_2.2.5");
 __asm__(".symver pthread_join, pthread_join@GLIBC_2.2.5");
+__asm__(".symver exp, exp@GLIBC_2.2.5");
 #endif
 
 LOCAL int apus_sys_thread_create(pthread_t *thread, void *(*start)(void *), void *argument) {
@@ -37,6 +38,8 @@ LOCAL int apus_sys_thread_create(pthread_t *thread, void *(*start)(void *), void
 }
 
 LOCAL int apus_sys_thread_join(pthread_t thread) { return pthread_join(thread, NULL); }
+
+LOCAL double apus_sys_exp(double x) { return exp(x); }
 
 #ifdef APUS_EMBEDDED
 // Declared under their real names: --wrap turns the plain names into the functions below.

@@ -42,6 +42,9 @@ static inline int apus_sys_errno(void) { return errno; }
 int apus_sys_thread_create(pthread_t *thread, void *(*start)(void *), void *argument);
 int apus_sys_thread_join(pthread_t thread);
 
+/// exp, bound to its oldest version in the same way: its newest is of glibc 2.29.
+double apus_sys_exp(double x);
+
 // MARK: Atomics (C11 memory model; visible to ThreadSanitizer)
 
 static inline int32_t apus_sys_load_acquire(const int32_t *p) {

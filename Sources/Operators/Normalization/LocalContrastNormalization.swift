@@ -86,7 +86,7 @@ private final class LocalContrastWindow {
       let deviation = Double(size) / 4
       for k in 0..<size {
         let p = Double(k - size / 2) / deviation
-        w[k] = isUniform ? 1 : Float(exp(-0.5 * p * p))
+        w[k] = isUniform ? 1 : Float(apus_sys_exp(-0.5 * p * p))
       }
     }
     let count = samples * height * width
