@@ -30,7 +30,9 @@ static THREAD_LOCAL apus_sys_region *current_region;
 #if defined(__x86_64__) && defined(__GLIBC__)
 __asm__(".symver pthread_create, pthread_create@GLIBC_2.2.5");
 __asm__(".symver pthread_join, pthread_join@GLIBC_2.2.5");
+#ifdef APUS_EMBEDDED
 __asm__(".symver exp, exp@GLIBC_2.2.5");
+#endif
 #endif
 
 LOCAL int apus_sys_thread_create(pthread_t *thread, void *(*start)(void *), void *argument) {
