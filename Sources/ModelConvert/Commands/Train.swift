@@ -1,20 +1,172 @@
 import ArgumentParser
+import Foundation
+import Graph
+import NumPyFile
+import Training
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Train a network as a recipe says (not in this version).",
+    abstract: "Train a network as a recipe says.",
     discussion: """
-      EXAMPLE
-        model-convert train lenet5.yaml -o lenet5.apus
+      The recipe names the network, the data, the loss and the optimiser; docs/training.md explains \
+      every key. Progress goes to stderr, the result to stdout.
+
+      After each epoch the run is saved in OUTPUT.ckpt, from which --resume continues it bit for \
+      bit; the file is removed when training is done, unless --checkpoint names it.
+
+      The same recipe, data, seed and number of threads give the same model.
+
+      EXAMPLES
+        model-convert train recipes/lenet5.yaml -o lenet5.apus --report lenet5.html
+        model-convert train recipes/char-rnn.yaml --data novel.txt -o novel.apus
       """)
 
   @Argument(help: "The recipe.", completion: .file(extensions: ["yaml", "yml"]))
   var recipe: String
 
-  @Option(name: .shortAndLong, help: "The model to write.")
+  @Option(name: .shortAndLong, help: "The model to write.", completion: .file(extensions: ["apus"]))
   var output: String
 
+  @Option(
+    help: ArgumentHelp("The data, in place of the recipe's.", valueName: "path"),
+    completion: .file())
+  var data: String?
+
+  @Option(help: ArgumentHelp("Epochs, in place of the recipe's.", valueName: "n"))
+  var epochs: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Seed of the initial weights, of shuffling and augmentation, in place of the recipe's.",
+      valueName: "n"))
+  var seed: UInt64?
+
+  @Option(
+    help: ArgumentHelp("Go on from this checkpoint.", valueName: "file"), completion: .file())
+  var resume: String?
+
+  @Option(
+    help: ArgumentHelp("Where to keep the checkpoint.", valueName: "file"), completion: .file())
+  var checkpoint: String?
+
+  @Option(
+    help: ArgumentHelp("Write a page with the curves and results.", valueName: "page.html"),
+    completion: .file(extensions: ["html"]))
+  var report: String?
+
+  @Option(help: ArgumentHelp("Threads; default: one for each processor.", valueName: "n"))
+  var threads: Int?
+
+  mutating func validate() throws {
+    if let epochs, epochs < 1 { throw ValidationError("--epochs: \(epochs); it must be at least 1") }
+    if let threads, threads < 1 || threads > 256 {
+      throw ValidationError("--threads: \(threads); it must be 1 to 256")
+    }
+  }
+
   func run() throws {
-    throw Failure("train is not in this version")
+    do { try train() } catch let error as Failure { throw error } catch let error as ExitCode {
+      throw error
+    } catch { throw Failure("\(error)") }
+  }
+
+  private func train() throws {
+    TrainingThreads.set(threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    var recipe = try Recipe(contentsOf: self.recipe)
+    if let epochs { recipe.epochs = epochs }
+    if let seed { recipe.seed = seed }
+    try checkWritable(output)
+    let data = try recipe.loadData(path: self.data)
+    let trainer = try Trainer(
+      recipe.graph(data), training: data.training, validation: data.validation,
+      options: recipe.trainerOptions)
+    if let resume {
+      do { try trainer.resume(Checkpoint(contentsOf: resume)) } catch {
+        throw Failure("\(error)".hasPrefix(resume) ? "\(error)" : "\(resume): \(error)")
+      }
+    }
+    let metrics =
+      recipe.metrics.isEmpty
+      ? Metric.standard(data.training.target, recipe.loss) : recipe.metrics
+    let unit = data.vocabulary == nil ? "samples" : "characters"
+    let display = ProgressDisplay(metrics: metrics, unit: unit)
+    let saved = checkpoint ?? output + ".ckpt"
+    trainer.onProgress = { display.show($0) }
+    trainer.onEpoch = { [unowned trainer] result in
+      display.show(result, epochs: recipe.epochs)
+      try trainer.checkpoint().write(to: saved)
+    }
+    writeError(
+      "\(recipe.name): \(trainer.network.parameters.count) weights, "
+        + "\(data.training.sampleCount) \(unit), "
+        + "\(TrainingThreads.count) threads")
+    try trainer.run()
+    trainer.finish()
+    let result = try TrainingResult(trainer, data, recipe)
+    try write(trainer, data, recipe)
+    if let report { try write(report, trainer, result, data, recipe, metrics, unit) }
+    if checkpoint == nil { try? FileManager.default.removeItem(atPath: saved) }
+    print(result.text(metrics))
+  }
+
+  /// Hours of training should not end with a folder that is not there.
+  private func checkWritable(_ path: String) throws {
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    guard FileManager.default.isWritableFile(atPath: folder) else {
+      throw Failure("\(path): its folder is not there or cannot be written to")
+    }
+  }
+
+  private func write(_ trainer: Trainer, _ data: LoadedData, _ recipe: Recipe) throws {
+    let graph = try TrainedModel.export(
+      trainer.network.graph, into: recipe.graph(data, batch: 1), loss: recipe.loss,
+      source: data.training, vocabulary: data.vocabulary, name: recipe.name)
+    try writeBytes(graph.encode(), toFile: output)
+  }
+}
+
+extension Train {
+  private func write(
+    _ report: String, _ trainer: Trainer, _ result: TrainingResult, _ data: LoadedData,
+    _ recipe: Recipe, _ metrics: [Metric], _ unit: String
+  ) throws {
+    let page = TrainingReport(
+      title: recipe.name, recipeFile: recipe.file, recipeText: recipe.text,
+      history: trainer.history, bestEpoch: trainer.bestEpoch, metrics: metrics,
+      test: result.parts.first { $0.name == "test" }?.evaluation ?? result.parts.first?.evaluation,
+      classNames: data.training.classNames, parameters: trainer.network.parameters.count,
+      seed: recipe.seed, unit: unit,
+      facts: [("Loss", recipe.loss.rawValue), ("Threads", "\(TrainingThreads.count)")])
+    try writeBytes([UInt8](page.html().utf8), toFile: report)
+  }
+}
+
+/// How good the best epoch's network is.
+private struct TrainingResult {
+  let bestEpoch: Int
+  let epochs: Int
+  let parts: [(name: String, evaluation: Evaluation)]
+
+  init(_ trainer: Trainer, _ data: LoadedData, _ recipe: Recipe) throws {
+    bestEpoch = (trainer.bestEpoch ?? 0) + 1
+    epochs = trainer.epoch
+    var parts: [(String, Evaluation)] = []
+    for (name, source) in [("validation", data.validation), ("test", data.test)] {
+      guard let source else { continue }
+      parts.append((name, try trainer.network.evaluate(source, loss: recipe.loss, countsConfusion: true)))
+    }
+    if parts.isEmpty, let best = trainer.bestEpoch {
+      parts.append(("training", trainer.history[best].training))
+    }
+    self.parts = parts
+  }
+
+  /// "validation: loss 0.0412, accuracy 98.89 % (epoch 24 of 30)".
+  func text(_ metrics: [Metric]) -> String {
+    parts.map { name, e in
+      let values = metrics.compactMap { m in m.value(e).map { ", \(m.rawValue) \(m.format($0))" } }
+      return "\(name): loss \(String(format: "%.4g", e.loss))\(values.joined())"
+        + " (epoch \(bestEpoch) of \(epochs))"
+    }.joined(separator: "\n")
   }
 }

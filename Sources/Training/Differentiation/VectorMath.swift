@@ -8,8 +8,8 @@ enum VectorMath {
   /// exp(x) = 2ⁿ exp(r), n = round(x / ln 2), |r| ≤ ln 2 / 2; exp(r) by its Taylor polynomial, whose
   /// error is r⁸/8! ≤ 5·10⁻⁹.
   @inline(__always) static func exp(_ x: Vector) -> Vector {
-    let clamped = x.clamped(
-      lowerBound: Vector(repeating: -87), upperBound: Vector(repeating: 87))
+    let above = x.replacing(with: Vector(repeating: -87), where: x .< -87)
+    let clamped = above.replacing(with: Vector(repeating: 87), where: above .> 87)
     // Adding 1.5 · 2²³ rounds to an integer, which then stands in the low bits.
     let shifted = clamped * 1.442_695_04 + 12_582_912
     let n = shifted - 12_582_912

@@ -150,8 +150,8 @@ public final class Trainer {
   }
 
   private func isBetter(_ e: Evaluation) -> Bool {
-    guard let bestEpoch else { return true }
-    let before = history[bestEpoch].validation ?? history[bestEpoch].training
+    // Without validation data there is nothing to tell a better epoch by: the last one counts.
+    guard let bestEpoch, let before = history[bestEpoch].validation else { return true }
     switch options.watch {
     case .loss: return e.loss < before.loss
     case .accuracy: return (e.accuracy ?? 0) > (before.accuracy ?? 0)

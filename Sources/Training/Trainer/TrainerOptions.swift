@@ -21,7 +21,7 @@ public struct TrainerOptions {
   /// Of everything drawn while training (dropout). Shuffling has the data's seed.
   public var seed: UInt64 = 1
 
-  /// Watched on the validation data, or where there is none on the training data.
+  /// Watched on the validation data. Where there is none, the last epoch counts as the best.
   public enum Watch: String, CaseIterable, Sendable {
     case loss, accuracy
   }
