@@ -1,45 +1,11 @@
 import CKernels
 
-/// The vector register of this instruction set.
-typealias Vector = SIMD16<Float>
-/// Its lanes as integers, for exponent arithmetic.
-typealias IntVector = SIMD16<Int32>
+// Float kernels gain nothing from VNNI: the table is that of the AVX-512 module, whose code would
+// otherwise stand in the library twice. What multiplies 8-bit integers goes in here.
 
-@inline(__always) var isaName: StaticString { "avx512vnni" }
-
-/// a·b + c in one rounding.
-@inline(__always) func multiplyAdd(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector {
-  apus_fma_f32x16(a, b, c)
-}
-
-/// √v, correctly rounded.
-@inline(__always) func squareRoot(_ v: Vector) -> Vector { apus_sqrt_f32x16(v) }
-/// A mask: −1 in the lanes where a < b, 0 elsewhere.
-@inline(__always) func less(_ a: Vector, _ b: Vector) -> IntVector { apus_less_f32x16(a, b) }
-/// A mask of the lanes where a = b.
-@inline(__always) func equal(_ a: Vector, _ b: Vector) -> IntVector { apus_equal_f32x16(a, b) }
-/// The lanes of `a` where the mask is −1, of `b` where it is 0.
-@inline(__always) func select(_ mask: IntVector, _ a: Vector, _ b: Vector) -> Vector {
-  apus_select_f32x16(mask, a, b)
-}
-/// To the integer at or below, at or above, and to the nearest with halves to even.
-@inline(__always) func roundDown(_ v: Vector) -> Vector { apus_floor_f32x16(v) }
-@inline(__always) func roundUp(_ v: Vector) -> Vector { apus_ceil_f32x16(v) }
-@inline(__always) func roundToEven(_ v: Vector) -> Vector { apus_round_f32x16(v) }
-
-/// Rows of the matrix tile: 12 x 2 accumulators, 2 of B and up to 4 broadcasts: 28 of 32 registers.
-@inline(__always) var tileRows: Int { 12 }
-/// Rows of the two smaller tiles, for what is left of a matrix.
-@inline(__always) var middleTileRows: Int { 8 }
-@inline(__always) var smallTileRows: Int { 4 }
-/// Accumulators of each tile: rows times two vectors, and rows times one.
-typealias WideTile = InlineArray<24, Vector>
-typealias NarrowTile = InlineArray<12, Vector>
-typealias MiddleWideTile = InlineArray<16, Vector>
-typealias MiddleNarrowTile = InlineArray<8, Vector>
-typealias SmallWideTile = InlineArray<8, Vector>
-typealias SmallNarrowTile = InlineArray<4, Vector>
+private var isaName: StaticString { "avx512vnni" }
 
 @c(kernels_fill_avx512vnni) public func fillKernels(_ table: UnsafeMutablePointer<apus_kernels>) {
-  fill(table)
+  kernels_fill_avx512(table)
+  table.pointee.name = UnsafeRawPointer(isaName.utf8Start).assumingMemoryBound(to: CChar.self)
 }
