@@ -42,7 +42,7 @@ struct BroadcastPair {
   }
 
   /// For each element of the output the element of an input that it takes.
-  private static func fill(
+  static func fill(
     _ indices: UnsafeMutablePointer<Int64>, _ shape: [Int], _ output: [Int]
   ) {
     let rank = output.count
