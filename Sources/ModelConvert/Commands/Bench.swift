@@ -16,7 +16,7 @@ struct Bench: ParsableCommand {
   @OptionGroup var shapes: ShapeOptions
   @OptionGroup var threads: ThreadOptions
 
-  @Option(help: "How long to time runs, after a warm-up.")
+  @Option(parsing: .unconditional, help: "How long to time runs, after a warm-up.")
   var seconds = 2.0
 
   @Option(help: "Seed of the random inputs.")

@@ -44,11 +44,6 @@ struct Inspect: ParsableCommand {
     }
     let builder = SummaryBuilder(opened: opened, functionIndex: f, plan: plan)
     let summary = builder.build(planError: planError)
-    if json {
-      try printJSON(summary)
-    } else {
-      SummaryText.print(summary)
-    }
     if let html {
       let page = ModelPage(summary: summary, graph: builder.graph())
       do {
@@ -56,7 +51,12 @@ struct Inspect: ParsableCommand {
       } catch {
         throw Failure("\(html): the page cannot be written there")
       }
-      writeError("model-convert: wrote \(html)")
     }
+    if json {
+      try printJSON(summary)
+    } else {
+      SummaryText.print(summary)
+    }
+    if let html { writeError("model-convert: wrote \(html)") }
   }
 }

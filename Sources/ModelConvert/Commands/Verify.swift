@@ -37,7 +37,7 @@ struct Verify: ParsableCommand {
   @Option(help: ArgumentHelp("The reference's instruction set.", valueName: "isa"))
   var againstIsa: String?
 
-  @Option(help: "The largest 'max rel' that is no failure.")
+  @Option(parsing: .unconditional, help: "The largest 'max rel' that is no failure.")
   var tolerance = 1e-5
 
   @Option(help: "Seed of the random inputs.")
@@ -66,11 +66,9 @@ struct Verify: ParsableCommand {
     if tested.files == nil { random.fill(tested.session, tested.opened) }
     tested.copyInputs(to: reference)
 
-    let a = Capture(tested.session, tested.opened)
-    let b = Capture(reference.session, reference.opened)
-    let result = VerifyResult(
-      tested.opened, reference.opened, Matching(a, b).pairs, tolerance: tolerance,
-      unmatched: Matching(a, b).unmatched)
+    let matching = Matching(
+      Capture(tested.session, tested.opened), Capture(reference.session, reference.opened))
+    let result = VerifyResult(tested.opened, reference.opened, matching, tolerance: tolerance)
     if json {
       try printJSON(result)
     } else {

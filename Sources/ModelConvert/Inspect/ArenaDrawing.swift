@@ -17,7 +17,7 @@ struct ArenaDrawing {
     self.arena = arena
     // One column more than there are steps: what is left when the run has ended.
     steps = arena.stepLayers.count + 1
-    bottom = 78
+    bottom = total / Double(steps) < 96 ? 78 : 30
   }
 
   private var plotWidth: Double { total - left - right }
@@ -82,7 +82,7 @@ struct ArenaDrawing {
     var text = ""
     let every = max(1, Int((13 / column).rounded(.up)))
     let base = top + plotHeight
-    let slanted = column < 74
+    let slanted = bottom > 30
     for step in stride(from: 0, to: steps, by: every) {
       let label = stepName(step)
       let middle = x(step) + column / 2
@@ -128,7 +128,11 @@ struct ArenaDrawing {
       b.firstStep == last
       ? "step \(b.firstStep) (\(stepName(last)))"
       : "steps \(b.firstStep) (\(stepName(b.firstStep))) to \(last) (\(stepName(last)))"
-    let tip = "\(b.name)  ·  \(b.kind)\n\(bytesText(b.bytes)) from \(bytesText(b.offset))\n\(life)"
+    var tip = "\(b.name)  ·  \(b.kind)\n\(bytesText(b.bytes)) from \(bytesText(b.offset))\n\(life)"
+    if b.tensors.count > 1 {
+      let shown = b.tensors.prefix(6).joined(separator: ", ")
+      tip += "\nholds \(shown)\(b.tensors.count > 6 ? " and \(b.tensors.count - 6) more" : "")"
+    }
     var text = """
       <g class="buffer \(b.kind)"\(b.kind == "state" || b.kind == "input" ? "" : layerAttribute(b.firstStep))>\
       <title>\(escaped(tip))</title>\

@@ -101,6 +101,8 @@ struct ModelSummary: Encodable {
     var name: String
     /// "input", "output", "state", "tensor" or "scratch".
     var kind: String
+    /// All that lie in it at one time or another, views among them.
+    var tensors: [String]
     var offset: Int
     var bytes: Int
     var firstStep: Int

@@ -148,25 +148,38 @@ struct SummaryBuilder {
       stateBytes: plan.stateBytes, scratchBytes: scratch.max() ?? 0,
       packedWeightBytes: plan.packed.reduce(0) { $0 + $1.byteCount },
       stepLayers: plan.stepNodes.map { $0 < 0 ? -1 : $0 - firstNode },
-      buffers: plan.buffers.map { buffer($0, plan) })
+      buffers: plan.buffers.indices.map { buffer($0, plan) })
   }
 
-  private func buffer(_ b: Buffer, _ plan: Plan) -> ModelSummary.BufferSummary {
+  /// What lies in a buffer: the tensor that it is made for, and those that are views of it or take
+  /// its memory over.
+  private func buffer(_ index: Int, _ plan: Plan) -> ModelSummary.BufferSummary {
+    let b = plan.buffers[index]
+    let tensors = plan.tensors.indices.filter { lies($0, in: index, plan) }
+    let output = plan.outputSlots.indices.first { lies(plan.outputSlots[$0], in: index, plan) }
     let kind: String
     if b.isScratch {
       kind = "scratch"
-    } else if b.tensor < 0 {
-      kind = "output"
     } else if plan.inputTensors.contains(b.tensor) {
       kind = "input"
     } else if plan.stateTensors.contains(b.tensor) {
       kind = "state"
     } else {
-      kind = plan.outputTensors.contains(b.tensor) ? "output" : "tensor"
+      kind = output != nil ? "output" : "tensor"
+    }
+    let name: String
+    if kind == "output", let output {
+      name = opened.name(tensor: plan.outputTensors[output])
+    } else {
+      name = b.tensor >= 0 ? opened.name(tensor: b.tensor) : kind
     }
     return ModelSummary.BufferSummary(
-      name: b.tensor >= 0 ? opened.name(tensor: b.tensor) : b.isScratch ? "scratch" : "copy",
-      kind: kind, offset: b.offset, bytes: b.byteCount, firstStep: b.firstStep,
-      lastStep: max(b.firstStep, b.lastStep))
+      name: name, kind: kind, tensors: tensors.map { opened.name(tensor: $0) }, offset: b.offset,
+      bytes: b.byteCount, firstStep: b.firstStep, lastStep: max(b.firstStep, b.lastStep))
+  }
+
+  private func lies(_ slot: Int, in buffer: Int, _ plan: Plan) -> Bool {
+    if case .buffer(buffer, _) = plan.slots[slot] { return true }
+    return false
   }
 }

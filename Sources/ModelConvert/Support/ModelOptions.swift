@@ -6,7 +6,7 @@ struct ModelOptions: ParsableArguments {
   @Argument(help: "The model file.", completion: .file(extensions: ["apus"]))
   var model: String
 
-  @Option(help: "The function to look at; without it 'main', or the first.")
+  @Option(help: "The function to take; without it 'main', or the first.")
   var function: String?
 
   @Option(
@@ -27,7 +27,7 @@ struct ShapeOptions: ParsableArguments {
 }
 
 struct ThreadOptions: ParsableArguments {
-  @Option(help: "Threads that share the work of a run, 1 to 64.")
+  @Option(parsing: .unconditional, help: "Threads that share the work of a run, 1 to 64.")
   var threads = 1
 
   mutating func validate() throws {

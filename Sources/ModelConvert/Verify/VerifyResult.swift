@@ -62,15 +62,14 @@ struct VerifyResult: Encodable {
   var unmatched: [String]
 
   init(
-    _ opened: OpenedModel, _ reference: OpenedModel, _ pairs: [Matching.Pair], tolerance: Double,
-    unmatched layers: [Capture.Layer]
+    _ opened: OpenedModel, _ reference: OpenedModel, _ matching: Matching, tolerance: Double
   ) {
     model = opened.path
     isa = opened.model.instructionSet.name.description
     against = reference.path
     againstIsa = reference.model.instructionSet.name.description
     self.tolerance = tolerance
-    tensors = pairs.map { pair in
+    tensors = matching.pairs.map { pair in
       let error = TensorError(pair.tested.values, pair.reference.values)
       return Row(
         layer: pair.layer?.index, operator: pair.layer?.operator,
@@ -83,7 +82,7 @@ struct VerifyResult: Encodable {
     }
     firstFailure = tensors.firstIndex { !$0.withinTolerance }
     passed = firstFailure == nil && !tensors.isEmpty
-    unmatched = layers.map { "\($0.index) \($0.operator) \($0.name)" }
+    unmatched = matching.unmatched.map { "\($0.index) \($0.operator) \($0.name)" }
   }
 
   /// Why the models do not agree; nil where they do.
