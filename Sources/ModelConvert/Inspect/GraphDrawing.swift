@@ -3,6 +3,7 @@ struct GraphDrawing {
   private let graph: ModelGraph
   private let layout: GraphLayout
   private let heights: [Double]
+  private let widths: [Double]
   private let margin = 14.0
 
   var width: Double { layout.width + 2 * margin }
@@ -14,12 +15,18 @@ struct GraphDrawing {
       if case .layer = $0.kind, $0.detail.contains("·") { return GraphLayout.fullHeight }
       return GraphLayout.slimHeight
     }
-    layout = GraphLayout(graph, heights: heights)
+    widths = graph.nodes.map {
+      switch $0.kind {
+      case .state, .nextState: GraphLayout.stateWidth
+      default: GraphLayout.boxWidth
+      }
+    }
+    layout = GraphLayout(graph, heights: heights, widths: widths)
   }
 
   var svg: String {
     var text = """
-      <svg class="graph" viewBox="0 0 \(coordinate(width)) \(coordinate(height))" \
+      <svg class="graph\(width <= 1500 ? " fits" : "")" viewBox="0 0 \(coordinate(width)) \(coordinate(height))" \
       width="\(coordinate(width))" height="\(coordinate(height))" role="img" \
       aria-label="The graph of layers">
       <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" \
@@ -51,11 +58,7 @@ struct GraphDrawing {
         ? " L\(point(b))"
         : " C\(point((a.x, a.y + lean))) \(point((b.x, b.y - lean))) \(point(b))"
     }
-    let dashed: Bool
-    switch (graph.nodes[e.from].kind, graph.nodes[e.to].kind) {
-    case (.state, _), (_, .nextState): dashed = true
-    default: dashed = false
-    }
+    let dashed = graph.isStateEdge(e)
     return """
       <path class="edge\(dashed ? " dashed" : "")" d="\(path)" marker-end="url(#arrow)">\
       <title>\(escaped(e.tip))</title></path>
@@ -72,7 +75,7 @@ struct GraphDrawing {
   private func box(_ i: Int) -> String {
     let node = graph.nodes[i]
     let h = heights[i]
-    let w = GraphLayout.boxWidth
+    let w = widths[i]
     let left = layout.places[i].x - w / 2 + margin
     let top = layout.places[i].y - h / 2 + margin
     var style: String

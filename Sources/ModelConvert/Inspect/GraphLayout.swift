@@ -11,6 +11,7 @@ struct GraphLayout {
   }
 
   static let boxWidth = 216.0
+  static let stateWidth = 108.0
   static let slimHeight = 28.0
   static let fullHeight = 46.0
   private static let pointWidth = 26.0
@@ -30,9 +31,11 @@ struct GraphLayout {
   private var rows: [[Int]] = []
   private var x: [Double] = []
   private let boxCount: Int
+  private let boxWidths: [Double]
 
-  init(_ graph: ModelGraph, heights: [Double]) {
+  init(_ graph: ModelGraph, heights: [Double], widths: [Double]) {
     boxCount = graph.nodes.count
+    boxWidths = widths
     guard boxCount > 0 else { return }
     ranks = GraphLayout.longestPaths(graph)
     above = Array(repeating: [], count: boxCount)
@@ -77,7 +80,8 @@ struct GraphLayout {
       var previous = e.from
       // A long edge beside another way out of its box is a shortcut, which gives way to the chain;
       // a long edge that is the only way out is the end of a branch.
-      let weight = ranks[e.to] > ranks[e.from] + 1 && readers[e.from] > 1 ? 1.0 : 4.0
+      let isShortcut = ranks[e.to] > ranks[e.from] + 1 && readers[e.from] > 1
+      let weight = graph.isStateEdge(e) ? 0.5 : isShortcut ? 1 : 4
       for rank in (ranks[e.from] + 1)..<max(ranks[e.to], ranks[e.from] + 1) {
         ranks.append(rank)
         above.append([])
@@ -145,7 +149,7 @@ struct GraphLayout {
   // MARK: Coordinates
 
   private func width(_ item: Int) -> Double {
-    item < boxCount ? GraphLayout.boxWidth : GraphLayout.pointWidth
+    item < boxCount ? boxWidths[item] : GraphLayout.pointWidth
   }
 
   private mutating func placeAcross() {
@@ -180,7 +184,7 @@ struct GraphLayout {
       if i > 0 { offset += (width(row[i - 1]) + width(item)) / 2 + GraphLayout.gapAcross }
       offsets.append(offset)
       let wish = median(neighbours[item]) ?? x[item]
-      // Shortcuts give way to boxes and branches altogether.
+      // Shortcuts and states give way to boxes and branches altogether.
       let heaviest = neighbours[item].map(\.weight).max() ?? 0.01
       let weight = heaviest > 1 ? 1000 : heaviest
       blocks.append((wish - offset, weight, 1))

@@ -20,6 +20,14 @@ struct ModelGraph {
 
   var nodes: [Node] = []
   var edges: [Edge] = []
+
+  /// Whether the edge carries a state from or to another run.
+  func isStateEdge(_ e: Edge) -> Bool {
+    switch (nodes[e.from].kind, nodes[e.to].kind) {
+    case (.state, _), (_, .nextState): true
+    default: false
+    }
+  }
 }
 
 extension SummaryBuilder {
@@ -39,7 +47,7 @@ extension SummaryBuilder {
       let s = opened.file.state(i)
       guard Int(s.function) == functionIndex else { continue }
       let node = graph.add(
-        .nextState, title: "next " + opened.name(tensor: Int(s.state)), detail: "",
+        .nextState, title: "next \(opened.name(tensor: Int(s.state)))", detail: "",
         tip: "the state's value in the next run")
       if let from = producer[Int(s.next)] { graph.connect(from, node, tip(Int(s.next))) }
     }
@@ -52,17 +60,18 @@ extension SummaryBuilder {
       let n = Int(function.firstNode) + position
       let outputs = opened.nodeOutputs(n)
       let shapes = outputs.map(shape).joined(separator: " ")
-      let parameters = layer.parameters > 0 ? "  ·  \(countText(layer.parameters)) parameters" : ""
+      let parameters = layer.parameters > 0 ? "  ·  \(countText(layer.parameters)) params" : ""
       var tip = "\(layer.index)  \(layer.operator)  \(layer.name)\noutput \(shapes)"
       if layer.parameters > 0 { tip += "\n\(layer.parameters) parameters" }
       if let macs = layer.macs, macs > 0 { tip += "\n\(countText(macs)) MACs" }
       let node = graph.add(
-        .layer(position), title: layer.operator, detail: shapes + parameters, tip: tip)
+        .layer(position), title: layer.operator,
+        detail: (outputs.first.map(shape) ?? "") + parameters, tip: tip)
       for t in opened.nodeInputs(n) {
         if producer[t] == nil, opened.file.tensor(t).kind == TensorKind.state.rawValue {
           producer[t] = graph.add(
-            .state, title: opened.name(tensor: t), detail: shape(t),
-            tip: "state, kept from run to run")
+            .state, title: opened.name(tensor: t), detail: "",
+            tip: "state \(shape(t)), kept from run to run")
         }
         if let from = producer[t] { graph.connect(from, node, self.tip(t)) }
       }

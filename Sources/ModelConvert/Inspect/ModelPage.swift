@@ -65,7 +65,7 @@ struct ModelPage {
         "\(bytesText(summary.totals.weightBytes)) of weights"),
     ]
     if summary.totals.macs > 0 {
-      tiles.append(tile("Work", countText(summary.totals.macs), "multiply-accumulates a run"))
+      tiles.append(tile("Work", countText(summary.totals.macs), "MACs a run"))
     }
     if let arena = summary.arena {
       tiles.append(

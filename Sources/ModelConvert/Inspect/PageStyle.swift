@@ -39,6 +39,7 @@ enum PageStyle {
     .columns .graphcard { max-width: 562px; }
     .scroll { overflow-x: auto; }
     svg { display: block; } svg.arena { width: 100%; height: auto; } svg.graph { margin: 0 auto; }
+    svg.fits { max-width: 100%; height: auto; }
     svg text { font-family: inherit; fill: var(--ink); }
     table { border-collapse: collapse; width: 100%; font-size: 13px; }
     table.narrow { max-width: 460px; }

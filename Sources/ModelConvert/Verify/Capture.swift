@@ -65,6 +65,7 @@ struct Matching {
   struct Pair {
     /// Of the tested model; nil for a function output that no layer makes.
     let layer: Capture.Layer?
+    let name: String
     let tested: Capture.Value
     let reference: Capture.Value
   }
@@ -90,7 +91,10 @@ struct Matching {
           other = b.layers[i].outputs[k]
         }
         guard let other, other.shape == value.shape else { continue }
-        pairs.append(Pair(layer: layer, tested: value, reference: other))
+        let name =
+          !value.name.isEmpty
+          ? value.name : layer.outputs.count > 1 ? "\(layer.name) output \(k)" : layer.name
+        pairs.append(Pair(layer: layer, name: name, tested: value, reference: other))
         outputNames.insert(value.name)
         found = true
       }
@@ -100,7 +104,7 @@ struct Matching {
     for (i, value) in a.outputs.enumerated() where !outputNames.contains(value.name) {
       let other = b.outputs.first { $0.name == value.name } ?? (i < b.outputs.count ? b.outputs[i] : nil)
       guard let other, other.shape == value.shape else { continue }
-      pairs.append(Pair(layer: nil, tested: value, reference: other))
+      pairs.append(Pair(layer: nil, name: value.name, tested: value, reference: other))
     }
   }
 }

@@ -73,9 +73,7 @@ struct VerifyResult: Encodable {
       let error = TensorError(pair.tested.values, pair.reference.values)
       return Row(
         layer: pair.layer?.index, operator: pair.layer?.operator,
-        name: pair.layer.map { layer in
-          pair.tested.name.isEmpty ? layer.name : pair.tested.name
-        } ?? pair.tested.name,
+        name: pair.name,
         shape: pair.tested.shape, maxAbs: finite(error.maxAbs),
         maxRelative: finite(error.maxRelative), sqnrDb: finite(error.sqnr),
         withinTolerance: error.maxRelative <= tolerance)
