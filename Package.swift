@@ -108,6 +108,14 @@ let package = Package(
         "Graph", "Zoo", "Training", "Runtime", "Operators", "ModelFormat", "NumPyFile",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    // Built with sanitizers by `make test`: Tests/Robustness.
+    .executableTarget(
+      name: "FuzzModels", dependencies: ["ModelFormat", "Operators", "Runtime"],
+      path: "Tests/Robustness/FuzzModels"),
+    .executableTarget(
+      name: "StressThreads", dependencies: ["ModelFormat", "Runtime"],
+      path: "Tests/Robustness/StressThreads"),
+
     .testTarget(
       name: "TrainingTests",
       dependencies: ["Training", "Zoo", "Graph", "Runtime", "ModelFormat", "Operators"]),

@@ -1,0 +1,52 @@
+"""Writes small model files that together use every operator and every kind of record: the seeds of
+the robustness tests. Usage: make_fuzz_seeds.py FOLDER"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from apus_writer import Writer
+from harness import add_node, node_model, open_model, operators
+
+
+def general() -> Writer:
+    """Free dimensions, symbols, states, two functions, quantised and half-precision weights, debug
+    names, metadata."""
+    rng = np.random.default_rng(0)
+    writer = Writer()
+    state = writer.state("h", initial=np.ones((2, 4), np.float32))
+    zero_state = writer.state("z", initial=np.zeros((2, 4), np.float32))
+    weight = writer.weight(rng.normal(size=(2, 4)).astype(np.float16))
+    main = writer.function("main")
+    x = main.input("x", "float32", ("N", 4))
+    (r,) = add_node(main, "Relu", [x], name="first")
+    (c,) = add_node(main, "Concat", [r, state, weight], {"axis": 0}, name="second")
+    main.output(c, "y", "float32", (None, 4))
+    (n,) = add_node(main, "Relu", [state])
+    main.update(state, n)
+    (m,) = add_node(main, "Identity", [zero_state])
+    main.output(m, "m", "float32", (2, 4))
+    other = writer.function("other")
+    a = other.input("a", "float32", (2, 4))
+    (b,) = add_node(other, "Transpose", [a], {"perm": [1, 0]})
+    (s,) = add_node(other, "Reshape", [b, writer.weight(np.array([2, 4], np.int64))])
+    other.output(s, "b", "float32", (2, 4))
+    other.update(state, s)
+    writer.metadata.append(("producer", "make_fuzz_seeds"))
+    writer.extra_sections.append((9000, 0, b"an optional section of the future"))
+    return writer
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = general()
+    open_model(writer).close()  # puts right what the file states
+    (folder / "general.apus").write_bytes(writer.to_bytes())
+
+
+if __name__ == "__main__":
+    main()
