@@ -13,19 +13,22 @@ import Runtime
 
 @main
 struct FuzzModels {
-  static func main() {
+  // exit() leaves no frame behind: what a frame still holds would count as leaked.
+  static func main() { exit(run()) }
+
+  @inline(never) private static func run() -> Int32 {
     let arguments = CommandLine.arguments
     guard arguments.count == 4, let count = Int(arguments[2]), let seed = UInt64(arguments[3])
     else {
       FileHandle.standardError.write(Data("usage: FuzzModels FOLDER COUNT SEED\n".utf8))
-      exit(2)
+      return 2
     }
     let folder = URL(fileURLWithPath: arguments[1])
     let files = ((try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? [])
       .filter { $0.pathExtension == "apus" }.sorted { $0.path < $1.path }
     guard !files.isEmpty else {
       FileHandle.standardError.write(Data("FuzzModels: no .apus file in \(folder.path)\n".utf8))
-      exit(1)
+      return 1
     }
     var tally = Tally()
     for (i, file) in files.enumerated() {
@@ -33,7 +36,7 @@ struct FuzzModels {
       let original = [UInt8](bytes)
       guard Trial.run(original) == .ran else {
         FileHandle.standardError.write(Data("FuzzModels: \(file.path) itself does not run\n".utf8))
-        exit(1)
+        return 1
       }
       var mutator = Mutator(original, seed: seed &+ UInt64(i))
       mutator.forEachField { tally.add(Trial.run($0)) }
@@ -45,7 +48,7 @@ struct FuzzModels {
     }
     print("\(tally.total) files: \(tally.ran) ran, \(tally.refused) refused, \(tally.skipped) too large to run")
     // A fuzzer whose files are all refused, or none, tests nothing.
-    exit(tally.ran > tally.total / 100 && tally.refused > tally.total / 10 ? 0 : 1)
+    return tally.ran > tally.total / 100 && tally.refused > tally.total / 10 ? 0 : 1
   }
 }
 

@@ -9,11 +9,13 @@ import Runtime
 
 @main
 struct StressThreads {
-  static func main() throws {
+  static func main() throws { exit(try run()) }
+
+  @inline(never) private static func run() throws -> Int32 {
     let arguments = CommandLine.arguments
     guard arguments.count == 3, let rounds = Int(arguments[2]) else {
       FileHandle.standardError.write(Data("usage: StressThreads MODEL.apus ROUNDS\n".utf8))
-      exit(2)
+      return 2
     }
     let model = try arguments[1].withCString { (path) throws(ApusError) in try Model(path: path) }
     let wanted = try runOnce(model, threads: 1)
@@ -33,7 +35,7 @@ struct StressThreads {
     for worker in workers { worker.start() }
     failures.wait(for: workers.count)
     print("\(workers.count * rounds) sessions, \(failures.count) with other bits")
-    exit(failures.count == 0 ? 0 : 1)
+    return failures.count == 0 ? 0 : 1
   }
 
   /// A session made, run three times and destroyed; the bytes of its outputs.
