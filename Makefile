@@ -13,13 +13,14 @@ PYTHON := $(VENV)/bin/python
 SWIFT := swift
 CC := gcc
 CXX := g++
-JOBS ?= $(shell nproc)
+# Random mutations of model files that `make test` tries.
+FUZZ_COUNT ?= 200000
 SOURCES := $(shell find Sources include tools/abi -type f -o -type l) Package.swift
 LIBRARY := $(BUILD)/lib/libapus.so
 CLI := $(BUILD)/bin/model-convert
 PYTHON_PACKAGE := $(BUILD)/python/apus/libapus.so
 
-.PHONY: all demo test bench docs install clean dependencies venv
+.PHONY: all demo test robustness bench docs install clean dependencies venv
 .SUFFIXES:
 
 all: $(LIBRARY) $(CLI) $(PYTHON_PACKAGE)
@@ -66,9 +67,18 @@ demo: all $(VENV)/done
 
 # ---- Tests --------------------------------------------------------------------------------------
 
-test: all $(VENV)/done
+test: all $(VENV)/done robustness
 	$(SWIFT) test -c release
 	$(PYTHON) -m pytest -q Tests/python
+
+# Damaged files under AddressSanitizer, sessions in many threads under ThreadSanitizer.
+robustness: all $(VENV)/done
+	$(SWIFT) build -c release --sanitize=address --product FuzzModels --scratch-path .build/address
+	$(SWIFT) build -c release --sanitize=thread --product StressThreads --scratch-path .build/thread
+	$(PYTHON) Tests/python/make_fuzz_seeds.py $(BUILD)/fuzz
+	SWIFT_BACKTRACE=enable=no .build/address/release/FuzzModels $(BUILD)/fuzz $(FUZZ_COUNT) 1
+	for model in $(BUILD)/fuzz/*.apus; do \
+	  SWIFT_BACKTRACE=enable=no .build/thread/release/StressThreads $$model 50 || exit 1; done
 
 bench: all $(VENV)/done
 	$(PYTHON) tools/bench/run.py
