@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+import models
 from apus_writer import Writer
-from harness import add_node, node_model, open_model, operators
+from harness import add_node, open_model
 
 
 def general() -> Writer:
@@ -43,9 +44,13 @@ def general() -> Writer:
 def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    writer = general()
-    open_model(writer).close()  # puts right what the file states
-    (folder / "general.apus").write_bytes(writer.to_bytes())
+    for name, writer in {
+        "general": general(),
+        "lenet": models.lenet(batch=1),
+        "char-rnn": models.char_rnn(hidden=4, symbols=6),
+    }.items():
+        open_model(writer).close()  # puts right what the file states
+        (folder / f"{name}.apus").write_bytes(writer.to_bytes())
 
 
 if __name__ == "__main__":
