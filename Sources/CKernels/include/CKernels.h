@@ -100,6 +100,53 @@ enum {
   APUS_REDUCE_PROD = 6,
 };
 
+/// A convolution of one batch item and one group, in one, two or three dimensions (those missing
+/// have size 1), of any stride, dilation and padding; a transposed convolution is one of these for
+/// each position modulo its stride.
+///
+///     y[row, g] = clip(bias[row] + Σ over channel, tap: w[row, channel, tap]
+///                                  · x[channel, step · g + tap_offsets[tap]])
+///
+/// for all g in the grid; x is 0 outside its bounds. The sum runs over channels, within a channel
+/// over taps, in order. The work is cut into tiles of gemm_columns columns; threads share tiles, or
+/// rows from a multiple of convolution_rows on (then weights are `packed + row · channels · taps`,
+/// and bias and y are moved by `row`).
+typedef struct apus_convolution {
+  /// Input: [channels][input_depth][input_height][input_width].
+  intptr_t channels, input_depth, input_height, input_width;
+  intptr_t grid_depth, grid_height, grid_width;
+  /// Input elements from one grid point to the next.
+  intptr_t step_z, step_y, step_x;
+  intptr_t taps;
+  /// [taps][3]: z, y, x of the input element under each tap at grid point 0; may be negative.
+  const int32_t *tap_offsets;
+  intptr_t rows;
+  /// Elements of y from one row to the next, and from one grid point to the next.
+  intptr_t y_step_row, y_step_z, y_step_y, y_step_x;
+  /// Columns to compute: all grid points; with a table see below.
+  intptr_t columns;
+  /// NULL, or where the input under (channel, tap) starts, in elements, channels · taps of them.
+  /// The input is then read in place: columns count adjacent input elements, from the first grid
+  /// point to the last, ((grid_depth - 1) · input_height + grid_height - 1) · input_width +
+  /// grid_width. Only for steps of 1 and windows that never leave the input, and at least
+  /// gemm_columns columns.
+  const int32_t *table;
+  float minimum, maximum;
+} apus_convolution;
+
+/// A window that slides over a plane [input_depth][input_height][input_width] and gives
+/// [output_depth][output_height][output_width]. Dimensions that are missing have size, kernel,
+/// stride and dilation 1 and pads 0.
+typedef struct apus_window {
+  intptr_t input_depth, input_height, input_width;
+  intptr_t output_depth, output_height, output_width;
+  intptr_t kernel_depth, kernel_height, kernel_width;
+  intptr_t stride_z, stride_y, stride_x;
+  intptr_t dilation_z, dilation_y, dilation_x;
+  intptr_t pad_z, pad_y, pad_x;
+  intptr_t pad_end_z, pad_end_y, pad_end_x;
+} apus_window;
+
 typedef struct apus_kernels {
   /// "baseline", "avx2", "avx512" or "avx512vnni".
   const char *name;
@@ -180,6 +227,32 @@ typedef struct apus_kernels {
   /// Without linear_before_reset: all blocks, since the gate h needs r of all units.
   void (*gru_step)(const apus_recurrent_layer *layer, const apus_recurrent_row *rows,
                    intptr_t count, intptr_t first_block, intptr_t last_block);
+
+  // MARK: Convolution and pooling
+
+  /// Rows of a full panel of packed convolution weights.
+  intptr_t convolution_rows;
+  /// Floats of packed weights; depth is channels · taps.
+  intptr_t (*convolution_packed_count)(intptr_t rows, intptr_t depth);
+  /// Packs w[row · row_stride + channel · channel_stride + tap_offsets[tap]].
+  void (*convolution_pack)(const float *w, intptr_t rows, intptr_t row_stride, intptr_t channels,
+                           intptr_t channel_stride, intptr_t taps, const int32_t *tap_offsets,
+                           float *packed);
+  /// Computes the tiles first_tile ... end_tile - 1 of ceil(columns / gemm_columns).
+  void (*convolve)(const apus_convolution *c, const float *x, const float *packed,
+                   const float *bias, float *y, intptr_t first_tile, intptr_t end_tile);
+  /// One channel, output rows first_row ... end_row - 1 of output_depth · output_height:
+  /// y = clip(bias + Σ weights[tap] · x[under tap]), x being 0 in the padding.
+  void (*depthwise_convolution)(const apus_window *w, const float *x, const float *weights,
+                                float bias, float minimum, float maximum, float *y,
+                                intptr_t first_row, intptr_t end_row);
+  /// One plane, output rows first_row ... end_row - 1. The padding counts as -INFINITY.
+  void (*max_pool)(const apus_window *w, const float *x, float *y, intptr_t first_row,
+                   intptr_t end_row);
+  /// One plane, output rows first_row ... end_row - 1. Divides by the elements of the window that
+  /// lie in the input, or in the padded input (pads and pad_ends) where includes_padding is set.
+  void (*average_pool)(const apus_window *w, bool includes_padding, const float *x, float *y,
+                       intptr_t first_row, intptr_t end_row);
 } apus_kernels;
 
 // One per kernel module; each fills every field.

@@ -34,13 +34,12 @@ private var aBlockDepth: Int { 256 }
 /// The same where the stack also holds a block of B.
 private var sharedBlockDepth: Int { 64 }
 
-/// What one call works with on the stack: blocks of A (and of a narrow B), and one tile of C.
-private struct GemmBuffers {
-  var blocks: InlineArray<3072, Float> = InlineArray(repeating: 0)
-  var tile: InlineArray<384, Float> = InlineArray(repeating: 0)
-  /// What the rows start from where they start from nothing.
-  var zeros: InlineArray<16, Float> = InlineArray(repeating: 0)
-}
+/// Floats on the stack: blocks of A (and of a narrow B), one tile of C, and zeros that the rows
+/// start from where they start from nothing. One array: InlineArray's initialiser is inlined where
+/// a size is used once, and must not stay behind as a function of the standard library.
+private var blocksSize: Int { 3072 }
+private var tileSize: Int { 384 }
+private typealias GemmBuffers = InlineArray<3472, Float>
 
 /// C = clip(start + A·B); see `apus_gemm`.
 ///
@@ -68,11 +67,11 @@ func gemm(_ g: UnsafePointer<apus_gemm>) {
   let copiesB = !isPacked && g.columns < vectors &* Vector.scalarCount
   let blockDepth = copiesB ? sharedBlockDepth : aBlockDepth
 
-  var buffers = GemmBuffers()
+  var buffers = GemmBuffers(repeating: 0)
   withUnsafeMutableBytes(of: &buffers) { bytes in
     let blocks = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
-    let tile = blocks + 3072
-    let zeros = UnsafePointer(tile + 384)
+    let tile = blocks + blocksSize
+    let zeros = UnsafePointer(tile + tileSize)
     var firstRow = 0
     while firstRow < g.rows {
       let height = panelRows(g.rows &- firstRow)

@@ -24,4 +24,13 @@ import CKernels
   table.pointee.rnn_step = { rnnStep($0!, $1!, $2, $3, $4) }
   table.pointee.lstm_step = { lstmStep($0!, $1!, $2, $3, $4) }
   table.pointee.gru_step = { gruStep($0!, $1!, $2, $3, $4) }
+  table.pointee.convolution_rows = tileRows
+  table.pointee.convolution_packed_count = { convolutionPackedCount($0, $1) }
+  table.pointee.convolution_pack = { convolutionPack($0!, $1, $2, $3, $4, $5, $6!, $7!) }
+  table.pointee.convolve = { convolve($0!, $1!, $2!, $3, $4!, $5, $6) }
+  table.pointee.depthwise_convolution = {
+    depthwiseConvolution($0!, $1!, $2!, $3, $4, $5, $6!, $7, $8)
+  }
+  table.pointee.max_pool = { maxPool($0!, $1!, $2!, $3, $4) }
+  table.pointee.average_pool = { averagePool($0!, $1, $2!, $3!, $4, $5) }
 }
