@@ -98,6 +98,11 @@ public func gradientRules<S: TrainingScalar>() -> [String: GradientRule<S>] {
   rules["Split"] = splitRule
   rules["Gather"] = gatherRule
   rules["Pad"] = padRule
+  rules["Slice"] = sliceRule
+  rules["Expand"] = expandRule
+  rules["Where"] = whereRule
+  rules["RNN"] = rnnRule
   rules["LSTM"] = lstmRule
+  rules["GRU"] = gruRule
   return rules
 }
