@@ -99,3 +99,6 @@ func elementGradientsAgreeWithCentralDifferences(_ c: GradientCase) throws {
   #expect(result.elements > 0)
   #expect(result.error < 1e-6, "\(result.worst)")
 }
+
+@Test(arguments: allCases)
+func elementOperatorsAgreeWithTheRuntime(_ c: GradientCase) throws { try expectAgreement(c) }

@@ -1,0 +1,204 @@
+import Graph
+import ModelFormat
+import Runtime
+import Testing
+import Training
+import Zoo
+
+/// A graph of the runtime's in this process.
+final class RuntimeRun {
+  let session: Session
+  private let memory: UnsafeMutableRawPointer
+
+  init(_ graph: Graph, shapes: [[Int]]) throws {
+    let bytes = try graph.encode()
+    let copy = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 64)
+    bytes.withUnsafeBytes { copy.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+    memory = copy
+    let model = try Model(bytes: copy, size: bytes.count)
+    let names = graph.mainFunction!.inputs.map { Array($0.name.utf8) }
+    let inputs = names.map { name in
+      let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: max(name.count, 1))
+      copy.initialize(from: name, count: name.count)
+      return Name(start: copy, count: name.count)
+    }
+    defer { for name in inputs { name.start.deallocate() } }
+    session = try Session(
+      Plan(
+        model, function: model.defaultFunction,
+        inputShapes: zip(inputs, shapes).map { InputShape($0, Shape($1)) }))
+  }
+
+  deinit {
+    session.close()
+    session.model.close()
+    memory.deallocate()
+  }
+
+  func set(input i: Int, _ values: [Float]) {
+    let data = session.data(input: i).assumingMemoryBound(to: Float.self)
+    for k in values.indices { data[k] = values[k] }
+  }
+
+  func set(input i: Int, tokens: [Int32]) {
+    let data = session.data(input: i).assumingMemoryBound(to: Int32.self)
+    for k in tokens.indices { data[k] = tokens[k] }
+  }
+
+  func output(_ i: Int) -> [Float] {
+    let data = session.data(output: i).assumingMemoryBound(to: Float.self)
+    return (0..<session.info(output: i).shape.count).map { data[$0] }
+  }
+}
+
+/// The largest |a − b| as a share of the largest |b|.
+func difference(_ a: [Float], _ b: [Float]) -> Float {
+  guard a.count == b.count else { return .infinity }
+  var largest: Float = 0
+  var scale: Float = 1e-30
+  for (x, y) in zip(a, b) {
+    if !(x - y).isFinite { return .infinity }
+    largest = max(largest, abs(x - y))
+    scale = max(scale, abs(y))
+  }
+  return largest / scale
+}
+
+func random(_ shape: [Int], seed: UInt64, _ range: ClosedRange<Float> = -1...1) -> [Float] {
+  var source = RandomSource(seed: seed)
+  return (0..<shape.reduce(1, *)).map { _ in source.float(range.lowerBound, range.upperBound) }
+}
+
+@Test(arguments: gradientCases.filter { $0.op != "Dropout" })
+func trainerAndRuntimeAgree(_ c: GradientCase) throws { try expectAgreement(c) }
+
+/// What the trainer computes and what the runtime computes for one node are the same to 1e-5.
+func expectAgreement(_ c: GradientCase) throws {
+  let function = Function("main")
+  var inputs: [Value?] = []
+  var numbers: [[Float]] = []
+  for (i, input) in c.inputs.enumerated() {
+    switch input {
+    case nil: inputs.append(nil)
+    case .random(let shape, let range)?:
+      inputs.append(Value("x\(i)", .float32, shape.map { .fixed($0) }))
+      function.inputs.append(inputs[i]!)
+      numbers.append(
+        random(shape, seed: UInt64(i), Float(range.lowerBound)...Float(range.upperBound)))
+    case .real(let shape, let values)?:
+      inputs.append(Value("x\(i)", .float32, shape.map { .fixed($0) }))
+      function.inputs.append(inputs[i]!)
+      numbers.append(values.map { Float($0) })
+    case .constant(let shape, let values)?:
+      inputs.append(Value("x\(i)", shape, floats: values.map { Float($0) }))
+    case .integers(let shape, let values)?:
+      inputs.append(Value("x\(i)", shape, integers: values))
+    }
+  }
+  function.outputs = (0..<c.outputs).map { Value("y\($0)") }
+  function.nodes = [
+    Node(c.op, inputs: inputs, outputs: function.outputs, attributes: c.attributes)
+  ]
+  let graph = Graph(functions: [function])
+  let shapes = function.inputs.map { $0.fixedShape! }
+  let network = try Network<Float>(graph)
+  let program = try network.program(shapes, isTraining: false)
+  let run = try RuntimeRun(graph, shapes: shapes)
+  for (i, values) in numbers.enumerated() {
+    program.inputs[i].values = values
+    run.set(input: i, values)
+  }
+  program.forward()
+  run.session.run()
+  for i in 0..<c.outputs where program.outputs[i].isReal {
+    #expect(difference(run.output(i), program.outputs[i].values) < 1e-5)
+  }
+}
+
+private func checkAgreement(
+  trained: Graph, exported: Graph, shape: [Int], seed: UInt64
+) throws {
+  let program = try Network<Float>(trained).program([shape], isTraining: false)
+  let run = try RuntimeRun(exported, shapes: [shape])
+  let x = random(shape, seed: seed)
+  program.inputs[0].values = x
+  run.set(input: 0, x)
+  program.forward()
+  run.session.run()
+  #expect(difference(run.output(0), program.outputs[0].values) < 1e-5)
+}
+
+@Test(arguments: LeNet5.Subsampling.allCases, LeNet5.Connections.allCases)
+func leNetAgrees(_ subsampling: LeNet5.Subsampling, _ connections: LeNet5.Connections) throws {
+  var net = LeNet5()
+  net.subsampling = subsampling
+  net.connections = connections
+  net.dropout = 0.5
+  let exported = try net.graph()
+  exported.makeInferenceForm()
+  let ops = exported.mainFunction!.nodes.map(\.op)
+  #expect(!ops.contains("Dropout"))
+  #expect(subsampling == .trainable || !ops.contains("Mul"))
+  try checkAgreement(trained: net.graph(), exported: exported, shape: [3, 1, 32, 32], seed: 5)
+}
+
+@Test(arguments: ResNet20.Shortcut.allCases)
+func resNetAgreesWithItsNormalisationFolded(_ shortcut: ResNet20.Shortcut) throws {
+  var net = ResNet20()
+  net.shortcut = shortcut
+  let trained = try net.graph()
+  // Normalisation with numbers that are no longer those of the start.
+  var seed: UInt64 = 100
+  for node in trained.mainFunction!.nodes where node.op == "BatchNormalization" {
+    for i in 1...4 {
+      seed += 1
+      let value = node.inputs[i]!
+      value.floats = random(value.fixedShape!, seed: seed, i == 4 || i == 1 ? 0.5...1.5 : -0.2...0.2)
+    }
+  }
+  let exported = try net.graph()
+  try exported.copyWeights(from: trained)
+  exported.makeInferenceForm()
+  #expect(!exported.mainFunction!.nodes.contains { $0.op == "BatchNormalization" })
+  try checkAgreement(trained: trained, exported: exported, shape: [2, 3, 32, 32], seed: 9)
+}
+
+/// Many streams in the trainer, one in the runtime; two windows, so that the state is carried.
+@Test func characterModelsAgreeAndCarryTheirState() throws {
+  var net = CharRNN(vocabulary: 11)
+  (net.embedding, net.hiddenSize) = (7, 12)
+  let (streams, length) = (3, 5)
+  let trained = try net.graph(batch: streams)
+  let exported = try net.graph()
+  try exported.copyWeights(from: trained)
+  exported.makeInferenceForm()
+  let network = try Network<Float>(trained)
+  let program = try network.program([[length, streams]], isTraining: true)
+  let long = try RuntimeRun(exported, shapes: [[length, 1]])
+  let step = try RuntimeRun(exported, shapes: [[1, 1]])
+  var source = RandomSource(seed: 4)
+  for _ in 0..<2 {
+    let tokens = (0..<length * streams).map { _ in Int32(source.next() % 11) }
+    for (i, t) in tokens.enumerated() { program.inputs[0].integers[i] = Int64(t) }
+    program.forward()
+    program.carryStates()
+    let y = program.outputs[0].values
+    // The second of the streams.
+    let own = (0..<length).map { (t: Int) -> Int32 in tokens[t * streams + 1] }
+    var expected: [Float] = []
+    for t in 0..<length {
+      let row = (t * streams + 1) * 11
+      expected += y[row..<(row + 11)]
+    }
+    long.set(input: 0, tokens: own)
+    long.session.run()
+    #expect(difference(long.output(0), expected) < 1e-5)
+    var stepped: [Float] = []
+    for t in own {
+      step.set(input: 0, tokens: [t])
+      step.session.run()
+      stepped += step.output(0)
+    }
+    #expect(difference(stepped, expected) < 1e-5)
+  }
+}
