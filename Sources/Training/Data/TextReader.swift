@@ -1,12 +1,15 @@
 import Foundation
 
 /// Reads text for character models: a file, or the files of a folder (sub-folders included) whose
-/// names have one of the suffixes, in the order of their paths.
+/// names have one of the suffixes, in the order of their paths or in one drawn by a seed: so that
+/// the part held out at the end is like the rest.
 public struct TextReader {
   /// "swift", ".md"; empty: every file.
   public var suffixes: [String] = []
   /// Stands between two files.
   public var separator = "\n"
+  /// Of the order of a folder's files; nil: by their paths.
+  public var seed: UInt64?
 
   public init() {}
 
@@ -17,7 +20,12 @@ public struct TextReader {
       let wanted = suffixes.isEmpty ? "files" : "files that end in " + suffixes.joined(separator: ", ")
       throw DataError("\(path): there are no \(wanted) in this folder")
     }
-    return try files.map(text).joined(separator: separator)
+    var order = Array(files.indices)
+    if let seed {
+      var random = SeededRandom(seed: seed, 4)
+      order = random.permutation(files.count)
+    }
+    return try order.map { try text(files[$0]) }.joined(separator: separator)
   }
 
   private func files(_ folder: String) throws -> [String] {

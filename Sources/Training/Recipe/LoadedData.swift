@@ -69,10 +69,13 @@ extension Recipe {
     }
   }
 
-  /// The text from its beginning is trained on; its end is held out.
+  /// The text from its beginning is trained on; its end is held out. A folder's files come in an
+  /// order drawn by the split's seed.
   private func loadText(
     _ reader: TextReader, _ unit: Vocabulary.Unit, _ minimumCount: Int, _ path: String
   ) throws -> LoadedData {
+    var reader = reader
+    reader.seed = data.splitSeed
     let text = try reader.read(path)
     let vocabulary =
       unit == .bytes ? .bytes : Vocabulary(charactersOf: text, minimumCount: minimumCount)
