@@ -133,7 +133,9 @@ extension Train {
     let page = TrainingReport(
       title: recipe.name, recipeFile: recipe.file, recipeText: recipe.text,
       history: trainer.history, bestEpoch: trainer.bestEpoch, metrics: metrics,
-      test: result.parts.first { $0.name == "test" }?.evaluation ?? result.parts.first?.evaluation,
+      result: (result.parts.first { $0.name == "test" } ?? result.parts.first).map {
+        (part: $0.name, evaluation: $0.evaluation)
+      },
       classNames: data.training.classNames, parameters: trainer.network.parameters.count,
       seed: recipe.seed, unit: unit,
       facts: [("Loss", recipe.loss.rawValue), ("Threads", "\(TrainingThreads.count)")])

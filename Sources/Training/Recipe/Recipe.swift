@@ -89,6 +89,10 @@ public struct Recipe {
     }
     seed = UInt64(try top.integer("seed", 0...Int(Int32.max)) ?? 1)
 
+    if patience != nil && data.validationShare == 0 {
+      throw top.error(
+        "early_stopping", "early_stopping: there is nothing to watch; give 'data.split.validation'")
+    }
     if watch == .accuracy && !loss.usesClasses {
       throw top.error("watch", "watch: 'accuracy' is for classes; the loss is '\(loss.rawValue)'")
     }

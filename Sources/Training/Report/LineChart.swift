@@ -18,11 +18,11 @@ struct LineChart {
   var format: (Double) -> String
 
   private let width = 590.0
-  private let height = 300.0
+  private let height = 306.0
   private let left = 58.0
   private let right = 16.0
   private let top = 14.0
-  private let bottom = 34.0
+  private let bottom = 40.0
 
   var svg: String {
     let points = series.flatMap { $0.values.compactMap { $0 } }.filter(\.isFinite)
@@ -48,9 +48,9 @@ struct LineChart {
       out += "<text class=\"tick\" x=\"\(left - 8)\" y=\"\(n(y(tick) + 4))\" text-anchor=\"end\">\(escape(format(tick)))</text>"
     }
     for tick in LineChart.epochTicks(epochs) {
-      out += "<text class=\"tick\" x=\"\(n(x(tick - 1)))\" y=\"\(height - 14)\" text-anchor=\"middle\">\(tick)</text>"
+      out += "<text class=\"tick\" x=\"\(n(x(tick - 1)))\" y=\"\(height - 20)\" text-anchor=\"middle\">\(tick)</text>"
     }
-    out += "<text class=\"tick\" x=\"\(width - right)\" y=\"\(height - 1)\" text-anchor=\"end\">epoch\(isLog ? " · logarithmic scale" : "")</text>"
+    out += "<text class=\"tick\" x=\"\(width - right)\" y=\"\(height - 4)\" text-anchor=\"end\">epoch\(isLog ? " · logarithmic scale" : "")</text>"
     if let bestEpoch, epochs > 1 {
       let at = n(x(bestEpoch))
       out += "<line class=\"best\" x1=\"\(at)\" x2=\"\(at)\" y1=\"\(top)\" y2=\"\(height - bottom)\"><title>best epoch: \(bestEpoch + 1)</title></line>"

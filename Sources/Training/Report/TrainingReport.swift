@@ -8,8 +8,9 @@ public struct TrainingReport {
   public var history: [EpochResult]
   public var bestEpoch: Int?
   public var metrics: [Metric]
-  /// On what was held out to the end; with its confusion for classifiers.
-  public var test: Evaluation?
+  /// How good the network is, and on which part of the data: "test" where a part was held out to the
+  /// end, else "validation" or "training". With its confusion for classifiers.
+  public var result: (part: String, evaluation: Evaluation)?
   public var classNames: [String]?
   public var parameters: Int
   public var seed: UInt64
@@ -20,8 +21,8 @@ public struct TrainingReport {
 
   public init(
     title: String, recipeFile: String, recipeText: String, history: [EpochResult], bestEpoch: Int?,
-    metrics: [Metric], test: Evaluation?, classNames: [String]?, parameters: Int, seed: UInt64,
-    unit: String, facts: [(String, String)] = []
+    metrics: [Metric], result: (part: String, evaluation: Evaluation)?, classNames: [String]?,
+    parameters: Int, seed: UInt64, unit: String, facts: [(String, String)] = []
   ) {
     self.title = title
     self.recipeFile = recipeFile
@@ -29,7 +30,7 @@ public struct TrainingReport {
     self.history = history
     self.bestEpoch = bestEpoch
     self.metrics = metrics
-    self.test = test
+    self.result = result
     self.classNames = classNames
     self.parameters = parameters
     self.seed = seed
@@ -48,10 +49,12 @@ public struct TrainingReport {
         + "<div class=\"legend\">\(chart.legend)</div></div>\(chart.svg)</div>"
     }
     body += "</section>"
-    if let confusion = test?.confusion, let classNames, confusion.count == classNames.count {
+    if let result, let confusion = result.evaluation.confusion, let classNames,
+      confusion.count == classNames.count
+    {
       let matrix = ConfusionMatrix(counts: confusion, names: classNames)
       body +=
-        "<section class=\"columns\"><div class=\"card\"><h2>Confusion on the test part</h2>"
+        "<section class=\"columns\"><div class=\"card\"><h2>Confusion on the \(escape(result.part)) part</h2>"
         + "<div class=\"scroll\">\(matrix.svg)</div></div>"
         + "<div class=\"card\"><h2>Classes</h2>\(matrix.table)</div></section>"
     }
@@ -87,24 +90,24 @@ public struct TrainingReport {
       "<div class=\"tile\"><span>\(escape(name))</span><strong>\(escape(value))</strong>"
         + (note.isEmpty ? "" : "<small>\(escape(note))</small>") + "</div>"
     }
-    var result: [String] = []
+    var tiles: [String] = []
     let best = bestEpoch.flatMap { history.indices.contains($0) ? history[$0] : nil } ?? history.last
-    let (shown, part) =
-      test.map { ($0, "test") } ?? best?.validation.map { ($0, "validation") }
-      ?? best.map { ($0.training, "training") } ?? (Evaluation(), "")
+    let (part, shown) =
+      result ?? best?.validation.map { ("validation", $0) } ?? best.map { ("training", $0.training) }
+      ?? ("training", Evaluation())
     for metric in metrics {
       if let value = metric.value(shown) {
-        result.append(tile("\(part) \(metric.rawValue)", metric.format(value), hits(shown)))
+        tiles.append(tile("\(part) \(metric.rawValue)", metric.format(value), hits(shown)))
       }
     }
-    result.append(tile("\(part) loss", String(format: "%.4g", shown.loss)))
+    tiles.append(tile("\(part) loss", String(format: "%.4g", shown.loss)))
     if let bestEpoch {
-      result.append(tile("best epoch", "\(bestEpoch + 1)", "of \(history.count)"))
+      tiles.append(tile("best epoch", "\(bestEpoch + 1)", "of \(history.count)"))
     }
-    result.append(tile("parameters", ProgressDisplay.grouped(parameters)))
-    result.append(tile("time", ProgressDisplay.duration(seconds)))
-    result.append(tile("\(unit) a second", ProgressDisplay.grouped(Int(rate.rounded()))))
-    return result
+    tiles.append(tile("parameters", ProgressDisplay.grouped(parameters)))
+    tiles.append(tile("time", ProgressDisplay.duration(seconds)))
+    tiles.append(tile("\(unit) a second", ProgressDisplay.grouped(Int(rate.rounded()))))
+    return tiles
   }
 
   private func hits(_ e: Evaluation) -> String {

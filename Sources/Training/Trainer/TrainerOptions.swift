@@ -60,6 +60,19 @@ public struct EpochResult: Sendable {
   /// Whether no epoch before was better.
   public var isBest = false
 
+  public init(
+    epoch: Int, training: Evaluation, validation: Evaluation?, learningRate: Float,
+    gradientNorm: Double?, seconds: Double, isBest: Bool = false
+  ) {
+    self.epoch = epoch
+    self.training = training
+    self.validation = validation
+    self.learningRate = learningRate
+    self.gradientNorm = gradientNorm
+    self.seconds = seconds
+    self.isBest = isBest
+  }
+
   /// Samples (text: tokens) a second.
   public var rate: Double { seconds > 0 ? training.count / seconds : 0 }
 }
@@ -78,6 +91,20 @@ public struct TrainingProgress: Sendable {
   public var rate: Double
   /// Seconds until the last epoch's end at this rate.
   public var secondsLeft: Double
+
+  public init(
+    epoch: Int, epochs: Int, batch: Int, batches: Int, loss: Double, accuracy: Double?, rate: Double,
+    secondsLeft: Double
+  ) {
+    self.epoch = epoch
+    self.epochs = epochs
+    self.batch = batch
+    self.batches = batches
+    self.loss = loss
+    self.accuracy = accuracy
+    self.rate = rate
+    self.secondsLeft = secondsLeft
+  }
 }
 
 /// Why training cannot go on: one sentence.
