@@ -204,4 +204,4 @@ def test_report_and_model(folder: Path) -> None:
     (y,) = model.session(shapes={"x": x.shape}).run(x).values()
     np.testing.assert_allclose(y.sum(1), 1, rtol=1e-5)
     right = (np.array(["lower", "upper"])[y.argmax(1)] == label).mean()
-    assert right > 0.97
+    assert right > 0.95  # a straight line between the moons gets 0.87
