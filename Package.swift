@@ -12,6 +12,8 @@ let runtimeSettings: [SwiftSetting] = [
   embedded,
   // One section a function, so that the linker can drop what libapus.so does not call.
   .unsafeFlags(["-Xfrontend", "-function-sections"]),
+  // The time of a run is spent in the kernels, which have flags of their own.
+  .unsafeFlags(["-Osize"], .when(traits: ["Embedded"])),
 ]
 
 /// A kernel module holds nothing but kernels: it is always built in ordinary mode, optimised and
