@@ -26,9 +26,11 @@ public func gradientRules<S: TrainingScalar>() -> [String: GradientRule<S>] {
   rules["Gemm"] = gemmRule
   rules["MatMul"] = matMulRule
   rules["Conv"] = convRule
+  rules["ConvTranspose"] = convTransposeRule
   rules["MaxPool"] = maxPoolRule
   rules["AveragePool"] = averagePoolRule
   rules["GlobalAveragePool"] = globalAveragePoolRule
+  rules["GlobalMaxPool"] = globalMaxPoolRule
   rules["BatchNormalization"] = batchNormalizationRule
   rules["Dropout"] = dropoutRule
   rules["Add"] = addRule

@@ -55,6 +55,20 @@ private let convCases = [
     ["pads": [1, 1, 0, 0, 1, 1]]),
 ]
 
+private let convTransposeCases = [
+  GradientCase("ConvTranspose", [.random([2, 3, 4, 5]), .random([3, 4, 3, 2]), .random([4])]),
+  GradientCase("ConvTranspose", [.random([2, 3, 4, 3]), .random([3, 2, 3, 3])],
+    ["strides": [2, 3], "pads": [1, 0, 2, 1], "dilations": [1, 2], "output_padding": [1, 2]]),
+  GradientCase("ConvTranspose", [.random([2, 4, 3, 3]), .random([4, 2, 3, 3]), .random([4])],
+    ["group": 2, "auto_pad": "SAME_UPPER", "strides": [2, 2]]),
+  GradientCase("ConvTranspose", [.random([1, 2, 3, 4]), .random([2, 3, 4, 3])],
+    ["output_shape": [6, 8], "strides": [2, 2]]),
+  GradientCase("ConvTranspose", [.random([2, 3, 5]), .random([3, 2, 2]), .random([2])],
+    ["strides": [4]]),
+  GradientCase("ConvTranspose", [.random([1, 2, 2, 3, 2]), .random([2, 2, 2, 3, 2])],
+    ["pads": [1, 1, 0, 0, 1, 1], "strides": [2, 1, 2]]),
+]
+
 private let poolCases = [
   GradientCase("MaxPool", [.random([2, 2, 6, 5])], ["kernel_shape": [2, 2], "strides": [2, 2]]),
   GradientCase("MaxPool", [.random([1, 2, 6, 5])],
@@ -68,6 +82,7 @@ private let poolCases = [
     ["kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "strides": [2, 2], "ceil_mode": 1]),
   GradientCase("AveragePool", [.random([1, 2, 3, 4, 4])], ["kernel_shape": [2, 2, 3]]),
   GradientCase("GlobalAveragePool", [.random([2, 3, 4, 5])]),
+  GradientCase("GlobalMaxPool", [.random([2, 3, 4, 5])]),
   GradientCase("BatchNormalization",
     [.random([4, 3, 2, 3]), .random([3]), .random([3]), .constant([3], [0, 0, 0]),
       .constant([3], [1, 1, 1])], ["epsilon": 0.01]),
@@ -136,7 +151,8 @@ private let recurrentCases = [
 
 /// Every case of this file.
 let gradientCases =
-  gemmCases + convCases + poolCases + elementCases + movementCases + recurrentCases
+  gemmCases + convCases + convTransposeCases + poolCases + elementCases + movementCases
+  + recurrentCases
 
 @Test(arguments: gradientCases)
 func gradientsAgreeWithCentralDifferences(_ c: GradientCase) throws {
