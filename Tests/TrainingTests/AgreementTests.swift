@@ -93,6 +93,10 @@ func expectAgreement(_ c: GradientCase) throws {
       inputs.append(Value("x\(i)", shape, floats: values.map { Float($0) }))
     case .integers(let shape, let values)?:
       inputs.append(Value("x\(i)", shape, integers: values))
+    case .booleans(let shape, let truths)?:
+      inputs.append(
+        Value(
+          "x\(i)", .bool, shape.map { .fixed($0) }, kind: .weight, bytes: truths.map { $0 ? 1 : 0 }))
     }
   }
   function.outputs = (0..<c.outputs).map { Value("y\($0)") }

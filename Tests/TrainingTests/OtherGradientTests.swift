@@ -1,2 +1,2 @@
 /// Operators whose cases stand in other files than GradientTests.swift.
-let otherTestedOperators: Set<String> = elementTestedOperators
+let otherTestedOperators = elementTestedOperators.union(recurrentTestedOperators)

@@ -34,7 +34,11 @@ private let selectionCases = [
     [.random([4, 5, 3]), .integers([2], [-1, 1]), .integers([2], [-99, 99]),
       .integers([2], [1, -1]), .integers([2], [-2, 1])]),
   GradientCase("Expand", [.random([3, 1, 2]), .integers([4], [2, 1, 4, 1])]),
+  GradientCase("Where",
+    [.booleans([3, 1], [true, false, true]), .random([2, 3, 4]), .random([4])]),
 ]
+
+let recurrentTestedOperators = Set((recurrentCases + selectionCases).map(\.op))
 
 @Suite struct RecurrentGradientTests {
   @Test(arguments: recurrentCases + selectionCases)
@@ -44,4 +48,6 @@ private let selectionCases = [
     #expect(result.error < 1e-6, "\(result.worst)")
     #expect(result.elements > 0)
   }
+  @Test(arguments: recurrentCases + selectionCases)
+  func agreesWithTheRuntime(_ c: GradientCase) throws { try expectAgreement(c) }
 }

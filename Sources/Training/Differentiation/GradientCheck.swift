@@ -20,6 +20,8 @@ public enum GradientCheck {
     case constant([Int], [Double])
     /// An int64 constant.
     case integers([Int], [Int])
+    /// A constant of truth values.
+    case booleans([Int], [Bool])
 
     public static func random(_ shape: [Int]) -> Input { .random(shape, -1...1) }
   }
@@ -59,6 +61,10 @@ public enum GradientCheck {
         values.append(Value("x\(i)", shape, floats: numbers.map { Float($0) }))
       case .integers(let shape, let numbers)?:
         values.append(Value("x\(i)", shape, integers: numbers))
+      case .booleans(let shape, let truths)?:
+        values.append(
+          Value(
+            "x\(i)", .bool, shape.map { .fixed($0) }, kind: .weight, bytes: truths.map { $0 ? 1 : 0 }))
       }
     }
     function.inputs = values.compactMap { $0 }.filter { $0.kind == .activation }
