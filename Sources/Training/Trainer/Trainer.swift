@@ -105,7 +105,8 @@ public final class Trainer {
     let watched = result.validation ?? result.training
     learningRate.observe(loss: watched.loss)
     if isBetter(watched) {
-      result.isBest = true
+      // Without validation the newest is kept, which says nothing about it.
+      result.isBest = validation != nil
       bestEpoch = epoch
       best = network.snapshot()
     }
