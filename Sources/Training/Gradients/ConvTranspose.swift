@@ -1,6 +1,6 @@
 /// Y = b + the transposed convolution of X: what a convolution does to the gradient of its input.
-/// With the columns of Y's image (K = channels of Y / group · kernel numbers, P places, one for each
-/// element of X's image) and, for each group, X (C × P) and W (C × K),
+/// With the columns of Y's image (K = channels of Y / group · kernel numbers, P places, one for
+/// each element of X's image) and, for each group, X (C × P) and W (C × K),
 ///
 ///     columns = Wᵀ X, added back to where they came from,
 ///     d columns from dY,   dX += W d columns,   dW += X d columnsᵀ.

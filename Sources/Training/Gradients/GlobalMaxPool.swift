@@ -1,4 +1,4 @@
-/// The largest over all spatial dimensions; its gradient goes to that element (the first of equals).
+/// The largest over all spatial dimensions; its gradient goes to that element (the first if equal).
 func globalMaxPoolRule<S: TrainingScalar>(_ call: NodeCall<S>) throws -> Passes {
   let (x, y) = (call.input(0), call.output(0))
   let planes = x.shape[0] * x.shape[1]
