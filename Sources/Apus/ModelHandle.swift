@@ -135,8 +135,10 @@ private func open(
 ) -> apus_status {
   guard let model else { return fail(.invalidArgument, "model is NULL", error) }
   var region: OpaquePointer?
-  let done = apus_sys_region_run(
-    { $0!.assumingMemoryBound(to: OpenRequest.self).pointee.perform() }, &request, &region)
+  let done = withUnsafeMutablePointer(to: &request) {
+    apus_sys_region_run(
+      { $0!.assumingMemoryBound(to: OpenRequest.self).pointee.perform() }, $0, &region)
+  }
   guard done == 1 else {
     request.mapping?.unmap()
     return fail(.outOfMemory, "the allocator has no memory left to open the model", error)

@@ -103,8 +103,10 @@ private func perform(
   _ request: inout SessionRequest, _ error: UnsafeMutablePointer<apus_error>?
 ) -> (status: apus_status, region: OpaquePointer?) {
   var region: OpaquePointer?
-  let done = apus_sys_region_run(
-    { $0!.assumingMemoryBound(to: SessionRequest.self).pointee.perform() }, &request, &region)
+  let done = withUnsafeMutablePointer(to: &request) {
+    apus_sys_region_run(
+      { $0!.assumingMemoryBound(to: SessionRequest.self).pointee.perform() }, $0, &region)
+  }
   guard done == 1 else {
     return (fail(.outOfMemory, "the allocator has no memory left to plan a session", error), nil)
   }

@@ -5,7 +5,7 @@ import Foundation
 ///
 /// Rules are generic over it. All callers are in this module, so that the compiler makes a version
 /// for each of the two types; a rule left generic would be a hundred times slower.
-public protocol TrainingScalar: BinaryFloatingPoint, SIMDScalar {
+public protocol TrainingScalar: BinaryFloatingPoint, SIMDScalar, Codable {
   /// C = alpha · op(A) op(B) + beta · C, row-major; op(A): m × k, op(B): k × n.
   static func gemm(
     _ transposeA: Bool, _ transposeB: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Self,
