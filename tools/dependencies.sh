@@ -9,12 +9,20 @@ need() { # need PACKAGE COMMAND...: the package is missing where the command fai
   shift
   "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
+# The toolchain's programs start: swift.org's archive brings none of the libraries they are linked to.
+toolchain_starts() {
+  swift build --version && swiftc --version && clang=$(dirname "$(command -v swiftc)")/clang &&
+    { [ ! -x "$clang" ] || "$clang" --version; } && { ! command -v ld.lld || ld.lld --version; }
+}
 header() { printf '#include <stdio.h>\n#include <%s>\n' "$1" | gcc -E -x c - ; }
 
 command -v swift >/dev/null 2>&1 || {
   echo "dependencies: the Swift toolchain (6.2 or newer) is missing; see https://swift.org/install" >&2
   exit 1
 }
+# What swift.org names for Debian and Ubuntu, as far as this build touches it.
+need "libc6-dev libcurl4-openssl-dev libedit-dev libncurses-dev libsqlite3-dev libxml2-dev tzdata" \
+  toolchain_starts
 need gcc command -v gcc
 need g++ command -v g++
 need binutils command -v objdump
