@@ -366,7 +366,6 @@ def test_library_beside_the_package_comes_first(tmp_path):
 
 def test_pip_install_brings_the_library(tmp_path):
     """Builds the wheel with what is installed here; the packages in it must be complete."""
-    pytest.importorskip("setuptools", minversion="70.1")
     source = tmp_path / "source"
     subprocess.run(
         ["cp", "-r", str(locate.REPOSITORY / "bindings" / "python"), str(source)], check=True
