@@ -119,7 +119,7 @@ public final class Plan {
   ) throws(ApusError) {
     guard shape.rank == declared.rank else {
       throw ApusError(
-        .invalidShape, "input \(name): \(shape) is of rank \(shape.rank); the model wants \(declared)"
+        .invalidShape, "input \(name): \(shape) is of rank \(shape.rank); the model wants \(text(declared))"
       )
     }
     for axis in 0..<shape.rank {
@@ -127,7 +127,8 @@ public final class Plan {
       guard shape[axis] >= 1, d < 0 || shape[axis] == d else {
         throw ApusError(
           .invalidShape,
-          "input \(name): dimension \(axis) of \(shape) does not fit; the model wants \(declared)")
+          "input \(name): dimension \(axis) of \(shape) does not fit; the model wants \(text(declared))"
+        )
       }
       let symbol = -2 - d
       if symbol >= 0 {
@@ -143,6 +144,25 @@ public final class Plan {
     guard shape.checkedCount != nil else {
       throw ApusError(.invalidShape, "input \(name): \(shape) is too much to hold")
     }
+  }
+
+  /// As `[batch, 3, ?]`: a free dimension is its name, or `?` where it has none.
+  private func text(_ declared: Shape) -> Message {
+    var text = Message.StringInterpolation(literalCapacity: 0, interpolationCount: 0)
+    text.appendLiteral("[")
+    for axis in 0..<declared.rank {
+      if axis > 0 { text.appendLiteral(", ") }
+      let d = declared[axis]
+      if d >= 0 {
+        text.appendInterpolation(d)
+      } else if d == -1 {
+        text.appendLiteral("?")
+      } else {
+        text.appendInterpolation(model.file.symbol(-2 - d))
+      }
+    }
+    text.appendLiteral("]")
+    return Message(stringInterpolation: text)
   }
 
   private func bindConstantsAndStates() {
