@@ -32,7 +32,9 @@ struct Train: ParsableCommand {
     completion: .file())
   var data: String?
 
-  @Option(help: ArgumentHelp("Epochs, in place of the recipe's.", valueName: "n"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Epochs, in place of the recipe's.", valueName: "n"))
   var epochs: Int?
 
   @Option(
@@ -75,7 +77,7 @@ struct Train: ParsableCommand {
     var recipe = try Recipe(contentsOf: self.recipe)
     if let epochs { recipe.epochs = epochs }
     if let seed { recipe.seed = seed }
-    try checkWritable(output)
+    for path in [output, report, checkpoint].compactMap({ $0 }) { try checkWritable(path) }
     let data = try recipe.loadData(path: self.data)
     let trainer = try Trainer(
       recipe.graph(data), training: data.training, validation: data.validation,
