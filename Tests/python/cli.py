@@ -70,10 +70,10 @@ def two_inputs_model() -> Writer:
     return writer
 
 
-def state_model() -> Writer:
+def state_model(newest: float = 9) -> Writer:
     """A queue of three numbers: each step x goes in and y, the oldest, comes out."""
     writer = Writer()
-    queue = writer.state("queue", initial=np.array([[7, 8, 9]], np.float32))
+    queue = writer.state("queue", initial=np.array([[7, 8, newest]], np.float32))
     f = writer.function("step")
     x = f.input("x", "float32", (1, 1))
     (joined,) = add_node(f, "Concat", [queue, x], {"axis": 1})

@@ -47,6 +47,23 @@ def test_difference_is_measured(folder: Path) -> None:
     assert "layer 1 (Concat joined) differs by" in result.stderr
 
 
+def test_steps_carry_the_states(folder: Path) -> None:
+    """The two queues differ in what comes out third."""
+    (folder / "other.apus").write_bytes(cli.state_model(newest=9.5).to_bytes())
+    for steps, error in [(1, 0), (2, 0), (3, 0.5), (5, 0.5)]:
+        found, _ = verify(
+            folder, "other.apus", "--against", "queue.apus", "--steps", str(steps),
+            "--tolerance", "1",
+        )  # fmt: skip
+        y = found["tensors"][-1]
+        assert found["steps"] == steps and y["name"] == "y" and y["max_abs"] == error
+    rms = np.sqrt(np.mean(np.array([7, 8, 9]) ** 2))  # of all three steps
+    found, _ = verify(
+        folder, "other.apus", "--against", "queue.apus", "--steps", "3", "--tolerance", "1"
+    )
+    assert found["tensors"][-1]["max_relative"] == pytest.approx(0.5 / max(9, rms))
+
+
 def test_tolerance(folder: Path) -> None:
     _, result = verify(
         folder, "changed.apus", "--against", "constant.apus", "--tolerance", "0.5"

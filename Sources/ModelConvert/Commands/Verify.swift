@@ -19,9 +19,13 @@ struct Verify: ParsableCommand {
       Fails (exit code 1) where max rel of a tensor is above the tolerance. With --against-isa the \
       reference is the same model on other kernels.
 
+      With --steps both run N times and carry their states on, on new inputs each time: arrays are \
+      read as 'run' reads them, and each row of the table covers all steps.
+
       EXAMPLES
         model-convert verify net.int8.apus --against net.apus --input digits.npz --tolerance 0.05
         model-convert verify net.apus --against-isa baseline
+        model-convert verify char_rnn.apus --against-isa baseline --steps 100
       """)
 
   @OptionGroup var options: ModelOptions
@@ -43,6 +47,9 @@ struct Verify: ParsableCommand {
   @Option(help: "Seed of the random inputs.")
   var seed: UInt64 = 1
 
+  @Option(help: ArgumentHelp("Run so many times, states carried on.", valueName: "n"))
+  var steps: Int?
+
   @Flag(help: "Print one JSON object on stdout.")
   var json = false
 
@@ -53,6 +60,7 @@ struct Verify: ParsableCommand {
     guard tolerance >= 0 else {
       throw ValidationError("--tolerance: \(tolerance); it must not be negative")
     }
+    if let steps, steps < 1 { throw ValidationError("--steps: \(steps); it must be at least 1") }
     guard inputs.inputs.isEmpty || shapes.shapes.isEmpty else {
       throw ValidationError("--input-shape: the arrays of --input have their own shapes")
     }
@@ -63,12 +71,22 @@ struct Verify: ParsableCommand {
     let reference = try prepare(against ?? options.model, againstIsa ?? options.isa)
     try checkInputs(tested, reference)
     var random = RandomInputs(seed: seed)
-    if tested.files == nil { random.fill(tested.session, tested.opened) }
-    tested.copyInputs(to: reference)
-
-    let matching = Matching(
-      Capture(tested.session, tested.opened), Capture(reference.session, reference.opened))
-    let result = VerifyResult(tested.opened, reference.opened, matching, tolerance: tolerance)
+    func capture() -> (Capture, Capture) {
+      tested.copyInputs(to: reference)
+      return (
+        Capture(tested.session, tested.opened), Capture(reference.session, reference.opened)
+      )
+    }
+    tested.fill(step: 0, &random)
+    var (values, wanted) = capture()
+    for step in 1..<max(steps ?? 1, 1) {
+      tested.fill(step: step, &random)
+      let later = capture()
+      values.append(later.0)
+      wanted.append(later.1)
+    }
+    let result = VerifyResult(
+      tested.opened, reference.opened, Matching(values, wanted), tolerance: tolerance, steps: steps)
     if json {
       try printJSON(result)
     } else {
@@ -81,17 +99,16 @@ struct Verify: ParsableCommand {
     let opened = try OpenedModel(path: path, isa: isa)
     let f = try opened.functionIndex(options.function)
     let plan: Plan
-    var files: InputFiles?
+    var files: SteppedInputs?
     if inputs.inputs.isEmpty {
       plan = try opened.plan(f, shapes: shapes.shapes, threads: threads.threads)
     } else {
-      let read = try InputFiles(inputs.inputs, opened, function: f)
+      let read = SteppedInputs(
+        try InputFiles(inputs.inputs, opened, function: f), opened, function: f, steps: steps)
       plan = try opened.plan(f, shapes: read.shapes, threads: threads.threads)
       files = read
     }
-    let session = try opened.session(plan)
-    files?.fill(session)
-    return Side(opened: opened, session: session, files: files)
+    return Side(opened: opened, session: try opened.session(plan), files: files)
   }
 
   /// Both must take the same inputs.
@@ -117,9 +134,18 @@ struct Verify: ParsableCommand {
   struct Side {
     let opened: OpenedModel
     let session: Session
-    let files: InputFiles?
+    /// nil: random inputs.
+    let files: SteppedInputs?
 
     var names: [String] { session.plan.inputTensors.map { opened.name(tensor: $0) } }
+
+    func fill(step: Int, _ random: inout RandomInputs) {
+      if let files {
+        files.fill(session, step: step)
+      } else {
+        random.fill(session, opened)
+      }
+    }
 
     func copyInputs(to other: Side) {
       for i in session.plan.inputTensors.indices {

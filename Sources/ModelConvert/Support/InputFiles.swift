@@ -134,14 +134,4 @@ struct InputFiles {
   var shapes: [(name: String, dimensions: [Int])] {
     inputs.map { ($0.name, $0.array.shape) }
   }
-
-  /// Puts the arrays into the session.
-  func fill(_ session: Session) {
-    for (i, input) in inputs.enumerated() {
-      input.array.bytes.withUnsafeBytes { bytes in
-        guard let start = bytes.baseAddress else { return }
-        session.data(input: i).copyMemory(from: start, byteCount: bytes.count)
-      }
-    }
-  }
 }

@@ -2,20 +2,21 @@ import ModelFormat
 import Operators
 import Runtime
 
-/// One run with a copy of every tensor that its layers compute.
+/// A copy of every tensor that a run's layers compute; of several runs, one after the other.
 struct Capture {
   struct Layer {
     let index: Int
     let name: String
     let `operator`: String
-    let outputs: [Value]
+    var outputs: [Value]
   }
 
   struct Value {
     /// Empty where the file has none.
     let name: String
+    /// In one run.
     let shape: [Int]
-    let values: [Double]
+    var values: [Double]
   }
 
   private(set) var layers: [Layer] = []
@@ -57,6 +58,16 @@ struct Capture {
     outputs = plan.outputTensors.enumerated().map { i, t in
       value(t, session.info(output: i), session.data(output: i))
     }
+  }
+
+  /// Adds the values of a later run of the same session.
+  mutating func append(_ later: Capture) {
+    for i in layers.indices {
+      for k in layers[i].outputs.indices {
+        layers[i].outputs[k].values += later.layers[i].outputs[k].values
+      }
+    }
+    for i in outputs.indices { outputs[i].values += later.outputs[i].values }
   }
 }
 

@@ -54,6 +54,8 @@ struct VerifyResult: Encodable {
   var against: String
   var againstIsa: String
   var tolerance: Double
+  /// Runs, states carried on; missing for a single one.
+  var steps: Int?
   var passed: Bool
   /// The first row beyond the tolerance.
   var firstFailure: Int?
@@ -62,13 +64,15 @@ struct VerifyResult: Encodable {
   var unmatched: [String]
 
   init(
-    _ opened: OpenedModel, _ reference: OpenedModel, _ matching: Matching, tolerance: Double
+    _ opened: OpenedModel, _ reference: OpenedModel, _ matching: Matching, tolerance: Double,
+    steps: Int?
   ) {
     model = opened.path
     isa = opened.model.instructionSet.name.description
     against = reference.path
     againstIsa = reference.model.instructionSet.name.description
     self.tolerance = tolerance
+    self.steps = steps
     tensors = matching.pairs.map { pair in
       let error = TensorError(pair.tested.values, pair.reference.values)
       return Row(
@@ -99,7 +103,9 @@ struct VerifyResult: Encodable {
   }
 
   func print() {
-    Swift.print("\(printable(model)) (\(isa)) against \(printable(against)) (\(againstIsa))")
+    Swift.print(
+      "\(printable(model)) (\(isa)) against \(printable(against)) (\(againstIsa))"
+        + (steps.map { ", \($0) steps" } ?? ""))
     var table = Table([
       ("#", .right), ("operator", .left), ("tensor", .left), ("shape", .left),
       ("max abs", .right), ("max rel", .right), ("SQNR", .right), ("", .left),
