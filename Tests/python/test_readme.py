@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -62,3 +63,25 @@ def test_cpp(compiler, folder, model, from_python):
     source.write_text(example("cpp"))
     program = compile_program(compiler, source, folder / f"cpp-{compiler}", ["-std=c++17"])
     assert run([program, model]) == from_python
+
+
+def test_commands(tmp_path):
+    """Line by line in a folder that looks like the checkout; one epoch is enough here."""
+    for name in ("recipes", "data"):
+        os.symlink(locate.REPOSITORY / name, tmp_path / name)
+    for target, link in [
+        (locate.model_convert(), "build/bin/model-convert"), (sys.executable, "build/venv/bin/python"),
+    ]:  # fmt: skip
+        (tmp_path / link).parent.mkdir(parents=True)
+        (tmp_path / link).write_text(f'#!/bin/sh\nexec "{target}" "$@"\n')
+        (tmp_path / link).chmod(0o755)
+    commands = example("sh").replace("recipes/lenet5.yaml -o", "recipes/lenet5.yaml --epochs 1 -o")
+    assert "--epochs 1" in commands
+    commands = commands.replace("--profile", "--profile --seconds 0.1")
+    done = subprocess.run(
+        [shutil.which("sh"), "-e", "-c", commands], cwd=tmp_path, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for made in ("lenet5.html", "lenet5-network.html", "results/probabilities.npy"):
+        assert (tmp_path / made).stat().st_size > 0
