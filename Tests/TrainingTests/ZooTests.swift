@@ -45,6 +45,21 @@ private func trainable(_ graph: Graph, _ prefix: String = "") -> Int {
   #expect(try trainable(net.graph()) == count(5))
 }
 
+/// One arena holds every tensor, state and scratch buffer in at most 1.1 times the bytes that are
+/// alive at one moment, whatever the batch and the kind of shortcut.
+@Test(arguments: [ResNet20.Shortcut.padding, .projection], [1, 5])
+func resNetFitsItsArena(_ shortcut: ResNet20.Shortcut, _ batch: Int) throws {
+  var net = ResNet20()
+  net.shortcut = shortcut
+  let graph = try net.graph()
+  graph.makeInferenceForm()
+  let plan = try RuntimeRun(graph, shapes: [[batch, 3, 32, 32]]).session.plan
+  // Nowhere can there be less than a stage's block: its input, kept for the sum, and one more map.
+  #expect(plan.lowerBound >= 2 * batch * 16 * 32 * 32 * 4)
+  #expect(plan.arenaSize >= plan.lowerBound)
+  #expect(Double(plan.arenaSize) <= 1.1 * Double(plan.lowerBound))
+}
+
 @Test func anExportedClassifierHasProbabilitiesAndLabels() throws {
   let samples = Samples(
     storage: .floats([0, 1, 1, 0]), shape: [2],
