@@ -20,6 +20,8 @@ public enum GradientCheck {
     case constant([Int], [Double])
     /// An int64 constant.
     case integers([Int], [Int])
+    /// An int32 constant of one dimension.
+    case lengths([Int32])
     /// A constant of truth values.
     case booleans([Int], [Bool])
 
@@ -47,26 +49,15 @@ public enum GradientCheck {
     }
     let function = Function("main")
     var starts: [[Double]] = []
-    var values: [Value?] = []
-    for (i, input) in inputs.enumerated() {
+    for input in inputs {
       switch input {
-      case nil: values.append(nil)
-      case .real(let shape, let numbers)?:
-        starts.append(numbers)
-        values.append(Value("x\(i)", .float32, shape.map { .fixed($0) }))
+      case .real(_, let numbers)?: starts.append(numbers)
       case .random(let shape, let range)?:
         starts.append((0..<shape.reduce(1, *)).map { _ in uniform(range) })
-        values.append(Value("x\(i)", .float32, shape.map { .fixed($0) }))
-      case .constant(let shape, let numbers)?:
-        values.append(Value("x\(i)", shape, floats: numbers.map { Float($0) }))
-      case .integers(let shape, let numbers)?:
-        values.append(Value("x\(i)", shape, integers: numbers))
-      case .booleans(let shape, let truths)?:
-        values.append(
-          Value(
-            "x\(i)", .bool, shape.map { .fixed($0) }, kind: .weight, bytes: truths.map { $0 ? 1 : 0 }))
+      default: break
       }
     }
+    let values = inputs.enumerated().map { i, input in input?.value("x\(i)") }
     function.inputs = values.compactMap { $0 }.filter { $0.kind == .activation }
     function.outputs = (0..<outputs).map { Value("y\($0)") }
     function.nodes = [Node(op, inputs: values, outputs: function.outputs, attributes: attributes)]
@@ -117,5 +108,25 @@ public enum GradientCheck {
       }
     }
     return result
+  }
+}
+
+extension GradientCheck.Input {
+  /// As a value of a graph: an activation where it is differentiated, else a weight.
+  public func value(_ name: String) -> Value {
+    switch self {
+    case .real(let shape, _), .random(let shape, _):
+      Value(name, .float32, shape.map { .fixed($0) })
+    case .constant(let shape, let numbers):
+      Value(name, shape, floats: numbers.map { Float($0) })
+    case .integers(let shape, let numbers): Value(name, shape, integers: numbers)
+    case .lengths(let numbers):
+      Value(
+        name, .int32, [.fixed(numbers.count)], kind: .weight,
+        bytes: numbers.flatMap { n in withUnsafeBytes(of: n.littleEndian) { Array($0) } })
+    case .booleans(let shape, let truths):
+      Value(
+        name, .bool, shape.map { .fixed($0) }, kind: .weight, bytes: truths.map { $0 ? 1 : 0 })
+    }
   }
 }

@@ -1,16 +1,28 @@
-/// What one direction of an RNN or GRU layer works on (ONNX's layout 0, whole sequences).
+/// What one direction of a recurrent layer works on.
+///
+/// Inside, time runs forward and the time comes first, whatever the node's direction and layout: step
+/// s of a sequence of L elements is element s, or L − 1 − s in reverse. Where that is not how the
+/// tensors lie, they are copied in and out. A batch entry whose sequence has ended keeps its state.
 class RecurrentDirection<S: TrainingScalar> {
   let steps, batch, inputSize, h, gates: Int
-  let x: Tensor<S>
+  /// [T, N, I], in the order of the steps; its gradient.
+  let x: UnsafeMutablePointer<S>
+  private let dx: UnsafeMutablePointer<S>?
   /// This direction's part of each weight, and of its gradient.
   let w, r, b: Part
-  /// [T + 1, N, h]: h of every step, with the initial one before the first.
-  let hidden: UnsafeMutablePointer<S>
-  /// [N, h]: the gradient of h on its way back.
-  let dh: UnsafeMutablePointer<S>
-  private let h0, y, lastH: Part
+  let activations: [RecurrentActivation]
+  /// What an activation's argument is clipped to.
+  let limit: S
+  /// h; an LSTM appends c.
+  var carried: [Carried] = []
+  private let source: Tensor<S>
+  private let lengths: Tensor<S>?
+  private let y: Part
   private let index, count: Int
-  private let isReverse: Bool
+  private let isReverse, isBatchFirst: Bool
+  private let isCopied: Bool
+  /// A row of each carried gradient that passes a step by.
+  private let passing: UnsafeMutablePointer<S>
 
   struct Part {
     var data: UnsafeMutablePointer<S>?
@@ -24,84 +36,206 @@ class RecurrentDirection<S: TrainingScalar> {
     }
   }
 
-  init(_ call: NodeCall<S>, gates: Int, index: Int, count: Int, isReverse: Bool) {
+  /// A state that goes from step to step.
+  struct Carried {
+    /// [T + 1, N, h]: the initial one, then that of every step.
+    let values: UnsafeMutablePointer<S>
+    /// [N, h]: its gradient on its way back.
+    let gradient: UnsafeMutablePointer<S>
+    let initial, last: Part
+  }
+
+  init(
+    _ call: NodeCall<S>, gates: Int, activations: [RecurrentActivation], index: Int, count: Int
+  ) {
     self.gates = gates
     self.index = index
     self.count = count
-    self.isReverse = isReverse
-    x = call.input(0)
-    (steps, batch, inputSize) = (x.shape[0], x.shape[1], x.shape[2])
+    let each = activations.count / count
+    self.activations = Array(activations[index * each..<(index + 1) * each])
+    limit = S(call.node.float("clip", default: .infinity))
+    isReverse = index == 1 || call.node.string("direction", default: "forward") == "reverse"
+    isBatchFirst = call.node.int("layout", default: 0) == 1
+    source = call.input(0)
+    lengths = call.optionalInput(4)
+    batch = source.shape[isBatchFirst ? 0 : 1]
+    steps = source.shape[isBatchFirst ? 1 : 0]
+    inputSize = source.shape[2]
     h = call.input(2).shape[2]
     w = Part(call.input(1), index, of: count)
     r = Part(call.input(2), index, of: count)
     b = Part(call.optionalInput(3), index, of: count)
-    h0 = Part(call.optionalInput(5), index, of: count)
     y = Part(call.optionalOutput(0), 0, of: 1)
-    lastH = Part(call.optionalOutput(1), index, of: count)
-    hidden = call.buffer((steps + 1) * batch * h)
-    dh = call.buffer(batch * h)
+    isCopied = isReverse || isBatchFirst || lengths != nil
+    x = isCopied ? call.buffer(source.count) : source.data
+    dx = isCopied && source.gradient != nil ? call.buffer(source.count) : source.gradient
+    passing = call.buffer(2 * batch * h)
+    carried = [carry(call, initial: 5, last: 1)]
+  }
+
+  /// A state whose initial and last values are that input and output.
+  func carry(_ call: NodeCall<S>, initial: Int, last: Int) -> Carried {
+    // Layout 1 has the directions inside the batch.
+    let parts = isBatchFirst ? 1 : count
+    let place = isBatchFirst ? 0 : index
+    return Carried(
+      values: call.buffer((steps + 1) * state), gradient: call.buffer(state),
+      initial: Part(call.optionalInput(initial), place, of: parts),
+      last: Part(call.optionalOutput(last), place, of: parts))
   }
 
   /// Elements of one step's h.
   var state: Int { batch * h }
-  /// Where step t's own h stands in `hidden`, and that of the step before.
-  func place(_ t: Int) -> Int { (isReverse ? t : t + 1) * state }
-  func previousPlace(_ t: Int) -> Int { (isReverse ? t + 1 : t) * state }
-  private var order: [Int] { isReverse ? (0..<steps).reversed() : Array(0..<steps) }
-  /// Step t's part of Y: [T, directions, N, h].
-  private func outputPlace(_ t: Int) -> Int { (t * count + index) * state }
+  /// Where the h (and c) that step t makes stand, and those that it finds.
+  func place(_ t: Int) -> Int { (t + 1) * state }
+  func previousPlace(_ t: Int) -> Int { t * state }
+  var hidden: UnsafeMutablePointer<S> { carried[0].values }
+  var dh: UnsafeMutablePointer<S> { carried[0].gradient }
+
+  // MARK: Places in the node's tensors
+
+  private func length(_ row: Int) -> Int {
+    lengths.map { max(0, min(Int($0.integers[row]), steps)) } ?? steps
+  }
+  /// The element of row's sequence that step t takes.
+  private func time(_ row: Int, _ t: Int) -> Int { isReverse ? length(row) - 1 - t : t }
+  private func inputPlace(_ row: Int, _ t: Int) -> Int {
+    let time = time(row, t)
+    return (isBatchFirst ? row * steps + time : time * batch + row) * inputSize
+  }
+  /// Y is [T, directions, N, h] or [N, T, directions, h].
+  private func outputPlace(_ row: Int, _ t: Int) -> Int {
+    let time = time(row, t)
+    return (isBatchFirst
+      ? (row * steps + time) * count + index : (time * count + index) * batch + row) * h
+  }
+  /// In the direction's part of Y_h, Y_c and the initial states.
+  private func statePlace(_ row: Int) -> Int { (isBatchFirst ? row * count + index : row) * h }
+
+  // MARK: Passes
 
   /// sums [T·N, gates·h] = X·Wᵀ + Wb + Rb; the gates from `apart` on go without Rb.
   func projectInput(_ sums: UnsafeMutablePointer<S>, apart: Int) {
     guard let w = w.data else { return }
-    let n = gates * h
-    if let b = b.data {
-      for row in 0..<(steps * batch) {
-        let to = sums + row * n
-        for j in 0..<n { to[j] = b[j] + (j < apart * h ? b[n + j] : 0) }
+    if isCopied {
+      for row in 0..<batch {
+        for t in 0..<length(row) {
+          (x + (t * batch + row) * inputSize).update(
+            from: source.data + inputPlace(row, t), count: inputSize)
+        }
+        for t in length(row)..<steps {
+          (x + (t * batch + row) * inputSize).update(repeating: 0, count: inputSize)
+        }
       }
     }
+    let n = gates * h
+    if let b = b.data {
+      for j in 0..<n { sums[j] = b[j] + (j < apart * h ? b[n + j] : 0) }
+      for row in 1..<max(1, steps * batch) { (sums + row * n).update(from: sums, count: n) }
+    }
     S.gemm(
-      false, true, steps * batch, n, inputSize, 1, x.data, inputSize, w, inputSize,
+      false, true, steps * batch, n, inputSize, 1, x, inputSize, w, inputSize,
       b.data == nil ? 0 : 1, sums, n)
   }
 
-  /// Calls `step` for every time step, which computes `hidden` at its place.
+  /// Calls `step` for every time step, which computes what is carried at its place.
   func forward(_ step: (Int) -> Void) {
-    let start = isReverse ? steps * state : 0
-    if let h0 = h0.data {
-      (hidden + start).update(from: h0, count: state)
-    } else {
-      (hidden + start).update(repeating: 0, count: state)
+    for flow in carried {
+      for row in 0..<batch {
+        let to = flow.values + row * h
+        if let start = flow.initial.data {
+          to.update(from: start + statePlace(row), count: h)
+        } else {
+          to.update(repeating: 0, count: h)
+        }
+      }
     }
-    for t in order {
+    for t in 0..<steps {
       step(t)
-      if let y = y.data { (y + outputPlace(t)).update(from: hidden + place(t), count: state) }
+      for row in 0..<batch {
+        if t < length(row) {
+          y.data.map { ($0 + outputPlace(row, t)).update(from: hidden + place(t) + row * h, count: h) }
+        } else {
+          for flow in carried {
+            (flow.values + place(t) + row * h).update(
+              from: flow.values + previousPlace(t) + row * h, count: h)
+          }
+        }
+      }
     }
-    if let last = order.last { lastH.data?.update(from: hidden + place(last), count: state) }
+    for row in 0..<batch {
+      for flow in carried {
+        flow.last.data.map {
+          ($0 + statePlace(row)).update(from: flow.values + steps * state + row * h, count: h)
+        }
+      }
+      // Behind a sequence's end Y is 0; nothing else writes there.
+      for t in length(row)..<steps {
+        let at = (isBatchFirst ? (row * steps + t) * count + index : (t * count + index) * batch + row)
+        y.data.map { ($0 + at * h).update(repeating: 0, count: h) }
+      }
+    }
   }
 
-  /// Calls `step` for every time step from the last; it finds dL/dh of the step in `dh` and leaves
-  /// that of the step before.
+  /// Calls `step` for every time step from the last; it finds the gradients of what the step made in
+  /// `carried` and leaves those of what the step found.
   func backward(_ step: (Int) -> Void) {
-    dh.update(repeating: 0, count: state)
-    if let g = lastH.gradient { S.axpy(state, 1, g, dh) }
-    for t in order.reversed() {
-      if let dy = y.gradient { S.axpy(state, 1, dy + outputPlace(t), dh) }
-      step(t)
+    for flow in carried {
+      flow.gradient.update(repeating: 0, count: state)
+      if let g = flow.last.gradient {
+        for row in 0..<batch { S.axpy(h, 1, g + statePlace(row), flow.gradient + row * h) }
+      }
     }
-    if let g = h0.gradient { S.axpy(state, 1, dh, g) }
+    for t in (0..<steps).reversed() {
+      for row in 0..<batch {
+        if t < length(row) {
+          if let dy = y.gradient { S.axpy(h, 1, dy + outputPlace(row, t), dh + row * h) }
+        } else {
+          // A step makes zeros of zeros; what was there goes by.
+          exchange(row, isBefore: true)
+        }
+      }
+      step(t)
+      for row in 0..<batch where t >= length(row) { exchange(row, isBefore: false) }
+    }
+    for flow in carried {
+      guard let g = flow.initial.gradient else { continue }
+      for row in 0..<batch { S.axpy(h, 1, flow.gradient + row * h, g + statePlace(row)) }
+    }
   }
+
+  private func exchange(_ row: Int, isBefore: Bool) {
+    for (i, flow) in carried.enumerated() {
+      let kept = passing + (i * batch + row) * h
+      if isBefore {
+        kept.update(from: flow.gradient + row * h, count: h)
+        (flow.gradient + row * h).update(repeating: 0, count: h)
+      } else {
+        (flow.gradient + row * h).update(from: kept, count: h)
+      }
+    }
+  }
+
+  // MARK: Weights
 
   /// Adds to the gradients of X and W what the gradients of X·Wᵀ, [T·N, gates·h], mean for them.
   func addInputGradients(_ dz: UnsafePointer<S>) {
     guard let w = w.data else { return }
     let (rows, n) = (steps * batch, gates * h)
-    if let dx = x.gradient {
-      S.gemm(false, false, rows, inputSize, n, 1, dz, n, w, inputSize, 1, dx, inputSize)
+    if let dx {
+      S.gemm(
+        false, false, rows, inputSize, n, 1, dz, n, w, inputSize, isCopied ? 0 : 1, dx, inputSize)
+      if isCopied, let target = source.gradient {
+        for row in 0..<batch {
+          for t in 0..<length(row) {
+            S.axpy(
+              inputSize, 1, dx + (t * batch + row) * inputSize, target + inputPlace(row, t))
+          }
+        }
+      }
     }
     if let dw = self.w.gradient {
-      S.gemm(true, false, n, inputSize, rows, 1, dz, n, x.data, inputSize, 1, dw, inputSize)
+      S.gemm(true, false, n, inputSize, rows, 1, dz, n, x, inputSize, 1, dw, inputSize)
     }
   }
 
@@ -127,17 +261,15 @@ class RecurrentDirection<S: TrainingScalar> {
   }
 }
 
-/// The attributes that RNN and GRU rules take; `make` prepares one direction.
+/// The passes of a layer whose directions `make` prepares.
 func recurrentPasses<S: TrainingScalar, D: RecurrentDirection<S>>(
-  _ call: NodeCall<S>, _ make: (_ index: Int, _ count: Int, _ isReverse: Bool) -> D,
+  _ call: NodeCall<S>, standard: [RecurrentActivation],
+  _ make: (_ activations: [RecurrentActivation], _ index: Int, _ count: Int) -> D,
   forward: @escaping (D) -> Void, backward: @escaping (D) -> Void
 ) throws -> Passes {
-  if call.optionalInput(4) != nil { throw call.unsupported("sequence_lens") }
-  if call.node.attributes["clip"] != nil { throw call.unsupported("clip") }
-  if call.node.int("layout", default: 0) != 0 { throw call.unsupported("layout 1") }
-  let direction = call.node.string("direction", default: "forward")
-  let count = direction == "bidirectional" ? 2 : 1
-  let runs = (0..<count).map { make($0, count, $0 == 1 || direction == "reverse") }
+  let count = call.node.string("direction", default: "forward") == "bidirectional" ? 2 : 1
+  let activations = try RecurrentActivation.list(call, standard: standard, directions: count)
+  let runs = (0..<count).map { make(activations, $0, count) }
   return Passes(
     forward: { for run in runs { forward(run) } }, backward: { for run in runs { backward(run) } })
 }
