@@ -119,6 +119,38 @@ SLIPS = {
         lambda f: change(f, "r.yaml", "path: moons.csv", "path: ."),
         ".: is a directory, not a file",
     ),
+    "an empty recipe": (
+        lambda f: (f / "r.yaml").write_text(""),
+        "r.yaml: the recipe is empty",
+    ),
+    "a recipe that is a list": (
+        lambda f: (f / "r.yaml").write_text("- mlp\n"),
+        "r.yaml:1: a recipe is made of lines 'key: value'",
+    ),
+    "a key twice": (
+        lambda f: change(f, "r.yaml", "epochs: 6", "epochs: 6\nepochs: 7"),
+        "r.yaml:18: the key 'epochs' stands here twice",
+    ),
+    "a word for a number": (
+        lambda f: change(f, "r.yaml", "learning_rate: 0.02", "learning_rate: fast"),
+        "r.yaml:14: optimizer.learning_rate must be greater than 0, and is 'fast'",
+    ),
+    "nothing to train on": (
+        lambda f: change(f, "r.yaml", "validation: 0.2, test: 0.2", "validation: 0.6, test: 0.4"),
+        "r.yaml:7: data.split: nothing is left to train on",
+    ),
+    "a file of a header": (
+        lambda f: (f / "moons.csv").write_text("x,y,moon\n"),
+        "moons.csv: the file has a header and no data",
+    ),
+    "an empty file": (
+        lambda f: (f / "moons.csv").write_text(""),
+        "moons.csv: the file has no lines",
+    ),
+    "no number": (
+        lambda f: change(f, "moons.csv", "\n", "\n0.5,nan,upper\n"),
+        "moons.csv:2: column 'y': 'nan' is not a number",
+    ),
     "a binary file for a recipe": (
         lambda f: (f / "r.yaml").write_bytes(b"\x89APUS\r\n\x1a\xff\xfe"),
         "r.yaml: not a text in UTF-8",
@@ -140,6 +172,11 @@ def test_slip(folder: Path, slip: str) -> None:
     "arguments, expected",
     [
         (["r.yaml", "-o", "no/net.apus"], "no/net.apus: its folder is not there or cannot be written to"),
+        (["r.yaml", "-o", "."], ".: is a directory, not a file"),
+        (["r.yaml", "-o", "net.apus", "--report", "no/page.html"],
+         "no/page.html: its folder is not there or cannot be written to"),
+        (["r.yaml", "-o", "net.apus", "--checkpoint", "no/net.ckpt"],
+         "no/net.ckpt: its folder is not there or cannot be written to"),
         (["r.yaml", "-o", "net.apus", "--data", "no.csv"], "no.csv: no such file or directory"),
         (["r.yaml", "-o", "net.apus", "--resume", "no.ckpt"], "no.ckpt: no such file or directory"),
         (["r.yaml", "-o", "net.apus", "--resume", "moons.csv"],
@@ -184,6 +221,26 @@ def test_same_seed_same_bytes_and_resume(folder: Path) -> None:
     # The plateau schedule, unlike a cosine, does not depend on the number of epochs.
     model("half.apus", "--epochs", "3", "--checkpoint", "half.ckpt")
     assert model("resumed.apus", "--resume", "half.ckpt") == whole
+
+
+@pytest.mark.parametrize(
+    "old, new, expected",
+    [
+        ("name: adam", "name: sgd", "the checkpoint is of another network or optimiser than the recipe's"),
+        ("hidden: [16]", "hidden: [8]", "the checkpoint is of another network or optimiser than the recipe's"),
+        ("batch_size: 16", "batch_size: 60", "the checkpoint is of other batches than the recipe's: "
+         "8 updates in 1 epochs, which would be 2"),
+    ],
+)
+def test_checkpoint_of_another_recipe(folder: Path, old: str, new: str, expected: str) -> None:
+    done = train(folder, "r.yaml", "-o", "net.apus", "--epochs", "1", "--checkpoint", "net.ckpt")
+    assert done.returncode == 0, done.stderr
+    (folder / "net.apus").unlink()
+    change(folder, "r.yaml", old, new)
+    result = train(folder, "r.yaml", "-o", "net.apus", "--resume", "net.ckpt")
+    assert result.stderr == f"model-convert: net.ckpt: {expected}\n"
+    assert (result.returncode, result.stdout) == (1, "")
+    assert not (folder / "net.apus").exists()
 
 
 def test_report_and_model(folder: Path) -> None:

@@ -113,6 +113,12 @@ struct Train: ParsableCommand {
 
   /// Hours of training should not end with a folder that is not there.
   private func checkWritable(_ path: String) throws {
+    var isDirectory: ObjCBool = false
+    if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory),
+      isDirectory.boolValue
+    {
+      throw Failure("\(path): is a directory, not a file")
+    }
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
     guard FileManager.default.isWritableFile(atPath: folder) else {
       throw Failure("\(path): its folder is not there or cannot be written to")

@@ -177,6 +177,12 @@ public final class Trainer {
     else {
       throw TrainingError("the checkpoint is of another network or optimiser than the recipe's")
     }
+    let updates = checkpoint.history.count * training.batchCount
+    guard checkpoint.update == updates else {
+      throw TrainingError(
+        "the checkpoint is of other batches than the recipe's: \(checkpoint.update) updates in "
+          + "\(checkpoint.history.count) epochs, which would be \(updates)")
+    }
     network.restore(checkpoint.weights)
     best = checkpoint.best.isEmpty ? nil : checkpoint.best
     learningRate.plateau = checkpoint.plateau

@@ -1,0 +1,117 @@
+import Graph
+import Operators
+import Testing
+import Training
+
+// Every rule of the registry, two ways: its gradients against central differences in double, and its
+// results in float against the runtime's.
+
+let gradientCases = layerCases + elementCases + recurrentCases
+
+private let rules: [String: GradientRule<Double>] = gradientRules()
+
+@Suite struct RuleTests {
+  @Test(arguments: gradientCases)
+  func gradientsAgreeWithCentralDifferences(_ c: GradientCase) throws {
+    let result = try GradientCheck.check(
+      operator: c.op, attributes: c.attributes, inputs: c.inputs, outputs: c.outputs,
+      isTraining: c.isTraining)
+    #expect(result.elements > 0)
+    #expect(result.error < 1e-6, "\(result.worst)")
+  }
+
+  /// All but Dropout, which no model that is run has.
+  @Test(arguments: gradientCases.filter { $0.op != "Dropout" })
+  func trainerAndRuntimeAgree(_ c: GradientCase) throws { try expectAgreement(c) }
+
+  @Test(arguments: 0..<60)
+  func trainerAndRuntimeAgreeOnRandomShapes(_ seed: Int) throws {
+    for c in randomCases(seed: UInt64(seed)) { try expectAgreement(c) }
+  }
+
+  @Test(arguments: 0..<8)
+  func gradientsAgreeOnRandomShapes(_ seed: Int) throws {
+    for c in randomCases(seed: UInt64(seed)) {
+      let result = try GradientCheck.check(
+        operator: c.op, attributes: c.attributes, inputs: c.inputs, outputs: c.outputs)
+      #expect(result.error < 1e-6, "\(c): \(result.worst)")
+    }
+  }
+
+  @Test func everyRuleHasACase() {
+    #expect(Set(rules.keys).subtracting(gradientCases.map(\.op)) == [])
+  }
+
+  /// An attribute that no case sets is one that a rule might ignore.
+  @Test func everyAttributeHasACase() {
+    let exempt: Set<String> = [
+      // What memory order indices are counted in; training refuses the indices.
+      "MaxPool.storage_order",
+      // Only 0 is accepted by the shape rule.
+      "BatchNormalization.training_mode",
+      // Of the running numbers: runningNumbersFollowTheBatches.
+      "BatchNormalization.momentum",
+      // The precision of the sums, float32 here in any case.
+      "LayerNormalization.stash_type", "RMSNormalization.stash_type",
+      "GroupNormalization.stash_type",
+      // Only "constant" is trained: whatARuleCannotDoIsRefused.
+      "Pad.mode",
+    ]
+    var missing: Set<String> = []
+    for op in operators where rules["\(op.name)"] != nil {
+      let set = Set(gradientCases.filter { $0.op == "\(op.name)" }.flatMap { $0.attributes.keys })
+      for attribute in op.attributes where !set.contains("\(attribute.name)") {
+        missing.insert("\(op.name).\(attribute.name)")
+      }
+    }
+    #expect(missing == exempt)
+  }
+
+  /// Rules and operators are two lists; an operator without a rule is one that was thought about.
+  @Test func everyOperatorHasARule() {
+    #expect(Set(operators.map { "\($0.name)" }).subtracting(rules.keys) == [])
+    #expect(Set(rules.keys).subtracting(operators.map { "\($0.name)" }) == ["Dropout"])
+  }
+
+  @Test(arguments: [
+    (GradientCase("Cast", [.random([2])], ["to": 7]), "a Cast of float32 to another type"),
+    (GradientCase("Cast", [.random([2])], ["to": 10]), "a Cast of float32 to another type"),
+    (GradientCase("Pad", [.random([3]), .integers([2], [1, 1])], ["mode": "reflect"]),
+      "mode reflect"),
+    (GradientCase("MaxPool", [.random([1, 1, 4])], ["kernel_shape": [2]], outputs: 2),
+      "the indices of MaxPool"),
+  ])
+  func whatARuleCannotDoIsRefused(_ c: GradientCase, _ what: String) {
+    let error = #expect(throws: GraphError.self) {
+      try GradientCheck.check(
+        operator: c.op, attributes: c.attributes, inputs: c.inputs, outputs: c.outputs)
+    }
+    #expect(error?.description.hasSuffix("training does not support \(what)") == true)
+  }
+
+  /// running = momentum · running + (1 − momentum) · batch, the variance over n as in ONNX.
+  @Test func runningNumbersFollowTheBatches() throws {
+    let (mean, variance) = (
+      Value("mean", [1], floats: [0.5]), Value("variance", [1], floats: [2])
+    )
+    let x = Value("x", .float32, [4, 1])
+    let y = Value("y")
+    let function = Function("main")
+    function.inputs = [x]
+    function.outputs = [y]
+    function.nodes = [
+      Node(
+        "BatchNormalization",
+        inputs: [x, Value("s", [1], floats: [1]), Value("b", [1], floats: [0]), mean, variance],
+        outputs: [y], attributes: ["momentum": 0.75])
+    ]
+    let network = try Network<Double>(Graph(functions: [function]))
+    let program = try network.program([[4, 1]], isTraining: true)
+    program.inputs[0].values = [1, 2, 3, 6]
+    program.forward()
+    network.store()
+    // The batch's mean is 3, its variance (4 + 1 + 0 + 9) / 4 = 3.5.
+    #expect(mean.floats == [0.75 * 0.5 + 0.25 * 3])
+    #expect(variance.floats == [0.75 * 2 + 0.25 * 3.5])
+  }
+}
