@@ -129,7 +129,7 @@ SLIPS = {
     ),
     "a key twice": (
         lambda f: change(f, "r.yaml", "epochs: 6", "epochs: 6\nepochs: 7"),
-        "r.yaml:18: the key 'epochs' stands here twice",
+        "r.yaml:17: the key 'epochs' stands here twice",
     ),
     "a word for a number": (
         lambda f: change(f, "r.yaml", "learning_rate: 0.02", "learning_rate: fast"),
