@@ -5,8 +5,11 @@ public struct TensorInfo {
   public var dataType: DataType
   /// No dimension is free any more.
   public var shape: Shape
-  /// The value, where it is known before the run: a weight, or integers that the plan computed.
+  /// The value, where it is known: a weight, what the planner computed from constants, or, for a
+  /// node that is planned anew in each run, whatever the input holds.
   public var constant: UnsafeRawPointer?
+  /// `shape` is an upper bound: the run finds the real dimensions, none of them larger.
+  public var isBound = false
 
   public init(_ dataType: DataType, _ shape: Shape, constant: UnsafeRawPointer? = nil) {
     self.dataType = dataType
@@ -197,5 +200,13 @@ public final class NodeContext {
       throw error(.invalidShape, "output \(outputs.count) would be \(shape), too much to hold")
     }
     outputs.append(TensorInfo(dataType, shape))
+  }
+
+  /// Appends an output whose size depends on values that are not known yet: `bound` is the largest
+  /// shape that it can have. With those values known, the shape rule is asked again and sets the
+  /// exact shape with `setOutput`.
+  public func setBoundedOutput(_ dataType: DataType, _ bound: Shape) throws(ApusError) {
+    try setOutput(dataType, bound)
+    outputs[outputs.count - 1].isBound = true
   }
 }
