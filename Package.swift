@@ -100,6 +100,11 @@ let package = Package(
     .target(
       name: "CImage", linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
     .systemLibrary(name: "CZlib", path: "Sources/CZlib"),
+    .target(
+      name: "COnnx", exclude: ["README.md", "onnx.proto"],
+      linkerSettings: [.linkedLibrary("protobuf-c")]),
+    .target(
+      name: "ONNX", dependencies: ["COnnx", "Graph", "Runtime", "Operators", "ModelFormat"]),
     .target(name: "NumPyFile", dependencies: ["CZlib"]),
     .target(
       name: "Training",
@@ -107,7 +112,7 @@ let package = Package(
     .executableTarget(
       name: "ModelConvert",
       dependencies: [
-        "Graph", "Zoo", "Training", "Runtime", "Operators", "ModelFormat", "NumPyFile",
+        "Graph", "Zoo", "Training", "ONNX", "Runtime", "Operators", "ModelFormat", "NumPyFile",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     // Built with sanitizers by `make test`: Tests/Robustness.

@@ -32,6 +32,7 @@ need libopenblas-dev header cblas.h
 need libpng-dev header png.h
 need libjpeg-dev header jpeglib.h
 need zlib1g-dev header zlib.h
+need libprotobuf-c-dev header protobuf-c/protobuf-c.h
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
