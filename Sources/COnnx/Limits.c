@@ -1,5 +1,7 @@
 #include "Limits.h"
 
+#include "onnx.pb-c.h"
+
 // Wire types of protocol buffers.
 enum { VARINT = 0, FIXED64 = 1, DELIMITED = 2, FIXED32 = 5 };
 
@@ -106,8 +108,8 @@ static apus_onnx_limit walk(const ProtobufCMessageDescriptor *descriptor, reader
   return result;
 }
 
-apus_onnx_limit apus_onnx_check(const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes,
-                                size_t size, unsigned depth, size_t memory) {
+apus_onnx_limit apus_onnx_check_model(const uint8_t *bytes, size_t size, unsigned depth,
+                                      size_t memory) {
   const reader r = {bytes, bytes + size};
-  return walk(descriptor, r, depth, &memory);
+  return walk(&onnx__model_proto__descriptor, r, depth, &memory);
 }

@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <protobuf-c/protobuf-c.h>
-
 /// What a message would take.
 typedef enum apus_onnx_limit {
   APUS_ONNX_FITS = 0,
@@ -18,12 +16,12 @@ typedef enum apus_onnx_limit {
   APUS_ONNX_TOO_LARGE = 3
 } apus_onnx_limit;
 
-/// Walks a message of the kind `descriptor` without unpacking it: protobuf-c recurses once for each
+/// Walks a model (onnx.ModelProto) without unpacking it: protobuf-c recurses once for each
 /// message inside another, so a few bytes of a hostile file could use up the stack, and it allocates
 /// a whole structure for two bytes.
 ///
 /// O(size). Allocates nothing. Threads: any.
-apus_onnx_limit apus_onnx_check(const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes,
-                                size_t size, unsigned depth, size_t memory);
+apus_onnx_limit apus_onnx_check_model(const uint8_t *bytes, size_t size, unsigned depth,
+                                      size_t memory);
 
 #endif

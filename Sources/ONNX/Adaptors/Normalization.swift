@@ -1,0 +1,41 @@
+import Graph
+
+/// BatchNormalization before opset 9: statistics for each position of each channel where `spatial`
+/// is 0.
+func spatial(_ node: ImportNode) throws {
+  let isSpatial = node.int("spatial") ?? 1 == 1
+  guard try isSpatial || node.rank(0) == 2 else {
+    throw NodeProblem(
+      "its attribute spatial is 0", instead: "statistics by channel are supported")
+  }
+  node.drop("spatial")
+}
+
+/// Outputs that only training has may be named if nobody reads them.
+func batchNormalization(_ node: ImportNode) throws {
+  if node.outputs.count > 1 {
+    guard node.outputs.dropFirst().allSatisfy({ $0 == nil }) else {
+      throw NodeProblem(
+        "its mean and variance outputs are read, which only training computes",
+        instead: "export the model for inference")
+    }
+    node.outputs = [node.outputs[0]]
+  }
+  node.drop("momentum")
+}
+
+/// GroupNormalization before opset 21: one scale and one bias for each group, not for each channel.
+func groupParameters(_ node: ImportNode) throws {
+  guard let shape = node.shape(0), shape.count > 1, let channels = shape[1].fixed,
+    let groups = node.int("num_groups"), groups > 0, channels % groups == 0
+  else { throw NodeProblem("its groups do not divide the channels") }
+  for i in 1...2 {
+    guard let values = node.constantFloats(i), values.count == groups else {
+      throw NodeProblem(
+        "input \(i) must be a constant with one element for each group",
+        instead: "export it for opset 21 or newer")
+    }
+    let each = values.flatMap { [Float](repeating: $0, count: channels / groups) }
+    node.setInput(i, Value(node.inputs[i]!.name, [channels], floats: each))
+  }
+}

@@ -1,0 +1,82 @@
+import COnnx
+
+extension TensorProto {
+  init(_ p: Onnx__TensorProto) {
+    name = text(p.name)
+    type = ElementType(p.data_type)
+    dimensions = numbers(p.dims, p.n_dims).map { Int($0) }
+    elements = Elements(p, type, dimensions)
+  }
+
+  /// Elements of the shape; nil where it is none, or too large to count.
+  var count: Int? {
+    var count = 1
+    for d in dimensions {
+      let (product, overflow) = count.multipliedReportingOverflow(by: d)
+      if d < 0 || overflow { return nil }
+      count = product
+    }
+    return count
+  }
+}
+
+extension TensorProto.Elements {
+  fileprivate init(_ p: Onnx__TensorProto, _ type: ElementType, _ dimensions: [Int]) {
+    if p.segment != nil {
+      self = .unreadable("it is stored in segments, which no exporter writes any more")
+      return
+    }
+    if p.has_data_location != 0, p.data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL {
+      self.init(external: p)
+      return
+    }
+    if p.has_raw_data != 0 {
+      self = .bytes(numbers(p.raw_data.data, p.raw_data.len))
+      return
+    }
+    // Which field holds which type: the comments of onnx.proto.
+    switch type.number {
+    case 1: self = .bytes(elements(p.float_data, p.n_float_data))
+    case 7: self = .bytes(elements(p.int64_data, p.n_int64_data))
+    case 6: self = .bytes(elements(p.int32_data, p.n_int32_data))
+    case 2, 3, 9, 17, 18, 19, 20, 24: self = .bytes(low(p, UInt8.self))
+    case 4, 5, 10, 16: self = .bytes(low(p, UInt16.self))
+    case 11: self = .bytes(elements(p.double_data, p.n_double_data))
+    case 12:
+      let words = numbers(p.uint64_data, p.n_uint64_data).map { UInt32(truncatingIfNeeded: $0) }
+      self = .bytes(words.withUnsafeBytes { [UInt8]($0) })
+    case 13: self = .bytes(elements(p.uint64_data, p.n_uint64_data))
+    default: self = .unreadable("its elements are \(type.name)")
+    }
+  }
+
+  private init(external p: Onnx__TensorProto) {
+    var location = ""
+    var offset = 0
+    var length: Int?
+    for (key, value) in list(p.external_data, p.n_external_data, { (text($0.key), text($0.value)) })
+    {
+      switch key {
+      case "location": location = value
+      case "offset", "length":
+        guard let number = Int(value), number >= 0 else {
+          self = .unreadable("the \(key) of its external data is \(value)")
+          return
+        }
+        if key == "offset" { offset = number } else { length = number }
+      default: break  // checksum, basepath
+      }
+    }
+    self = .external(location: location, offset: offset, length: length)
+  }
+}
+
+private func elements<T>(_ p: UnsafeMutablePointer<T>?, _ count: Int) -> [UInt8] {
+  [UInt8](UnsafeRawBufferPointer(UnsafeBufferPointer(start: p, count: count)))
+}
+
+/// Elements of fewer bits stand in int32_data.
+private func low<T: FixedWidthInteger>(_ p: Onnx__TensorProto, _ type: T.Type) -> [UInt8] {
+  let elements = numbers(p.int32_data, p.n_int32_data).map { T(truncatingIfNeeded: $0) }
+  return elements.withUnsafeBytes { [UInt8]($0) }
+}
