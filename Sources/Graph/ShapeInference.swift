@@ -20,7 +20,7 @@ public final class ShapeInference {
     }
     var info = TensorInfo(value.logicalType, Shape(shape))
     // Shape rules look at integers and at small tables, never at a layer's weights.
-    if value.kind == .weight, value.quantization == nil,
+    if value.kind == .weight, value.dataType == value.logicalType,
       value.dataType == .int64 || value.dataType == .int32 || value.bytes.count <= 4096
     {
       let copy = Bytes(value.bytes)
