@@ -1,6 +1,7 @@
 # make            the library, model-convert and the Python package, under build/
 # make demo       the main job: train LeNet-5 on real digits, run it from C, C++, Python and the CLI
 # make test       every test
+# make conformance  ONNX's own operator tests, one table
 # make bench      speed, in ratios against a peer measured in the same run
 # make docs       the pages that are generated
 # make install    PREFIX=/usr/local: header, library, apus.pc, CMake package, model-convert
@@ -20,7 +21,7 @@ LIBRARY := $(BUILD)/lib/libapus.so
 CLI := $(BUILD)/bin/model-convert
 PYTHON_PACKAGE := $(BUILD)/python/apus/libapus.so
 
-.PHONY: all demo test robustness bench docs install clean dependencies venv
+.PHONY: all demo test robustness conformance bench docs install clean dependencies venv
 .SUFFIXES:
 
 all: $(LIBRARY) $(CLI) $(PYTHON_PACKAGE)
@@ -79,6 +80,10 @@ robustness: all $(VENV)/done
 	SWIFT_BACKTRACE=enable=no .build/address/release/FuzzModels $(BUILD)/fuzz $(FUZZ_COUNT) 1
 	for model in $(BUILD)/fuzz/*.apus; do \
 	  SWIFT_BACKTRACE=enable=no .build/thread/release/StressThreads $$model 50 || exit 1; done
+
+# The node tests of the onnx package, one table by operator. ONLY="--only Conv" takes some.
+conformance: all $(VENV)/done
+	$(PYTHON) tools/conformance/run.py $(ONLY)
 
 bench: all $(VENV)/done
 	$(PYTHON) tools/bench/run.py
