@@ -35,6 +35,8 @@ public final class NodeContext {
   public let inputs: [TensorInfo?]
   /// As many as the node has; the shape rule sets each.
   public var outputs: [TensorInfo]
+  /// The shape rule asked for the value of an input that is known only in a run.
+  public private(set) var missesValue = false
 
   public init(
     file: ModelFile, record: NodeRecord, definition: Operator, nodeIndex: Int, nodeName: Name,
@@ -171,13 +173,21 @@ public final class NodeContext {
     return axis < 0 ? axis + rank : axis
   }
 
+  /// The data of an input whose value decides shapes. Where it is not known yet the planner takes the
+  /// output's stated shape as a bound and asks again in the run.
+  public func knownValue(_ i: Int) throws(ApusError) -> UnsafeRawPointer {
+    guard let constant = input(i).constant else {
+      missesValue = true
+      throw error(.unsupported, "input \(i) must be a constant")
+    }
+    return constant
+  }
+
   /// The integers (int32 or int64) of an input that must be known when the plan is made; nil where
   /// the input was left out.
   public func constantInts(_ i: Int) throws(ApusError) -> [Int]? {
     guard let input = optionalInput(i) else { return nil }
-    guard let constant = input.constant else {
-      throw error(.unsupported, "input \(i) must be a constant")
-    }
+    let constant = try knownValue(i)
     var values: [Int] = []
     let n = input.shape.count
     switch input.dataType {
@@ -190,6 +200,18 @@ public final class NodeContext {
         values.append(Int(constant.loadUnaligned(fromByteOffset: k * 4, as: Int32.self)))
       }
     default: throw error(.invalidType, "input \(i) must be int32 or int64 and is \(input.dataType)")
+    }
+    return values
+  }
+
+  /// As `constantInts`, for float32.
+  public func constantFloats(_ i: Int) throws(ApusError) -> [Float]? {
+    guard let input = optionalInput(i) else { return nil }
+    try requireType(i, .float32)
+    let constant = try knownValue(i)
+    var values: [Float] = []
+    for k in 0..<input.shape.count {
+      values.append(constant.loadUnaligned(fromByteOffset: k * 4, as: Float.self))
     }
     return values
   }

@@ -25,13 +25,16 @@ public struct Operator {
   /// Multiply-accumulates of one run, for `inspect`, `bench` and the split over threads; nil where
   /// the operator has none to speak of.
   public let multiplyAccumulates: ((NodeContext) -> Int)?
+  /// The outputs' values follow from the inputs' types and shapes alone, as Shape's do: they are
+  /// known as soon as those are.
+  public let dependsOnShapesOnly: Bool
   /// One line for docs/operators.md: what differs from ONNX, what is restricted.
   public let notes: StaticString
 
   public init(
     opcode: UInt16, name: StaticString, attributes: [AttributeSpec] = [],
     inputs: ClosedRange<Int>, outputs: ClosedRange<Int> = 1...1, requiredInputs: Int? = nil,
-    notes: StaticString = "",
+    dependsOnShapesOnly: Bool = false, notes: StaticString = "",
     infer: @escaping (NodeContext) throws(ApusError) -> Void,
     plan: @escaping (PlanContext) throws(ApusError) -> Void,
     multiplyAccumulates: ((NodeContext) -> Int)? = nil
@@ -42,6 +45,7 @@ public struct Operator {
     self.inputs = inputs
     self.outputs = outputs
     self.requiredInputs = requiredInputs ?? inputs.lowerBound
+    self.dependsOnShapesOnly = dependsOnShapesOnly
     self.notes = notes
     self.infer = infer
     self.plan = plan
