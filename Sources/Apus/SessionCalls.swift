@@ -89,13 +89,19 @@ public func apus_session_bind_input(
 
 @c @implementation
 public func apus_session_run(
-  _ session: OpaquePointer!, _ error: UnsafeMutablePointer<apus_error>!
+  _ session: OpaquePointer!, _ errorTarget: UnsafeMutablePointer<apus_error>!
 ) -> apus_status {
   guard let handle = SessionHandle.from(session) else {
-    return fail(.invalidHandle, "session is NULL", error)
+    return fail(.invalidHandle, "session is NULL", errorTarget)
   }
-  handle.pointee.session._withUnsafeGuaranteedRef { $0.run() }
-  return APUS_OK
+  return handle.pointee.session._withUnsafeGuaranteedRef { session in
+    do throws(ApusError) {
+      try session.run()
+      return APUS_OK
+    } catch {
+      return report(error, to: errorTarget)
+    }
+  }
 }
 
 @c @implementation

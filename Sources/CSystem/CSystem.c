@@ -14,6 +14,7 @@ typedef struct block {
 
 struct apus_sys_region {
   block *first;
+  char *next, *end;  // of a workspace: what is left of it; NULL for the others
   jmp_buf escape;
 };
 
@@ -74,10 +75,21 @@ static void raw_release(void *memory, size_t size) {
     libc_free(memory);
 }
 
+/// Out of a workspace. Without a base, the block is never released.
+static void *allocate_from(apus_sys_region *region, size_t lead, size_t size, size_t alignment) {
+  uintptr_t start = ((uintptr_t)region->next + alignment - 1) & ~(uintptr_t)(alignment - 1);
+  if (start > (uintptr_t)region->end || lead + size > (uintptr_t)region->end - start) return NULL;
+  block *b = (block *)(start + lead) - 1;
+  *b = (block){0};
+  region->next = (char *)start + lead + size;
+  return (char *)start + lead;
+}
+
 static void *allocate_in(apus_sys_region *region, size_t size, size_t alignment) {
   if (alignment < 16) alignment = 16;
   size_t lead = (sizeof(block) + alignment - 1) & ~(alignment - 1);
   if (size > SIZE_MAX / 2 - lead) return NULL;
+  if (region && region->end) return allocate_from(region, lead, size, alignment);
   char *base = raw_allocate(lead + size, alignment);
   if (!base) return NULL;
   block *b = (block *)(base + lead) - 1;
@@ -112,6 +124,7 @@ LOCAL void apus_sys_disown(void *memory) {
 LOCAL void apus_sys_release(void *memory) {
   if (!memory) return;
   block *b = (block *)memory - 1;
+  if (!b->base) return;
   apus_sys_disown(memory);
   raw_release(b->base, b->total);
 }
@@ -121,6 +134,7 @@ LOCAL int apus_sys_region_run(void (*body)(void *context), void *context,
   apus_sys_region *region = allocate_in(NULL, sizeof *region, 16);
   if (!region) return 0;
   region->first = NULL;
+  region->next = region->end = NULL;
   apus_sys_region *outer = current_region;
   current_region = region;
   // Nothing that the body changes is read after the jump but through `region`.
@@ -133,6 +147,24 @@ LOCAL int apus_sys_region_run(void (*body)(void *context), void *context,
   region = current_region;
   current_region = outer;
   apus_sys_region_free(region);
+  return 0;
+}
+
+LOCAL int apus_sys_workspace_run(void (*body)(void *context), void *context, void *memory,
+                                 size_t size) {
+  if (size < sizeof(apus_sys_region)) return 0;
+  apus_sys_region *region = memory;
+  region->first = NULL;
+  region->next = (char *)(region + 1);
+  region->end = (char *)memory + size;
+  apus_sys_region *volatile outer = current_region;
+  current_region = region;
+  if (_setjmp(region->escape) == 0) {
+    body(context);
+    current_region = outer;
+    return 1;
+  }
+  current_region = outer;
   return 0;
 }
 

@@ -16,6 +16,12 @@ public struct Message: ExpressibleByStringInterpolation {
 
     init() {}
 
+    /// Takes over the text of another message, without memory.
+    public func copy(_ other: Storage) {
+      bytes = other.bytes
+      count = other.count
+    }
+
     @inline(never) func append(_ byte: UInt8) {
       if count < Message.capacity {
         bytes[count] = byte

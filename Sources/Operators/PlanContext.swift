@@ -83,7 +83,8 @@ public final class PlanContext {
 
   private let inputSlots: [Int]
   private var outputSlots: [Int]
-  private let firstNewSlot: Int
+  /// The first of the slots that scratch memory and packed weights take.
+  public let firstNewSlot: Int
   /// Set by the planner: the first of the slots that this node's scratch memory took.
   public var firstSlotOfNode = 0
 

@@ -1,4 +1,6 @@
 import CKernels
+import CRegion
+import CSystem
 import ModelFormat
 import Operators
 
@@ -48,6 +50,16 @@ public final class Plan {
   /// The tensors of the states that the function reads or updates.
   public internal(set) var stateTensors: [Int] = []
 
+  /// By tensor: the shape in the latest run of those whose planned shape is a bound. Made when the
+  /// first of them is planned.
+  var currentShapes: [Shape] = []
+  /// What the latest run failed of.
+  let failure = RunFailure()
+  /// Whether a run can fail: some shapes are known only then.
+  public internal(set) var hasLateSteps = false
+  /// Values that the planner computed.
+  private var computed: [UnsafeMutableRawPointer] = []
+
   /// Where a slot's memory comes from.
   public enum SlotPlace {
     case none
@@ -71,6 +83,34 @@ public final class Plan {
     var planner = Planner(self)
     try planner.planNodes()
     try planner.finish()
+  }
+
+  deinit {
+    for memory in computed { apus_sys_release(memory) }
+  }
+
+  /// The tensor's shape: as planned or, where that is a bound, as it was in the latest run.
+  public func shape(tensor t: Int) -> Shape {
+    let info = tensors[t]!
+    return info.isBound ? currentShapes[t] : info.shape
+  }
+
+  /// Notes that the tensor's planned shape is a bound.
+  func trackShape(tensor t: Int) {
+    if currentShapes.isEmpty {
+      currentShapes = [Shape](repeating: Shape(), count: tensors.count)
+    }
+    currentShapes[t] = tensors[t]!.shape
+  }
+
+  /// Memory for a value that the planner computes; as long-lived as the plan.
+  func allocateValue(_ byteCount: Int) throws(ApusError) -> UnsafeMutableRawPointer {
+    guard let memory = apus_sys_allocate(max(byteCount, 1), Format.alignment) else {
+      throw ApusError(.outOfMemory, "no memory for \(byteCount) bytes of a computed constant")
+    }
+    memset(memory, 0, byteCount)
+    computed.append(memory)
+    return memory
   }
 
   // MARK: Inputs

@@ -1,4 +1,5 @@
 import CKernels
+import CSystem
 import ModelFormat
 import Operators
 
@@ -63,7 +64,13 @@ struct Planner {
     for n in first..<(first + Int(plan.function.nodeCount)) {
       let node = try inferNode(n)
       plan.nodes.append(node)
-      try planNode(node)
+      if isLate(node) {
+        planLate(node)
+      } else if isKnown(node) {
+        try evaluate(node)
+      } else {
+        try planNode(node)
+      }
     }
   }
 
@@ -80,7 +87,13 @@ struct Planner {
     let node = NodeContext(
       file: file, record: record, definition: definition, nodeIndex: n,
       nodeName: file.nodeName(n), inputs: inputs)
-    try definition.infer(node)
+    do throws(ApusError) {
+      try definition.infer(node)
+    } catch {
+      guard node.missesValue, takeStatedShapes(node) else { throw error }
+    }
+    var readsBound = false
+    for input in inputs where input?.isBound == true { readsBound = true }
     guard node.outputs.count >= node.outputCount else {
       throw node.error(
         .invalidModel, "\(node.outputCount) outputs are asked for; it has \(node.outputs.count)")
@@ -88,6 +101,7 @@ struct Planner {
     for i in 0..<node.outputCount {
       let t = file.index(Int(record.outputs) + i)
       if t == Format.none { continue }
+      if readsBound { node.outputs[i].isBound = true }
       let info = node.outputs[i]
       let stated = file.tensor(Int(t))
       guard stated.dataType == info.dataType.rawValue else {
@@ -95,7 +109,7 @@ struct Planner {
           .invalidModel,
           "output \(i) is \(info.dataType), but the file states type \(stated.dataType)")
       }
-      if stated.rank != TensorRecord.unstatedRank {
+      if stated.rank != TensorRecord.unstatedRank, !info.isBound {
         let shape = file.declaredShape(stated)
         var fits = shape.rank == info.shape.rank
         if fits {
@@ -109,8 +123,94 @@ struct Planner {
         }
       }
       plan.tensors[Int(t)] = info
+      if info.isBound { plan.trackShape(tensor: Int(t)) }
     }
     return node
+  }
+
+  /// Where a shape rule lacks a value: the shapes that the file states are the bounds.
+  private func takeStatedShapes(_ node: NodeContext) -> Bool {
+    node.outputs = []
+    for i in 0..<node.outputCount {
+      let t = file.index(Int(node.record.outputs) + i)
+      if t == Format.none {
+        node.outputs.append(TensorInfo(.float32, Shape(0), constant: nil))
+        continue
+      }
+      let stated = file.tensor(Int(t))
+      guard stated.rank != TensorRecord.unstatedRank, let type = DataType(rawValue: stated.dataType)
+      else { return false }
+      let shape = file.declaredShape(stated)
+      guard shape.checkedCount != nil else { return false }
+      var info = TensorInfo(type, shape)
+      info.isBound = true
+      node.outputs.append(info)
+    }
+    return true
+  }
+
+  private func isLate(_ node: NodeContext) -> Bool {
+    for output in node.outputs where output.isBound { return true }
+    return false
+  }
+
+  private mutating func planLate(_ node: NodeContext) {
+    let outputs = slotList(node.record.outputs, node.outputCount)
+    let step = plan.steps.count
+    for slot in slotList(node.record.inputs, node.inputs.count) where slot >= 0 {
+      touch(slot, step, step)
+    }
+    for slot in outputs where slot >= 0 {
+      role[slot] = .activation
+      byteCount[slot] = plan.tensors[slot]!.byteCount
+      touch(slot, step, step)
+    }
+    let size = LateStep.workspaceSize(node)
+    let workspace = addSlot(size, .scratch)
+    touch(workspace, step, step)
+    append(
+      LateStep(plan, nodeIndex: node.nodeIndex, workspace: Slot(workspace), workspaceSize: size),
+      node.nodeIndex)
+    plan.hasLateSteps = true
+  }
+
+  /// Whether the node's outputs can be computed now: small, from nothing but known values.
+  private func isKnown(_ node: NodeContext) -> Bool {
+    var bytes = 0
+    for i in 0..<node.outputCount {
+      if node.outputs[i].constant != nil { return false }
+      bytes += node.outputs[i].byteCount
+    }
+    guard node.outputCount > 0, bytes <= Planner.maximumComputedBytes else { return false }
+    if node.definition.dependsOnShapesOnly { return true }
+    for input in node.inputs where input != nil && input!.constant == nil { return false }
+    for k in 0..<Int(node.record.attributeCount)
+    where file.attribute(Int(node.record.attributes) + k).type == AttributeType.function.rawValue {
+      return false
+    }
+    return true
+  }
+
+  /// Shape arithmetic is small; anything larger is the converter's work, not that of every session.
+  private static var maximumComputedBytes: Int { 65_536 }
+
+  private mutating func evaluate(_ node: NodeContext) throws(ApusError) {
+    var inputs: [UnsafeMutableRawPointer?] = []
+    for input in node.inputs { inputs.append(input?.constant.map { .init(mutating: $0) }) }
+    var outputs: [UnsafeMutableRawPointer?] = []
+    for slot in slotList(node.record.outputs, node.outputCount) {
+      if slot < 0 {
+        outputs.append(nil)
+        continue
+      }
+      let memory = try plan.allocateValue(plan.tensors[slot]!.byteCount)
+      plan.tensors[slot]!.constant = UnsafeRawPointer(memory)
+      role[slot] = .constant
+      outputs.append(memory)
+    }
+    let control = apus_sys_flush_denormals()
+    defer { apus_sys_restore_float_control(control) }
+    try ImmediateRun.perform(node, model.kernels, inputs: inputs, outputs: outputs)
   }
 
   private mutating func planNode(_ node: NodeContext) throws(ApusError) {
@@ -176,19 +276,24 @@ struct Planner {
   private mutating func addSlots(_ context: PlanContext) {
     let first = root.count
     for bytes in context.scratchByteCounts {
-      root.append(root.count)
-      rootOffset.append(0)
-      byteCount.append(bytes ?? 0)
-      role.append(bytes == nil ? .packed : .scratch)
-      firstStep.append(Int.max)
-      lastStep.append(-1)
-      packedOfSlot.append(-1)
+      _ = addSlot(bytes ?? 0, bytes == nil ? .packed : .scratch)
     }
     for packing in context.packed {
       packedOfSlot[Int(packing.slot.index)] = plan.packed.count
       plan.packed.append(packing)
     }
     context.firstSlotOfNode = first
+  }
+
+  private mutating func addSlot(_ bytes: Int, _ newRole: Role) -> Int {
+    root.append(root.count)
+    rootOffset.append(0)
+    byteCount.append(bytes)
+    role.append(newRole)
+    firstStep.append(Int.max)
+    lastStep.append(-1)
+    packedOfSlot.append(-1)
+    return root.count - 1
   }
 
   private mutating func append(_ step: Step, _ node: Int) {
@@ -245,15 +350,9 @@ struct Planner {
         plan.outputSlots.append(t)
         continue
       }
-      let slot = root.count
-      root.append(slot)
-      rootOffset.append(0)
-      byteCount.append(plan.tensors[t]!.byteCount)
-      role.append(.activation)
-      packedOfSlot.append(-1)
+      let slot = addSlot(plan.tensors[t]!.byteCount, .activation)
       let step = plan.steps.count
-      firstStep.append(step)
-      lastStep.append(step)
+      touch(slot, step, step)
       append(CopyStep(from: Slot(t), offset: 0, to: Slot(slot), byteCount[slot]), -1)
       touch(t, step, step)
       plan.outputSlots.append(slot)

@@ -121,16 +121,10 @@ public final class Session {
   // MARK: Running
 
   /// Computes the outputs and carries the states on. Real-time safe with one thread.
-  public func run() {
-    let control = apus_sys_flush_denormals()
-    let memory = Memory(pointers)
-    var i = 0
-    while i < stepCount {
-      run(step: i, memory)
-      i += 1
-    }
-    apus_sys_restore_float_control(control)
-  }
+  ///
+  /// Fails only where the plan has late steps, and the data ask for more than was planned. Outputs
+  /// and states are then what the steps before have made of them.
+  public func run() throws(ApusError) { try run(afterStep: nil) }
 
   @inline(__always) private func run(step i: Int, _ memory: Memory) {
     steps[i]._withUnsafeGuaranteedRef { step in
@@ -144,13 +138,20 @@ public final class Session {
 
   /// Runs the steps with a call after each: for profiles, and to look at tensors before their memory
   /// is used again.
-  public func run(afterStep: (Int) -> Void) {
+  public func run(afterStep: ((Int) -> Void)?) throws(ApusError) {
     let control = apus_sys_flush_denormals()
-    for i in 0..<stepCount {
-      run(step: i, Memory(pointers))
-      afterStep(i)
+    let memory = Memory(pointers)
+    let canFail = plan.hasLateSteps
+    if canFail { plan.failure.clear() }
+    var i = 0
+    while i < stepCount {
+      run(step: i, memory)
+      if canFail && plan.failure.isSet { break }
+      afterStep?(i)
+      i += 1
     }
     apus_sys_restore_float_control(control)
+    if canFail && plan.failure.isSet { throw plan.failure.error }
   }
 
   /// Every state back to its initial value.
@@ -177,7 +178,12 @@ public final class Session {
 
   public func info(input i: Int) -> TensorInfo { plan.tensors[plan.inputTensors[i]]! }
 
-  public func info(output i: Int) -> TensorInfo { plan.tensors[plan.outputTensors[i]]! }
+  /// With the shape of the latest run, where that is known only then.
+  public func info(output i: Int) -> TensorInfo {
+    var info = plan.tensors[plan.outputTensors[i]]!
+    if info.isBound { info.shape = plan.shape(tensor: plan.outputTensors[i]) }
+    return info
+  }
 
   /// Reads input `i` from `data`, which must hold its bytes during runs; nil: from the arena.
   public func bind(input i: Int, to data: UnsafeRawPointer?) {

@@ -103,7 +103,7 @@ private func fullGraph() throws -> Graph {
     let session = try Session(Plan(model, function: 0))
     let x = session.data(input: 0).assumingMemoryBound(to: Float.self)
     (x[0], x[1], x[2]) = (-1, 2, -3)
-    session.run()
+    try session.run()
     let y = session.data(output: 0).assumingMemoryBound(to: Float.self)
     #expect([y[0], y[1], y[2]] == [0, 2, 0])
   }

@@ -98,7 +98,7 @@ func expectAgreement(_ c: GradientCase) throws {
     run.set(input: i, values)
   }
   program.forward()
-  run.session.run()
+  try run.session.run()
   for i in 0..<c.outputs where program.outputs[i].isReal {
     #expect(difference(run.output(i), program.outputs[i].values) < 1e-5)
   }
@@ -113,7 +113,7 @@ private func checkAgreement(
   program.inputs[0].values = x
   run.set(input: 0, x)
   program.forward()
-  run.session.run()
+  try run.session.run()
   #expect(difference(run.output(0), program.outputs[0].values) < 1e-5)
 }
 
@@ -180,12 +180,12 @@ func resNetAgreesWithItsNormalisationFolded(_ shortcut: ResNet20.Shortcut) throw
       expected += y[row..<(row + 11)]
     }
     long.set(input: 0, tokens: own)
-    long.session.run()
+    try long.session.run()
     #expect(difference(long.output(0), expected) < 1e-5)
     var stepped: [Float] = []
     for t in own {
       step.set(input: 0, tokens: [t])
-      step.session.run()
+      try step.session.run()
       stepped += step.output(0)
     }
     #expect(difference(stepped, expected) < 1e-5)

@@ -78,7 +78,7 @@ func resNetFitsItsArena(_ shortcut: ResNet20.Shortcut, _ batch: Int) throws {
   #expect(again.mainFunction!.nodes.map(\.op) == ["Gemm", "Tanh", "Gemm", "Softmax"])
   let run = try RuntimeRun(again, shapes: [[2, 2]])
   run.set(input: 0, [0, 1, 1, 0])
-  run.session.run()
+  try run.session.run()
   let y = run.output(0)
   #expect(abs(y[0] + y[1] - 1) < 1e-6 && abs(y[2] + y[3] - 1) < 1e-6)
 }

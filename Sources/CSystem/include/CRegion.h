@@ -35,6 +35,11 @@ void apus_sys_release(void *memory);
 /// ran out: the body was left where it stood and everything it allocated is freed.
 int apus_sys_region_run(void (*body)(void *context), void *context, apus_sys_region **region);
 
+/// Calls body(context) with all its allocations in `memory`, `size` bytes aligned to 64 that are
+/// unused again afterwards: for work within a run, which must not reach the allocator.
+/// Returns 1, or 0 where the memory did not suffice: the body was left where it stood.
+int apus_sys_workspace_run(void (*body)(void *context), void *context, void *memory, size_t size);
+
 /// Frees every block of the region and the region itself. NULL does nothing.
 void apus_sys_region_free(apus_sys_region *region);
 

@@ -37,7 +37,7 @@ struct Stopwatch {
     var runs = 0
     while runs < 2 || Stopwatch.now() &- start < limit {
       let begin = Stopwatch.now()
-      session.run()
+      try session.run()
       fastest = min(fastest, Stopwatch.now() &- begin)
       runs += 1
     }
@@ -56,7 +56,7 @@ struct Stopwatch {
     let start = Stopwatch.now()
     var begin = start
     while count < capacity, count < 3 || begin &- start < limit {
-      session.run()
+      try session.run()
       let end = Stopwatch.now()
       samples[count] = end &- begin
       count += 1
@@ -81,7 +81,7 @@ struct Stopwatch {
     while runs < capacity, runs < 3 || Stopwatch.now() &- start < limit {
       let row = samples + runs * steps
       var begin = Stopwatch.now()
-      session.run(afterStep: { step in
+      try session.run(afterStep: { step in
         let end = Stopwatch.now()
         row[step] = UInt32(truncatingIfNeeded: min(end &- begin, UInt64(UInt32.max)))
         begin = Stopwatch.now()

@@ -53,7 +53,7 @@ struct Run: ParsableCommand {
     }
     for step in 0..<(steps ?? 1) {
       stepped.fill(session, step: step)
-      session.run()
+      try session.run()
       for i in outputs.indices { outputs[i].append(session.data(output: i)) }
     }
 

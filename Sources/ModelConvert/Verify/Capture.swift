@@ -53,7 +53,7 @@ struct Capture {
       }
     }
     capture(-1)
-    session.run(afterStep: { capture($0) })
+    try session.run(afterStep: { capture($0) })
     layers = found.compactMap { $0 }
     outputs = plan.outputTensors.enumerated().map { i, t in
       value(t, session.info(output: i), session.data(output: i))

@@ -39,7 +39,7 @@ enum ConstantEvaluator {
       defer { model.close() }
       let session = try Session(Plan(model, function: 0))
       defer { session.close() }
-      session.run()
+      try session.run()
       var i = 0
       return node.outputs.map { output in
         guard let output else { return nil }

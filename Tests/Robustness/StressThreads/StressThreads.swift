@@ -50,7 +50,7 @@ struct StressThreads {
         for k in 0..<info.shape.count { data[k] = Float(k % 17) * 0.125 - 1 }
       }
     }
-    for _ in 0..<3 { session.run() }
+    for _ in 0..<3 { try session.run() }
     var bytes: [UInt8] = []
     for i in plan.outputTensors.indices {
       bytes += UnsafeRawBufferPointer(
