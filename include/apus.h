@@ -314,7 +314,9 @@ APUS_API void apus_session_destroy(apus_session *session);
 /* The session's inputs and outputs, in the order of its function. The caller writes an input's data
  * before a run and reads an output's after it. An input keeps what was written until it is written
  * again; an output keeps its value until the next run. _info gives name and shape, without free
- * dimensions; it fails with APUS_ERROR_INVALID_ARGUMENT for an index out of range.
+ * dimensions; it fails with APUS_ERROR_INVALID_ARGUMENT for an index out of range. Where an output's
+ * size depends on the data, _info gives the upper bound that has memory, and the view returned after
+ * a run has that run's rank, dims and bytes.
  * apus_session_input() and _output() return a view with data == NULL then.
  * Real-time: yes.   Threads: this session's. */
 APUS_API size_t apus_session_input_count(const apus_session *session);
@@ -334,8 +336,9 @@ APUS_API apus_status apus_session_bind_input(apus_session *session, size_t index
                                              size_t bytes, apus_error *error);
 
 /* Computes the outputs from the inputs and carries the states one run further. Denormal numbers
- * count as zero inside; the caller's floating-point mode is put back before it returns. Fails only
- * for a NULL session.
+ * count as zero inside; the caller's floating-point mode is put back before it returns. Fails for a
+ * NULL session, and where shapes depend on the data and these ask for more than was planned: outputs
+ * and states are then unspecified until the next reset and run.
  * Real-time: yes with one thread; with more, it waits for the session's other threads.
  * Threads: this session's. */
 APUS_API apus_status apus_session_run(apus_session *session, apus_error *error);

@@ -30,7 +30,7 @@ struct Stopwatch {
   }
 
   /// Warms up for a tenth of the time (two runs at least); returns the fastest run.
-  @discardableResult private func warmUp(_ seconds: Double) -> UInt64 {
+  @discardableResult private func warmUp(_ seconds: Double) throws -> UInt64 {
     let limit = UInt64(min(seconds * 0.1, 1) * 1e9)
     let start = Stopwatch.now()
     var fastest = UInt64.max
@@ -45,8 +45,8 @@ struct Stopwatch {
   }
 
   /// Runs for `seconds`, three times at least.
-  func time(seconds: Double) -> Timing {
-    let fastest = warmUp(seconds)
+  func time(seconds: Double) throws -> Timing {
+    let fastest = try warmUp(seconds)
     let limit = UInt64(seconds * 1e9)
     let capacity = min(max(Int(limit / fastest) * 2, 3), 4_000_000)
     let samples = UnsafeMutablePointer<UInt64>.allocate(capacity: capacity)
@@ -66,11 +66,11 @@ struct Stopwatch {
   }
 
   /// Times every step in runs of their own, and adds up the steps of each layer.
-  func profile(_ opened: OpenedModel, seconds: Double) -> [LayerTiming] {
+  func profile(_ opened: OpenedModel, seconds: Double) throws -> [LayerTiming] {
     let plan = session.plan
     let steps = plan.steps.count
     guard steps > 0 else { return [] }
-    let fastest = warmUp(seconds)
+    let fastest = try warmUp(seconds)
     let limit = UInt64(seconds * 1e9)
     let capacity = min(max(Int(limit / fastest), 3), max(4_000_000 / steps, 3))
     let samples = UnsafeMutablePointer<UInt32>.allocate(capacity: capacity * steps)

@@ -48,9 +48,10 @@ struct Bench: ParsableCommand {
     inputs.fill(session, opened)
 
     let stopwatch = Stopwatch(session)
-    let timing = stopwatch.time(seconds: seconds)
+    try opened.run(session)
+    let timing = try stopwatch.time(seconds: seconds)
     var result = BenchResult(opened, plan, timing)
-    if profile { result.layers = stopwatch.profile(opened, seconds: seconds) }
+    if profile { result.layers = try stopwatch.profile(opened, seconds: seconds) }
     if order == .time { result.layers?.sort { $0.medianMs > $1.medianMs } }
     if json {
       try printJSON(result)

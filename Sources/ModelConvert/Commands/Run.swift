@@ -53,8 +53,10 @@ struct Run: ParsableCommand {
     }
     for step in 0..<(steps ?? 1) {
       stepped.fill(session, step: step)
-      try session.run()
-      for i in outputs.indices { outputs[i].append(session.data(output: i)) }
+      try opened.run(session)
+      for i in outputs.indices {
+        try outputs[i].append(session.data(output: i), session.info(output: i))
+      }
     }
 
     let names = outputs.map(\.name)

@@ -71,17 +71,18 @@ struct Verify: ParsableCommand {
     let reference = try prepare(against ?? options.model, againstIsa ?? options.isa)
     try checkInputs(tested, reference)
     var random = RandomInputs(seed: seed)
-    func capture() -> (Capture, Capture) {
+    func capture() throws -> (Capture, Capture) {
       tested.copyInputs(to: reference)
       return (
-        Capture(tested.session, tested.opened), Capture(reference.session, reference.opened)
+        try Capture(tested.session, tested.opened),
+        try Capture(reference.session, reference.opened)
       )
     }
     tested.fill(step: 0, &random)
-    var (values, wanted) = capture()
+    var (values, wanted) = try capture()
     for step in 1..<max(steps ?? 1, 1) {
       tested.fill(step: step, &random)
-      let later = capture()
+      let later = try capture()
       values.append(later.0)
       wanted.append(later.1)
     }

@@ -7,21 +7,32 @@ import Operators
 struct RunOutput {
   let name: String
   let dataType: DataType
-  /// With a first dimension for the steps where there are any.
-  let shape: [Int]
-  private let byteCount: Int
+  /// With a first dimension for the steps where there are any. What depends on the data is as the
+  /// first step made it.
+  private(set) var shape: [Int]
+  private let steps: Int?
   private(set) var bytes: [UInt8] = []
 
   init(_ name: String, _ info: TensorInfo, steps: Int?) {
     self.name = name
+    self.steps = steps
     dataType = info.dataType
-    shape = (steps.map { [$0] } ?? []) + info.shape.dimensions
-    byteCount = info.byteCount
-    bytes.reserveCapacity(byteCount * (steps ?? 1))
+    shape = RunOutput.shape(info, steps)
+    bytes.reserveCapacity(info.byteCount * (steps ?? 1))
   }
 
-  mutating func append(_ data: UnsafeRawPointer) {
-    bytes.append(contentsOf: UnsafeRawBufferPointer(start: data, count: byteCount))
+  private static func shape(_ info: TensorInfo, _ steps: Int?) -> [Int] {
+    (steps.map { [$0] } ?? []) + info.shape.dimensions
+  }
+
+  mutating func append(_ data: UnsafeRawPointer, _ info: TensorInfo) throws {
+    let found = RunOutput.shape(info, steps)
+    if bytes.isEmpty { shape = found }
+    guard found == shape else {
+      throw Failure(
+        "output '\(printable(name))': its shape changes from step to step; they make no one array")
+    }
+    bytes.append(contentsOf: UnsafeRawBufferPointer(start: data, count: info.byteCount))
   }
 
   var values: [Double] {

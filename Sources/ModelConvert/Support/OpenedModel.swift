@@ -134,6 +134,11 @@ struct OpenedModel {
   func session(_ plan: Plan) throws -> Session {
     try naming(path) { () throws(ApusError) in try Session(plan) }
   }
+
+  /// Runs once; an error names the file.
+  func run(_ session: Session, afterStep: ((Int) -> Void)? = nil) throws {
+    try naming(path) { () throws(ApusError) in try session.run(afterStep: afterStep) }
+  }
 }
 
 // MARK: Nodes

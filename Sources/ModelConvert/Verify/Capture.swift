@@ -23,7 +23,7 @@ struct Capture {
   /// The function's outputs.
   private(set) var outputs: [Value] = []
 
-  init(_ session: Session, _ opened: OpenedModel) {
+  init(_ session: Session, _ opened: OpenedModel) throws {
     let plan = session.plan
     // A layer's tensors are copied after its last step: later ones may use their memory. A layer
     // without steps is a view of what the steps before it made.
@@ -48,12 +48,16 @@ struct Capture {
           index: i, name: opened.layerName(node.nodeIndex),
           operator: node.definition.name.description,
           outputs: opened.nodeOutputs(node.nodeIndex).compactMap { t in
-            plan.tensors[t].map { value(t, $0, session.data(tensor: t)) }
+            plan.tensors[t].map { info in
+              var info = info
+              info.shape = plan.shape(tensor: t)
+              return value(t, info, session.data(tensor: t))
+            }
           })
       }
     }
     capture(-1)
-    try session.run(afterStep: { capture($0) })
+    try opened.run(session, afterStep: { capture($0) })
     layers = found.compactMap { $0 }
     outputs = plan.outputTensors.enumerated().map { i, t in
       value(t, session.info(output: i), session.data(output: i))

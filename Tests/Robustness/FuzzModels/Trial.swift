@@ -26,8 +26,8 @@ enum Trial {
         continue
       }
       guard let session = try? Session(plan) else { return .refused }
-      try session.run()
-      try session.run()
+      try? session.run()
+      try? session.run()
       session.reset()
       session.close()
     }

@@ -52,7 +52,8 @@ class Session:
 
     @property
     def outputs(self) -> List[TensorInfo]:
-        """The function's outputs; no dimension is free any more."""
+        """The function's outputs; no dimension is free any more. Where a shape depends on the data it
+        is an upper bound: what `run` returns has the real one."""
         return list(self._outputs)
 
     @property
@@ -144,8 +145,9 @@ class Session:
     def _read(self, handle: c_void_p) -> Dict[str, np.ndarray]:
         result = {}
         for i, t in enumerate(self._outputs):
-            array = np.empty(t.shape, t.dtype)
             tensor = lib.apus_session_output(handle, i)
+            # Not t.shape: what depends on the data may be smaller than planned.
+            array = np.empty(tuple(tensor.dims[: tensor.rank]), t.dtype)
             ctypes.memmove(array.__array_interface__["data"][0], tensor.data, tensor.bytes)
             result[t.name] = array
         return result
