@@ -8,7 +8,7 @@ struct Import: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make an .apus model of an ONNX model.",
     discussion: """
-      Reads opsets 7 to 28. Names of inputs and outputs stay; free dimensions stay free unless \
+      Reads opsets up to 28. Names of inputs and outputs stay; free dimensions stay free unless \
       --input-shape binds them. Floats of other sizes are computed as float32.
 
       Where something cannot be imported, the report names every node that stands in the way and \

@@ -17,19 +17,26 @@ struct Adaptor {
 /// By ONNX operator; those of one operator are applied in this order. What is not listed needs none.
 let adaptors: [String: [Adaptor]] = {
   var table: [String: [Adaptor]] = [
-    "BatchNormalization": [Adaptor(before: 9, spatial), Adaptor(batchNormalization)],
-    "Cast": [Adaptor(cast)],
+    "BatchNormalization": [
+      Adaptor(before: 7, legacyBatchNormalization), Adaptor(before: 9, spatial),
+      Adaptor(batchNormalization),
+    ],
+    "Cast": [Adaptor(before: 6, legacyCast), Adaptor(cast)],
     "CastLike": [Adaptor(castLike)],
     "Clip": [Adaptor(before: 11, clipLimits)],
+    "Concat": [Adaptor(before: 4, legacyConcat)],
     "Constant": [Adaptor(constant)],
     "ConstantOfShape": [Adaptor(constantOfShape)],
     "Dropout": [Adaptor(before: 12, oldDropout), Adaptor(dropout)],
+    "Gemm": [Adaptor(before: 7, legacyGemm)],
     "GridSample": [Adaptor(before: 20, gridSampleMode)],
     "GroupNormalization": [Adaptor(before: 21, groupParameters)],
     "Identity": [Adaptor(identity)],
     "If": [Adaptor(ifBranches)],
     "Loop": [Adaptor(loopBody)],
-    "Pad": [Adaptor(before: 11, padAmounts)],
+    "Pad": [Adaptor(before: 2, legacyPad), Adaptor(before: 11, padAmounts)],
+    "PRelu": [Adaptor(before: 7, legacyPRelu)],
+    "Reshape": [Adaptor(before: 5, legacyReshape)],
     "Resize": [Adaptor(before: 11, oldResize), Adaptor(resizeInputs)],
     "Scan": [Adaptor(scanBody)],
     "Scatter": [Adaptor(scatter)],
@@ -50,5 +57,8 @@ let adaptors: [String: [Adaptor]] = {
   for op in ["Softmax", "LogSoftmax", "Hardmax"] {
     table[op] = [Adaptor(before: 13, coercedSoftmax)]
   }
+  for op in [
+    "Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less",
+  ] { table[op] = [Adaptor(before: 7, legacyBroadcast)] }
   return table
 }()

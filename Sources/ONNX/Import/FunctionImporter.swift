@@ -111,6 +111,8 @@ final class FunctionImporter {
       throw NodeProblem(
         "the operators of domain \(node.domain) are not ONNX's own", instead: alternative(node.op))
     }
+    // Which inputs an operator may overwrite: before opset 6, and never of use.
+    node.drop("consumed_inputs")
     for adaptor in adaptors[node.op] ?? [] where !node.isDone && node.opset < adaptor.before {
       try adaptor.adapt(node)
     }

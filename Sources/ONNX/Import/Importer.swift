@@ -10,7 +10,7 @@ import Operators
 /// that the report names everything at once.
 public final class Importer {
   /// Operator sets that are read.
-  public static let opsets = 7...28
+  public static let opsets = 1...28
 
   private let model: ModelProto
   private let options: ImportOptions
