@@ -1,10 +1,15 @@
 import ArgumentParser
+import Graph
+import NumPyFile
+import ONNX
 
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Write an .apus model as ONNX (not in this version).",
+    abstract: "Write an .apus model as ONNX.",
     discussion: """
-      Not in this version. It will write every operator as the ONNX operator of its name.
+      Every operator is written as the ONNX operator of its name; what ONNX lacks is taken apart into \
+      operators that it has, or refused by name. A state h becomes an input h, whose default is the \
+      state's initial value, and an output h.next.
 
       EXAMPLE
         model-convert export net.apus -o net.onnx
@@ -13,10 +18,25 @@ struct Export: ParsableCommand {
   @Argument(help: "The .apus model.", completion: .file(extensions: ["apus"]))
   var model: String
 
-  @Option(name: .shortAndLong, help: "The ONNX model to write.")
+  @Option(
+    name: .shortAndLong, help: "The ONNX model to write.", completion: .file(extensions: ["onnx"]))
   var output: String
 
+  @Option(help: "The function to take; without it 'main', or the first.")
+  var function: String?
+
   func run() throws {
-    throw Failure("export is not in this version; it comes with the ONNX writer")
+    let opened = try OpenedModel(path: model, isa: nil)
+    let index = try opened.functionIndex(function)
+    do {
+      let graph = try Graph(decoding: opened.file)
+      let bytes = try Exporter(graph, function: graph.functions[index]).run()
+      try writeBytes(bytes, toFile: output)
+      print("\(output): \(graph.functions[index].nodes.count) nodes, \(bytesText(bytes.count))")
+    } catch let error as NumPyError {
+      throw Failure("\(error)")
+    } catch {
+      throw Failure("\(model): \(printableLines("\(error)"))")
+    }
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Graph
 import NumPyFile
+import ONNX
 import Training
 
 struct Train: ParsableCommand {
@@ -26,6 +27,11 @@ struct Train: ParsableCommand {
 
   @Option(name: .shortAndLong, help: "The model to write.", completion: .file(extensions: ["apus"]))
   var output: String
+
+  @Option(
+    help: ArgumentHelp("Write the model as ONNX too.", valueName: "path"),
+    completion: .file(extensions: ["onnx"]))
+  var exportOnnx: String?
 
   @Option(
     help: ArgumentHelp("The data, in place of the recipe's.", valueName: "path"),
@@ -77,7 +83,7 @@ struct Train: ParsableCommand {
     var recipe = try Recipe(contentsOf: self.recipe)
     if let epochs { recipe.epochs = epochs }
     if let seed { recipe.seed = seed }
-    for path in [output, report, checkpoint].compactMap({ $0 }) { try checkWritable(path) }
+    for path in [output, report, checkpoint, exportOnnx].compactMap({ $0 }) { try checkWritable(path) }
     let data = try recipe.loadData(path: self.data)
     let trainer = try Trainer(
       recipe.graph(data), training: data.training, validation: data.validation,
@@ -130,6 +136,11 @@ struct Train: ParsableCommand {
       trainer.network.graph, into: recipe.graph(data, batch: 1), loss: recipe.loss,
       source: data.training, vocabulary: data.vocabulary, name: recipe.name)
     try writeBytes(graph.encode(), toFile: output)
+    if let exportOnnx {
+      do { try writeBytes(Exporter(graph).run(), toFile: exportOnnx) } catch let error as NumPyError {
+        throw error
+      } catch { throw Failure("\(exportOnnx): \(error)") }
+    }
   }
 }
 

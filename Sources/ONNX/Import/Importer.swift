@@ -90,10 +90,14 @@ public final class Importer {
 
   private func readInputs(_ function: Function, _ scope: Scope, _ main: FunctionImporter) {
     // Before IR version 4 each initialiser is an input too; it stays what it is.
-    let inputs = model.graph.inputs.filter { scope[$0.name] == nil }
+    // One that becomes a state starts with the initialiser's value.
+    let inputs = model.graph.inputs.filter { info in
+      scope[info.name] == nil || options.states.contains { $0.input == info.name }
+    }
     checkNames(inputs)
     for info in inputs {
       let value = Value(info.name)
+      let initial = scope[info.name]
       scope[info.name] = value
       if let constant = options.constants.first(where: { $0.name == info.name }) {
         scope[info.name] = constant.value
@@ -109,6 +113,9 @@ public final class Importer {
                 + "--input-shape can fix it")
           }
           value.kind = .state
+          if let initial, initial.dataType == value.dataType, initial.shape == value.shape {
+            value.bytes = initial.bytes
+          }
         } else {
           function.inputs.append(value)
           try main.bind(value)

@@ -1,0 +1,268 @@
+import Graph
+import ModelFormat
+
+/// Writes a graph as an ONNX model.
+///
+/// The rule is generic: the registry's operators are ONNX's, so a node is written as it stands. What
+/// ONNX has not, or says otherwise, is taken apart by an entry of `exportRules` (ExportRules.swift),
+/// or refused by name. A state becomes an input, whose initial value is its default, and an output.
+public final class Exporter {
+  /// Newer operators raise it: `firstOpsets`.
+  static let baseOpset = 21
+
+  private let graph: Graph
+  private let function: Function
+  private var proto = GraphProto()
+  private var opset = Exporter.baseOpset
+  private var names = NameTable()
+  private var problems: [String] = []
+  private var unique = 0
+
+  /// - Parameter function: which of the graph's functions; nil is the one that runs by default.
+  public init(_ graph: Graph, function: Function? = nil) throws {
+    self.graph = graph
+    guard let function = function ?? graph.mainFunction else {
+      throw ONNXError("the model has no function")
+    }
+    self.function = function
+  }
+
+  /// The bytes of the .onnx file.
+  ///
+  /// - Throws: ONNXError that names every node that ONNX cannot express.
+  public func run() throws -> [UInt8] {
+    try graph.inferShapes()
+    for value in function.inputs + function.outputs { names.reserve(value) }
+    let states = Graph(functions: [function]).states
+    for state in states { names.reserve(state) }
+    let nexts = nameStates(states)
+    for input in function.inputs {
+      if function.outputs.contains(where: { $0.name == input.name }) {
+        problems.append("\(input.name) is an input and an output, which ONNX cannot tell apart")
+      }
+      proto.inputs.append(info(input, names[input]))
+    }
+    for state in states {
+      proto.inputs.append(info(state, names[state]))
+      proto.initializers.append(initial(state))
+    }
+    for node in function.nodes { export(node) }
+    for output in function.outputs { proto.outputs.append(info(output, names[output])) }
+    for (next, name) in nexts {
+      if names[next] != name {
+        append(NodeProto(op: "Identity", name: name, inputs: [reference(next)], outputs: [name]))
+      }
+      proto.outputs.append(info(next, name))
+    }
+    guard problems.isEmpty else { throw ONNXError(problems.joined(separator: "; ")) }
+    proto.name = graph.metadata("name") ?? function.name
+    return try model(states, nexts.map(\.name)).encode()
+  }
+
+  /// Reserves a name for what each state becomes.
+  private func nameStates(_ states: [Value]) -> [(next: Value, name: String)] {
+    states.compactMap { state in
+      guard let next = function.stateUpdates.first(where: { $0.state === state })?.next else {
+        return nil
+      }
+      let name = names.free(state.name + ".next")
+      if names.has(next) { return (next, name) }
+      names.set(next, name)
+      return (next, name)
+    }
+  }
+
+  private func model(_ states: [Value], _ nexts: [String]) -> ModelProto {
+    var model = ModelProto()
+    model.opsets = ["": opset]
+    model.irVersion = opset > 23 ? 12 : opset > 21 ? 11 : 10
+    model.producerName = "Apus"
+    model.graph = proto
+    for entry in graph.metadata where entry.key != "onnx_opset" {
+      model.metadata.append(entry)
+    }
+    let pairs = zip(states, nexts).map { "\($0.name)=\($1)" }
+    if !pairs.isEmpty { model.metadata.append(("apus.states", pairs.joined(separator: ","))) }
+    return model
+  }
+
+  // MARK: Nodes
+
+  private func export(_ node: Node) {
+    do {
+      if let rule = exportRules[node.op] {
+        try rule(node, self)
+      } else {
+        try write(node)
+      }
+    } catch {
+      problems.append("node \(node.displayName): \(error)")
+    }
+  }
+
+  /// Writes a node as it stands.
+  func write(_ node: Node, dropping dropped: Set<String> = []) throws {
+    if node.op == "LocalContrastNormalization" {
+      throw ONNXError("ONNX has no such operator")
+    }
+    opset = max(opset, firstOpsets[node.op] ?? 0)
+    var result = NodeProto(op: node.op, name: node.name)
+    result.inputs = node.inputs.map { $0.map { reference($0) } ?? "" }
+    result.outputs = node.outputs.map { $0.map { names[$0] } ?? "" }
+    for (name, value) in node.attributes.sorted(by: { $0.key < $1.key })
+    where !dropped.contains(name) {
+      result.attributes.append(AttributeProto(name: name, value: try attribute(name, value)))
+    }
+    append(result)
+  }
+
+  private func attribute(_ name: String, _ value: Attribute) throws -> AttributeValue {
+    switch value {
+    case .string(let v) where name == "activations":
+      return .strings(v.split(separator: ",").map(String.init))
+    case .int(let v): return .int(v)
+    case .float(let v): return .float(v)
+    case .string(let v): return .string(v)
+    case .ints(let v): return .ints(v)
+    case .floats(let v): return .floats(v)
+    case .function: throw ONNXError("its bodies cannot be written yet")
+    }
+  }
+
+  func append(_ node: NodeProto) { proto.nodes.append(node) }
+
+  /// Adds a node of ONNX and returns its output's name.
+  func emit(
+    _ op: String, _ inputs: [String], _ attributes: [String: AttributeValue] = [:],
+    name: String, output: String? = nil
+  ) -> String {
+    let output = output ?? names.free(name)
+    append(
+      NodeProto(
+        op: op, name: output, inputs: inputs, outputs: [output],
+        attributes: attributes.sorted { $0.key < $1.key }.map {
+          AttributeProto(name: $0.key, value: $0.value)
+        }))
+    return output
+  }
+
+  /// Adds an initialiser and returns its name.
+  func constant(_ name: String, _ value: Value) -> String {
+    value.name = name
+    return reference(value)
+  }
+
+  // MARK: Values
+
+  /// The name of a value that is read; a weight is added to the model when it is first asked for.
+  func reference(_ value: Value) -> String {
+    if value.kind == .weight, !names.has(value) { addWeight(value) }
+    return names[value]
+  }
+
+  func name(_ value: Value) -> String { names[value] }
+
+  private func addWeight(_ value: Value) {
+    var tensor = TensorProto(
+      name: "", type: ElementType(value.dataType), dimensions: value.fixedShape ?? [],
+      elements: .bytes(value.bytes))
+    guard let q = value.quantization else {
+      if value.dataType != value.logicalType {
+        tensor.type = .float32
+        tensor.elements = .bytes(widened(value))
+      }
+      tensor.name = names[value]
+      proto.initializers.append(tensor)
+      return
+    }
+    // real = scale · (stored − zero point)
+    let result = names[value]
+    tensor.name = names.free(result + ".quantized")
+    proto.initializers.append(tensor)
+    let shape = q.axis == nil ? [] : [q.scales.count]
+    var inputs = [
+      tensor.name, constant(result + ".scale", Value("", shape, floats: q.scales)),
+    ]
+    if !q.zeroPoints.isEmpty, value.dataType != .int32 {
+      let bytes = q.zeroPoints.map { UInt8(truncatingIfNeeded: $0) }
+      inputs.append(
+        constant(
+          result + ".zero_point",
+          Value("", value.dataType, shape.map { .fixed($0) }, kind: .weight, bytes: bytes)))
+    }
+    _ = emit(
+      "DequantizeLinear", inputs, q.axis.map { ["axis": .int($0)] } ?? [:], name: result,
+      output: result)
+  }
+
+  private func widened(_ value: Value) -> [UInt8] {
+    let floats = value.bytes.withUnsafeBytes { source in
+      (0..<source.count / 2).map { i -> Float in
+        let bits = source.loadUnaligned(fromByteOffset: i * 2, as: UInt16.self)
+        return value.dataType == .float16
+          ? Float(Float16(bitPattern: bits)) : Float(bitPattern: UInt32(bits) << 16)
+      }
+    }
+    return floats.withUnsafeBytes { [UInt8]($0) }
+  }
+
+  private func initial(_ state: Value) -> TensorProto {
+    let count = (state.count ?? 0) * state.dataType.size
+    return TensorProto(
+      name: names[state], type: ElementType(state.dataType), dimensions: state.fixedShape ?? [],
+      elements: .bytes(state.bytes.isEmpty ? [UInt8](repeating: 0, count: count) : state.bytes))
+  }
+
+  private func info(_ value: Value, _ name: String) -> ValueInfoProto {
+    ValueInfoProto(
+      name: name, type: ElementType(value.dataType),
+      shape: value.shape?.map { dimension in
+        switch dimension {
+        case .fixed(let d): .value(d)
+        case .free(let name): name.isEmpty ? .unknown : .parameter(name)
+        }
+      })
+  }
+}
+
+/// A name for each value, none twice.
+struct NameTable {
+  private var names: [ObjectIdentifier: String] = [:]
+  private var taken: Set<String> = []
+  /// Keeps the values whose identity counts.
+  private var kept: [Value] = []
+
+  func has(_ value: Value) -> Bool { names[ObjectIdentifier(value)] != nil }
+
+  mutating func set(_ value: Value, _ name: String) {
+    names[ObjectIdentifier(value)] = name
+    taken.insert(name)
+    kept.append(value)
+  }
+
+  /// Names of inputs and outputs stay what they are.
+  mutating func reserve(_ value: Value) {
+    if !has(value) { set(value, value.name) }
+  }
+
+  /// A name that nobody has: the wanted one, if it is free.
+  mutating func free(_ wanted: String) -> String {
+    var name = wanted.isEmpty ? "t" : wanted
+    var number = 1
+    while !taken.insert(name).inserted {
+      number += 1
+      name = "\(wanted.isEmpty ? "t" : wanted)_\(number)"
+    }
+    return name
+  }
+
+  subscript(value: Value) -> String {
+    mutating get {
+      if let name = names[ObjectIdentifier(value)] { return name }
+      let name = free(value.name)
+      names[ObjectIdentifier(value)] = name
+      kept.append(value)
+      return name
+    }
+  }
+}
