@@ -72,7 +72,7 @@ def test_without_arguments_the_help_is_an_error(tmp_path: Path) -> None:
     assert cli.run("--help", cwd=tmp_path).stdout.strip() == result.stderr.strip()
 
 
-@pytest.mark.parametrize("command", ["export", "quantize"])
+@pytest.mark.parametrize("command", ["quantize"])
 def test_help_marks_what_is_not_built(command: str, tmp_path: Path) -> None:
     text = " ".join(cli.run("--help", cwd=tmp_path).stdout.split())
     entry = text[text.index(f" {command} ") :]

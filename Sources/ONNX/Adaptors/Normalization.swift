@@ -11,16 +11,16 @@ func spatial(_ node: ImportNode) throws {
   node.drop("spatial")
 }
 
-/// Outputs that only training has may be named if nobody reads them.
+/// Outputs beside y are training's: before opset 14 they say by their presence that the node trains.
 func batchNormalization(_ node: ImportNode) throws {
-  if node.outputs.count > 1 {
-    guard node.outputs.dropFirst().allSatisfy({ $0 == nil }) else {
-      throw NodeProblem(
-        "its mean and variance outputs are read, which only training computes",
-        instead: "export the model for inference")
-    }
-    node.outputs = [node.outputs[0]]
+  let others = node.outputs.dropFirst()
+  guard others.isEmpty || (node.opset >= 14 || node.opset < 7) && others.allSatisfy({ $0 == nil })
+  else {
+    throw NodeProblem(
+      "it has the mean and variance outputs, which only training computes",
+      instead: "export the model for inference")
   }
+  node.outputs = [node.outputs.first ?? nil]
   node.drop("momentum")
 }
 
