@@ -114,6 +114,14 @@ public final class NodeContext {
     return file.name(UInt32(truncatingIfNeeded: r.payload), r.count)
   }
 
+  /// The index in the file of a function that the node runs.
+  public func function(_ name: StaticString) throws(ApusError) -> Int {
+    guard let r = find(name) else {
+      throw error(.invalidModel, "the attribute \(name) is missing")
+    }
+    return Int(truncatingIfNeeded: r.payload)
+  }
+
   // MARK: Checks that many shape rules share
 
   /// An error that names this node.

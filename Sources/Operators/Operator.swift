@@ -28,6 +28,8 @@ public struct Operator {
   /// The outputs' values follow from the inputs' types and shapes alone, as Shape's do: they are
   /// known as soon as those are.
   public let dependsOnShapesOnly: Bool
+  /// Set where the node runs functions of the file: the planner infers and plans it.
+  public let control: ControlFlow?
   /// One line for docs/operators.md: what differs from ONNX, what is restricted.
   public let notes: StaticString
 
@@ -35,6 +37,7 @@ public struct Operator {
     opcode: UInt16, name: StaticString, attributes: [AttributeSpec] = [],
     inputs: ClosedRange<Int>, outputs: ClosedRange<Int> = 1...1, requiredInputs: Int? = nil,
     dependsOnShapesOnly: Bool = false, notes: StaticString = "",
+    control: ControlFlow? = nil,
     infer: @escaping (NodeContext) throws(ApusError) -> Void,
     plan: @escaping (PlanContext) throws(ApusError) -> Void,
     multiplyAccumulates: ((NodeContext) -> Int)? = nil
@@ -47,6 +50,7 @@ public struct Operator {
     self.requiredInputs = requiredInputs ?? inputs.lowerBound
     self.dependsOnShapesOnly = dependsOnShapesOnly
     self.notes = notes
+    self.control = control
     self.infer = infer
     self.plan = plan
     self.multiplyAccumulates = multiplyAccumulates

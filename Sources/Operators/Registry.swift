@@ -85,6 +85,9 @@ public let operators: [Operator] = [
   rnnOperator,
   lstmOperator,
   gruOperator,
+  ifOperator,
+  loopOperator,
+  scanOperator,
 ]
 
 /// The operator with this number, or nil.

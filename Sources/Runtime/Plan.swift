@@ -27,9 +27,12 @@ public final class Plan {
   public internal(set) var tensors: [TensorInfo?]
   /// The nodes of the function, in order, as their operators see them.
   public internal(set) var nodes: [NodeContext] = []
+  /// The nodes of the bodies that its nodes run.
+  public internal(set) var bodyNodes: [NodeContext] = []
   /// What a run does, in order.
   public internal(set) var steps: [Step] = []
-  /// The node (index in the file) that each step belongs to; −1 for the copies at the end.
+  /// The node of the function (index in the file) that each step belongs to, a body's steps to the
+  /// node that runs it; −1 for the copies at the end.
   public internal(set) var stepNodes: [Int] = []
   /// Memory in the arena, placed.
   public internal(set) var buffers: [Buffer] = []

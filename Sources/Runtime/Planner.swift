@@ -9,26 +9,30 @@ import Operators
 /// Every tensor has a root: itself, or the tensor whose memory it is a view of or takes over. A
 /// root that is a function input or a state lives in the arena from the first step to the last.
 struct Planner {
-  private let plan: Plan
-  private let model: Model
-  private var file: ModelFile { model.file }
+  let plan: Plan
+  let model: Model
+  var file: ModelFile { model.file }
 
   /// By slot: the slot whose memory this one uses, and from which byte.
-  private var root: [Int]
-  private var rootOffset: [Int]
+  var root: [Int]
+  var rootOffset: [Int]
   /// By slot: bytes of the slot itself (roots only count).
-  private var byteCount: [Int]
-  private var role: [Role]
+  var byteCount: [Int]
+  var role: [Role]
   /// By slot: first and last step that touch it; for a root all that share it.
-  private var firstStep: [Int]
-  private var lastStep: [Int]
-  private var requests: [Request] = []
-  private var packedOfSlot: [Int]
+  var firstStep: [Int]
+  var lastStep: [Int]
+  var requests: [Request] = []
+  var packedOfSlot: [Int]
+  /// While a body is planned: the node of the planned function that runs it.
+  var outerNode: Int?
+  /// By function: whether it is planned, as the main one or as a body.
+  var isPlanned: [Bool]
 
-  private enum Role: UInt8 { case unused, constant, input, state, activation, scratch, packed }
+  enum Role: UInt8 { case unused, constant, input, state, activation, scratch, packed }
 
   /// A node's wish that an output take an input's memory.
-  private struct Request {
+  struct Request {
     let from: Int
     let to: Int
     let step: Int
@@ -48,6 +52,8 @@ struct Planner {
     firstStep = [Int](repeating: Int.max, count: count)
     lastStep = [Int](repeating: -1, count: count)
     packedOfSlot = [Int](repeating: -1, count: count)
+    isPlanned = [Bool](repeating: false, count: plan.model.file.count(.functions))
+    isPlanned[plan.functionIndex] = true
     for t in 0..<count {
       guard let info = plan.tensors[t] else { continue }
       byteCount[t] = info.byteCount
@@ -60,10 +66,24 @@ struct Planner {
   // MARK: Nodes
 
   mutating func planNodes() throws(ApusError) {
-    let first = Int(plan.function.firstNode)
-    for n in first..<(first + Int(plan.function.nodeCount)) {
+    try planNodes(of: plan.functionIndex)
+  }
+
+  func note(_ node: NodeContext) {
+    if outerNode == nil { plan.nodes.append(node) } else { plan.bodyNodes.append(node) }
+  }
+
+  /// Also the bodies of control flow, where they stand.
+  mutating func planNodes(of function: Int) throws(ApusError) {
+    let record = file.function(function)
+    let first = Int(record.firstNode)
+    for n in first..<(first + Int(record.nodeCount)) {
+      if let control = model.definition(node: n).control {
+        try planControl(control, node: n)
+        continue
+      }
       let node = try inferNode(n)
-      plan.nodes.append(node)
+      note(node)
       if isLate(node) {
         planLate(node)
       } else if isKnown(node) {
@@ -75,25 +95,37 @@ struct Planner {
   }
 
   /// Shapes of the node's outputs, checked against what the file states of them.
-  private func inferNode(_ n: Int) throws(ApusError) -> NodeContext {
+  func inferNode(_ n: Int) throws(ApusError) -> NodeContext {
+    let node = contextOfNode(n)
+    do throws(ApusError) {
+      try node.definition.infer(node)
+    } catch {
+      guard node.missesValue, takeStatedShapes(node) else { throw error }
+    }
+    for input in node.inputs where input?.isBound == true {
+      for i in node.outputs.indices { node.outputs[i].isBound = true }
+    }
+    try noteOutputs(node)
+    return node
+  }
+
+  /// The node with what is known of its inputs.
+  func contextOfNode(_ n: Int) -> NodeContext {
     let record = file.node(n)
-    let definition = model.definition(node: n)
     var inputs: [TensorInfo?] = []
     inputs.reserveCapacity(Int(record.inputCount))
     for i in 0..<Int(record.inputCount) {
       let t = file.index(Int(record.inputs) + i)
       inputs.append(t == Format.none ? nil : plan.tensors[Int(t)])
     }
-    let node = NodeContext(
-      file: file, record: record, definition: definition, nodeIndex: n,
+    return NodeContext(
+      file: file, record: record, definition: model.definition(node: n), nodeIndex: n,
       nodeName: file.nodeName(n), inputs: inputs)
-    do throws(ApusError) {
-      try definition.infer(node)
-    } catch {
-      guard node.missesValue, takeStatedShapes(node) else { throw error }
-    }
-    var readsBound = false
-    for input in inputs where input?.isBound == true { readsBound = true }
+  }
+
+  /// Takes what was inferred of the node's outputs over into the plan, checked against the file.
+  func noteOutputs(_ node: NodeContext) throws(ApusError) {
+    let record = node.record
     guard node.outputs.count >= node.outputCount else {
       throw node.error(
         .invalidModel, "\(node.outputCount) outputs are asked for; it has \(node.outputs.count)")
@@ -101,7 +133,6 @@ struct Planner {
     for i in 0..<node.outputCount {
       let t = file.index(Int(record.outputs) + i)
       if t == Format.none { continue }
-      if readsBound { node.outputs[i].isBound = true }
       let info = node.outputs[i]
       let stated = file.tensor(Int(t))
       guard stated.dataType == info.dataType.rawValue else {
@@ -125,11 +156,10 @@ struct Planner {
       plan.tensors[Int(t)] = info
       if info.isBound { plan.trackShape(tensor: Int(t)) }
     }
-    return node
   }
 
   /// Where a shape rule lacks a value: the shapes that the file states are the bounds.
-  private func takeStatedShapes(_ node: NodeContext) -> Bool {
+  func takeStatedShapes(_ node: NodeContext) -> Bool {
     node.outputs = []
     for i in 0..<node.outputCount {
       let t = file.index(Int(node.record.outputs) + i)
@@ -149,12 +179,12 @@ struct Planner {
     return true
   }
 
-  private func isLate(_ node: NodeContext) -> Bool {
+  func isLate(_ node: NodeContext) -> Bool {
     for output in node.outputs where output.isBound { return true }
     return false
   }
 
-  private mutating func planLate(_ node: NodeContext) {
+  mutating func planLate(_ node: NodeContext) {
     let outputs = slotList(node.record.outputs, node.outputCount)
     let step = plan.steps.count
     for slot in slotList(node.record.inputs, node.inputs.count) where slot >= 0 {
@@ -175,7 +205,7 @@ struct Planner {
   }
 
   /// Whether the node's outputs can be computed now: small, from nothing but known values.
-  private func isKnown(_ node: NodeContext) -> Bool {
+  func isKnown(_ node: NodeContext) -> Bool {
     var bytes = 0
     for i in 0..<node.outputCount {
       if node.outputs[i].constant != nil { return false }
@@ -192,9 +222,9 @@ struct Planner {
   }
 
   /// Shape arithmetic is small; anything larger is the converter's work, not that of every session.
-  private static var maximumComputedBytes: Int { 65_536 }
+  static var maximumComputedBytes: Int { 65_536 }
 
-  private mutating func evaluate(_ node: NodeContext) throws(ApusError) {
+  mutating func evaluate(_ node: NodeContext) throws(ApusError) {
     var inputs: [UnsafeMutableRawPointer?] = []
     for input in node.inputs { inputs.append(input?.constant.map { .init(mutating: $0) }) }
     var outputs: [UnsafeMutableRawPointer?] = []
@@ -213,7 +243,7 @@ struct Planner {
     try ImmediateRun.perform(node, model.kernels, inputs: inputs, outputs: outputs)
   }
 
-  private mutating func planNode(_ node: NodeContext) throws(ApusError) {
+  mutating func planNode(_ node: NodeContext) throws(ApusError) {
     let inputs = slotList(node.record.inputs, node.inputs.count)
     let outputs = slotList(node.record.outputs, node.outputCount)
     for slot in outputs where slot >= 0 {
@@ -256,13 +286,13 @@ struct Planner {
   }
 
   /// Whether only one of the node's inputs lies in this memory: another may be read in another order.
-  private func isReadOnce(_ slot: Int, _ inputs: [Int]) -> Bool {
+  func isReadOnce(_ slot: Int, _ inputs: [Int]) -> Bool {
     var readers = 0
     for other in inputs where other >= 0 && root[other] == root[slot] { readers += 1 }
     return readers == 1
   }
 
-  private func slotList(_ first: UInt32, _ count: Int) -> [Int] {
+  func slotList(_ first: UInt32, _ count: Int) -> [Int] {
     var slots: [Int] = []
     slots.reserveCapacity(count)
     for i in 0..<count {
@@ -273,7 +303,7 @@ struct Planner {
   }
 
   /// Slots for the scratch memory and the packed weights that a node asked for.
-  private mutating func addSlots(_ context: PlanContext) {
+  mutating func addSlots(_ context: PlanContext) {
     let first = root.count
     for bytes in context.scratchByteCounts {
       _ = addSlot(bytes ?? 0, bytes == nil ? .packed : .scratch)
@@ -285,7 +315,7 @@ struct Planner {
     context.firstSlotOfNode = first
   }
 
-  private mutating func addSlot(_ bytes: Int, _ newRole: Role) -> Int {
+  mutating func addSlot(_ bytes: Int, _ newRole: Role) -> Int {
     root.append(root.count)
     rootOffset.append(0)
     byteCount.append(bytes)
@@ -296,30 +326,30 @@ struct Planner {
     return root.count - 1
   }
 
-  private mutating func append(_ step: Step, _ node: Int) {
+  mutating func append(_ step: Step, _ node: Int) {
     plan.steps.append(step)
-    plan.stepNodes.append(node)
+    plan.stepNodes.append(outerNode ?? node)
   }
 
-  private mutating func touch(_ slot: Int, _ first: Int, _ last: Int) {
+  mutating func touch(_ slot: Int, _ first: Int, _ last: Int) {
     let r = root[slot]
     firstStep[r] = min(firstStep[r], first)
     lastStep[r] = max(lastStep[r], last)
   }
 
   /// A view of a state is a copy where it outlives the run: the state changes under it.
-  private func mayView(_ from: Int, _ to: Int) -> Bool {
+  func mayView(_ from: Int, _ to: Int) -> Bool {
     guard role[root[from]] == .state else { return true }
     return !isFunctionOutput(to) && !isNextState(to)
   }
 
-  private func isFunctionOutput(_ t: Int) -> Bool {
+  func isFunctionOutput(_ t: Int) -> Bool {
     for i in 0..<Int(plan.function.outputCount)
     where Int(file.index(Int(plan.function.outputs) + i)) == t { return true }
     return false
   }
 
-  private func isNextState(_ t: Int) -> Bool {
+  func isNextState(_ t: Int) -> Bool {
     for i in 0..<file.count(.states) {
       let s = file.state(i)
       if Int(s.function) == plan.functionIndex, Int(s.next) == t { return true }
@@ -342,7 +372,7 @@ struct Planner {
   }
 
   /// An output that is no activation of its own (an input, a state or a weight passed on) is copied.
-  private mutating func placeOutputs() {
+  mutating func placeOutputs() {
     for i in 0..<Int(plan.function.outputCount) {
       let t = Int(file.index(Int(plan.function.outputs) + i))
       plan.outputTensors.append(t)
@@ -359,12 +389,12 @@ struct Planner {
     }
   }
 
-  private struct StateUpdate {
+  struct StateUpdate {
     let state: Int
     let next: Int
   }
 
-  private mutating func findStateUpdates() throws(ApusError) -> [StateUpdate] {
+  mutating func findStateUpdates() throws(ApusError) -> [StateUpdate] {
     var updates: [StateUpdate] = []
     for i in 0..<file.count(.states) {
       let r = file.state(i)
@@ -384,7 +414,7 @@ struct Planner {
   }
 
   /// Outputs that may take an input's memory do so, where nobody needs the input any more.
-  private mutating func takeOverInputs() {
+  mutating func takeOverInputs() {
     for request in requests {
       let from = root[request.from]
       let to = request.to
@@ -399,7 +429,7 @@ struct Planner {
 
   /// A state's next value is computed in the state's own memory where the old value has been read by
   /// then; elsewhere it is copied at the end.
-  private mutating func updateStates(_ updates: [StateUpdate]) {
+  mutating func updateStates(_ updates: [StateUpdate]) {
     var copies: [StateUpdate] = []
     for update in updates {
       if canComputeInPlace(update) {
@@ -417,7 +447,7 @@ struct Planner {
     }
   }
 
-  private func canComputeInPlace(_ update: StateUpdate) -> Bool {
+  func canComputeInPlace(_ update: StateUpdate) -> Bool {
     let next = root[update.next]
     guard next == update.next, role[next] == .activation,
       byteCount[next] == byteCount[update.state]
@@ -438,7 +468,7 @@ struct Planner {
 
   // MARK: Buffers
 
-  private func makeBuffers() {
+  func makeBuffers() {
     let end = plan.steps.count
     var bufferOfRoot = [Int](repeating: -1, count: root.count)
     for slot in root.indices where root[slot] == slot {
@@ -482,7 +512,7 @@ struct Planner {
   }
 
   /// Whether this function reads or updates the state.
-  private func isState(_ slot: Int) -> Bool {
+  func isState(_ slot: Int) -> Bool {
     if lastStep[slot] >= 0 { return true }
     for i in 0..<file.count(.states)
     where Int(file.state(i).function) == plan.functionIndex && Int(file.state(i).state) == slot {
@@ -494,10 +524,10 @@ struct Planner {
 
 /// Copies bytes from one slot to another.
 final class CopyStep: Step {
-  private let from: Slot
-  private let offset: Int
-  private let to: Slot
-  private let byteCount: Int
+  let from: Slot
+  let offset: Int
+  let to: Slot
+  let byteCount: Int
 
   init(from: Slot, offset: Int, to: Slot, _ byteCount: Int) {
     self.from = from

@@ -148,7 +148,7 @@ public final class Session {
       run(step: i, memory)
       if canFail && plan.failure.isSet { break }
       afterStep?(i)
-      i += 1
+      i = steps[i]._withUnsafeGuaranteedRef { $0.jumps ? $0.next(memory) : i + 1 }
     }
     apus_sys_restore_float_control(control)
     if canFail && plan.failure.isSet { throw plan.failure.error }
