@@ -94,7 +94,7 @@ let package = Package(
       ]),
 
     // The tools: ordinary Swift only.
-    .target(name: "Graph", dependencies: ["ModelFormat", "Operators", "Runtime"]),
+    .target(name: "Graph", dependencies: ["ModelFormat", "Operators", "Runtime", "CKernels"]),
     .target(name: "Zoo", dependencies: ["Graph"]),
     .systemLibrary(name: "COpenBLAS", path: "Sources/COpenBLAS"),
     .target(

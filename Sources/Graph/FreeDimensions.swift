@@ -63,6 +63,7 @@ public final class FreeDimensions {
         low.shape.rank == high.shape.rank
       else { throw GraphError("node \(node.displayName): the rank of an output depends on sizes") }
       output.dataType = low.dataType
+      output.isBound = low.isBound
       output.shape = (0..<low.shape.rank).map { axis in
         dimension(low.shape[axis], high.shape[axis], scale: best.scale)
       }

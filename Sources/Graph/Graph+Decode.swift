@@ -81,6 +81,7 @@ private enum GraphDecoder {
         return .free(d == -1 ? "" : String(file.symbol(-2 - d)))
       }
     }
+    if value.kind == .activation { value.bound = value.fixedShape }
     if value.kind != .activation, r.offset != Format.noOffset {
       value.bytes = [UInt8](
         UnsafeRawBufferPointer(start: file.weightBytes(r.offset), count: Int(r.byteCount)))

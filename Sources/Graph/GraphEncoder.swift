@@ -218,7 +218,7 @@ extension Graph {
       if named, value.name.isEmpty {
         throw GraphError("an input or output of the graph has no name")
       }
-      try encoder.add(value, named: named, stated: named)
+      try encoder.add(value, named: named, stated: named || value.isBound)
     }
     encoder.number(functions)
     var firstNode = 0

@@ -1,5 +1,7 @@
+import CKernels
 import ModelFormat
 import Operators
+import Runtime
 
 /// What the operators' own shape rules say of a graph's tensors, for given numbers in place of its
 /// free dimensions.
@@ -65,8 +67,14 @@ public final class ShapeInference {
     let context = NodeContext(
       file: file.file, record: file.file.node(0), definition: definition, nodeIndex: 0,
       nodeName: file.file.nodeName(0), inputs: inputs)
-    do { try definition.infer(context) } catch { throw GraphError(error) }
+    do { try definition.infer(context) } catch {
+      guard context.missesValue, takeBounds(context, node) else { throw GraphError(error) }
+    }
     kept.append(file)
+    if inputs.contains(where: { $0?.isBound == true }) {
+      for i in context.outputs.indices { context.outputs[i].isBound = true }
+    }
+    evaluate(context)
     for (i, output) in node.outputs.enumerated() {
       guard let output else { continue }
       guard i < context.outputs.count else {
@@ -76,6 +84,58 @@ public final class ShapeInference {
       kept.append(output)
     }
   }
+
+  /// Where the shape rule lacks a value that only a run knows: the shapes that the model states.
+  private func takeBounds(_ context: NodeContext, _ node: Node) -> Bool {
+    context.outputs = []
+    for output in node.outputs {
+      guard let output else {
+        context.outputs.append(TensorInfo(.float32, Shape(0)))
+        continue
+      }
+      guard let bound = output.bound else { return false }
+      var info = TensorInfo(output.dataType, Shape(bound))
+      guard info.shape.checkedCount != nil else { return false }
+      info.isBound = true
+      context.outputs.append(info)
+    }
+    return true
+  }
+
+  /// Computes shape arithmetic, as the planner will: small outputs of nothing but known values.
+  private func evaluate(_ context: NodeContext) {
+    let definition = context.definition
+    var bytes = 0
+    for output in context.outputs {
+      if output.isBound || output.constant != nil { return }
+      bytes += output.byteCount
+    }
+    guard bytes <= ShapeInference.maximumComputedBytes, !context.outputs.isEmpty,
+      definition.dependsOnShapesOnly
+        || context.inputs.allSatisfy({ $0 == nil || $0!.constant != nil }),
+      !definition.attributes.contains(where: { $0.type == .function })
+    else { return }
+    let results = context.outputs.map { Bytes([UInt8](repeating: 0, count: $0.byteCount)) }
+    do {
+      try ImmediateRun.perform(
+        context, ShapeInference.kernels,
+        inputs: context.inputs.map { $0?.constant.map { UnsafeMutableRawPointer(mutating: $0) } },
+        outputs: results.map(\.memory))
+    } catch { return }
+    for (i, result) in results.enumerated() {
+      context.outputs[i].constant = UnsafeRawPointer(result.memory)
+      kept.append(result)
+    }
+  }
+
+  private static let maximumComputedBytes = 4096
+
+  private static let kernels: UnsafePointer<apus_kernels> = {
+    let kernels = UnsafeMutablePointer<apus_kernels>.allocate(capacity: 1)
+    kernels.initialize(to: apus_kernels())
+    InstructionSet.baseline.fill(kernels)
+    return UnsafePointer(kernels)
+  }()
 
   /// Nodes that exist while a network is trained only. Dropout: y = x but for what training adds.
   private func inferTrainingNode(_ node: Node, _ inputs: [TensorInfo?]) throws {

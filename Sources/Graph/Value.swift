@@ -14,6 +14,11 @@ public final class Value {
   /// A weight's elements, little-endian and row-major; a state's initial value, empty for zeros.
   public var bytes: [UInt8]
   public var quantization: Quantization?
+  /// Dimensions that the value does not exceed, where its model states them: how much memory it gets
+  /// if only a run finds its shape.
+  public var bound: [Int]?
+  /// Only a run finds the shape; `shape` is the bound. Set by shape inference.
+  public internal(set) var isBound = false
   /// A weight that training may change. Not part of the file.
   public var isTrainable = false
 

@@ -6,12 +6,12 @@ import Operators
 
 /// Plans one node and runs it at once, on data that is there: what the planner does with nodes whose
 /// inputs it knows, and a run with nodes whose shapes only the run knows.
-enum ImmediateRun {
+public enum ImmediateRun {
   /// - Parameters:
   ///   - node: after its shape rule, with every output's exact shape.
   ///   - inputs: the data of each input; nil where it was left out.
   ///   - outputs: where each output goes; nil where it is not wanted.
-  static func perform(
+  public static func perform(
     _ node: NodeContext, _ kernels: UnsafePointer<apus_kernels>,
     inputs: [UnsafeMutableRawPointer?], outputs: [UnsafeMutableRawPointer?]
   ) throws(ApusError) {

@@ -45,7 +45,7 @@ public enum InstructionSet: Int, CaseIterable {
   }
 
   /// Fills the table with the module's kernels.
-  func fill(_ table: UnsafeMutablePointer<apus_kernels>) {
+  public func fill(_ table: UnsafeMutablePointer<apus_kernels>) {
     switch self {
     case .baseline: kernels_fill_baseline(table)
     case .avx2: kernels_fill_avx2(table)

@@ -167,6 +167,20 @@ def test_shape_arithmetic_of_a_known_shape_is_folded(tmp_path: Path) -> None:
     check(tmp_path, model(nodes, {"x": (2, 3, 4)}, ["y"], weights), {"x": normal(2, 3, 4)})
 
 
+def test_a_shape_that_only_the_run_knows(tmp_path: Path) -> None:
+    """The shape that the model states of the output is the bound of its memory."""
+    proto = model([node("Reshape", "x s", "h"), node("Relu", "h")], {"x": (2, 6), "s": (2,)}, [],
+                  types={"s": TensorProto.INT64})  # fmt: skip
+    proto.graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, (4, 3)))
+    assert "input 1 must be a constant" in problems(tmp_path, proto)[1]
+    proto.graph.value_info.append(helper.make_tensor_value_info("h", TensorProto.FLOAT, (4, 3)))
+    session = imported(tmp_path, proto).session()
+    x = normal(2, 6)
+    for shape in ((4, 3), (3, 4), (12, 1)):
+        y = session.run({"x": x, "s": np.int64(shape)})["y"]
+        np.testing.assert_array_equal(y, np.maximum(x, 0).reshape(shape))
+
+
 # ---- External data ------------------------------------------------------------------------------
 
 

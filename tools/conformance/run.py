@@ -248,7 +248,7 @@ SHAPE_LIKE = {
     "Squeeze": [1], "Unsqueeze": [1], "Resize": [1, 2, 3], "Upsample": [1], "TopK": [1],
     "OneHot": [1], "ConstantOfShape": [0], "Range": [0, 1, 2], "CumSum": [1], "Col2Im": [1, 2],
     "CenterCropPad": [1], "AffineGrid": [1], "MaxUnpool": [2], "Trilu": [1], "Loop": [0],
-    "NonMaxSuppression": [2],
+    "NonMaxSuppression": [2], "Dropout": [1, 2],
 }  # fmt: skip
 
 

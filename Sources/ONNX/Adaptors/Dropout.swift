@@ -11,7 +11,7 @@ func dropout(_ node: ImportNode) throws {
   if let training = node.input(2) {
     guard training.kind == .weight else {
       throw NodeProblem(
-        "whether it trains depends on an input", instead: "export the model for inference")
+        "whether it trains (input 2) must be a constant", instead: "export the model for inference")
     }
     if training.bytes.contains(where: { $0 != 0 }) {
       guard let ratio = node.constantFloats(1), ratio == [0] else {

@@ -11,11 +11,14 @@ final class FunctionImporter {
   private let free = FreeDimensions()
   /// What is written by nodes that could not be imported: nothing is known of it.
   private var unknown: Set<ObjectIdentifier> = []
+  /// What the model says of tensors whose shapes only a run may find.
+  private let bounds: [String: Bound]
   /// The node that is being imported, which problems are reported of.
   private var current: (op: String, name: String)?
 
-  init(_ importer: Importer, function: Function) {
+  init(_ importer: Importer, function: Function, bounds: [String: Bound] = [:]) {
     self.importer = importer
+    self.bounds = bounds
     self.function = function
   }
 
@@ -51,7 +54,12 @@ final class FunctionImporter {
     arguments: [String: AttributeValue], depth: Int
   ) {
     let inputs = proto.inputs.map { $0.isEmpty ? nil : resolve($0, scope) }
-    let outputs = proto.outputs.map { $0.isEmpty || !used.names.contains($0) ? nil : Value($0) }
+    let outputs = proto.outputs.map { name -> Value? in
+      if name.isEmpty || !used.names.contains(name) { return nil }
+      let value = Value(name)
+      bounds[name]?.set(value)
+      return value
+    }
     var attributes: [String: AttributeValue] = [:]
     for attribute in proto.attributes {
       if case .reference(let name) = attribute.value {
@@ -228,6 +236,32 @@ final class FunctionImporter {
 
 extension ImportNode {
   var definition: Operator? { Node(op, inputs: [], outputs: []).definition }
+}
+
+/// The type of a tensor, and dimensions that it does not exceed.
+struct Bound {
+  let dataType: DataType
+  let dimensions: [Int]
+
+  func set(_ value: Value) {
+    value.dataType = dataType
+    value.bound = dimensions
+  }
+
+  /// What a graph states of its outputs and inner tensors, where it is a fixed shape.
+  static func stated(in graph: GraphProto) -> [String: Bound] {
+    var result: [String: Bound] = [:]
+    for info in graph.valueInfo + graph.outputs {
+      guard let type = info.type?.computed, let shape = info.shape else { continue }
+      let dimensions = shape.compactMap { d -> Int? in
+        if case .value(let size) = d, size >= 0 { size } else { nil }
+      }
+      if dimensions.count == shape.count, shape.count <= Shape.maximumRank {
+        result[info.name] = Bound(dataType: type, dimensions: dimensions)
+      }
+    }
+    return result
+  }
 }
 
 /// Which names somebody reads, and which nodes write one of those.

@@ -50,7 +50,8 @@ public final class Importer {
           + "\(Importer.opsets.upperBound) are read")
     }
     let function = Function("main")
-    let main = FunctionImporter(self, function: function)
+    let main = FunctionImporter(
+      self, function: function, bounds: Bound.stated(in: model.graph))
     let scope = Scope()
     readInitializers(model.graph, scope, main)
     readInputs(function, scope, main)

@@ -56,6 +56,7 @@ extension GraphProto {
     }
     inputs = list(p.input, p.n_input) { ValueInfoProto($0) }
     outputs = list(p.output, p.n_output) { ValueInfoProto($0) }
+    valueInfo = list(p.value_info, p.n_value_info) { ValueInfoProto($0) }
   }
 }
 

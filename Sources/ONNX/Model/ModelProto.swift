@@ -25,6 +25,8 @@ struct GraphProto {
   var sparseInitializers: [String] = []
   var inputs: [ValueInfoProto] = []
   var outputs: [ValueInfoProto] = []
+  /// What the exporter says of tensors in between.
+  var valueInfo: [ValueInfoProto] = []
 }
 
 /// A function that the model brings along; nodes call it by its domain and name.
