@@ -82,7 +82,7 @@ let package = Package(
           [
             "-use-ld=lld", "-Xlinker", "--version-script=tools/abi/libapus.map",
             "-Xlinker", "-soname=libapus.so.1",
-            "-Xlinker", "--gc-sections",
+            "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all",
             "-Xlinker", "--wrap=posix_memalign", "-Xlinker", "--wrap=free",
             "-Xlinker", "--no-undefined",
             "-Xlinker", "-z", "-Xlinker", "now",
