@@ -24,10 +24,10 @@ public final class FreeDimensions {
 
   public init() {}
 
-  /// Binds a function's input by its declared shape.
+  /// Binds a value by its shape: a function's input, or what a body writes.
   public func bind(_ input: Value) throws {
     guard let shape = input.shape else {
-      throw GraphError("input \(input.name): its shape is not stated")
+      throw GraphError("tensor \(input.name): its shape is not stated")
     }
     let numbers = try shape.map { dimension -> Int? in
       guard case .free(let name) = dimension else { return nil }
@@ -42,13 +42,16 @@ public final class FreeDimensions {
       func bound(_ factors: [Int]) -> [Int] {
         zip(shape, numbers).map { $0.fixed ?? pair.scale * factors[$1!] }
       }
-      pair.low.bind(input, input.dataType, bound(FreeDimensions.lowFactors))
-      pair.high.bind(input, input.dataType, bound(FreeDimensions.highFactors))
+      pair.low.bind(
+        input, input.dataType, bound(FreeDimensions.lowFactors), isBound: input.isBound)
+      pair.high.bind(
+        input, input.dataType, bound(FreeDimensions.highFactors), isBound: input.isBound)
     }
   }
 
   /// Infers a node's outputs and sets their types and shapes.
   public func infer(_ node: Node) throws {
+    if let control = node.definition?.control { return try inferControl(node, control) }
     for i in pairs.indices where pairs[i].failure == nil {
       do {
         try pairs[i].low.infer(node)
@@ -86,10 +89,16 @@ extension Graph {
   ///
   /// - Throws: GraphError where a shape rule refuses, with its reason.
   public func inferShapes() throws {
-    for function in functions {
+    var done: Set<ObjectIdentifier> = []
+    func infer(_ function: Function) throws {
+      guard done.insert(ObjectIdentifier(function)).inserted else { return }
       let free = FreeDimensions()
       for input in function.inputs { try free.bind(input) }
-      for node in function.nodes { try free.infer(node) }
+      for node in function.nodes {
+        for case .function(let body) in node.attributes.values { try infer(body) }
+        try free.infer(node)
+      }
     }
+    for function in functions { try infer(function) }
   }
 }

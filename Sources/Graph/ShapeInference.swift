@@ -39,8 +39,12 @@ public final class ShapeInference {
     info(value).map { info in (0..<info.shape.rank).map { info.shape[$0] } }
   }
 
-  public func bind(_ value: Value, _ dataType: DataType, _ shape: [Int]) {
-    infos[ObjectIdentifier(value)] = TensorInfo(dataType, Shape(shape))
+  public func bind(
+    _ value: Value, _ dataType: DataType, _ shape: [Int], isBound: Bool = false
+  ) {
+    var info = TensorInfo(dataType, Shape(shape))
+    info.isBound = isBound
+    infos[ObjectIdentifier(value)] = info
     kept.append(value)
   }
 

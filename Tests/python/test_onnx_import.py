@@ -392,6 +392,50 @@ def test_a_branch_whose_condition_is_known_is_taken(tmp_path: Path) -> None:
     check(tmp_path, proto, {"x": x}, wanted={"y": -x + x})
 
 
+# ---- Control flow -------------------------------------------------------------------------------
+
+
+def body(nodes, inputs, outputs) -> onnx.GraphProto:
+    def info(name: str, type_: int, shape) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, type_, shape)
+
+    return helper.make_graph(
+        nodes, "body", [info(*i) for i in inputs], [onnx.ValueInfoProto(name=n) for n in outputs])
+
+
+def test_if_reads_what_is_around_it(tmp_path: Path) -> None:
+    then = body([node("Relu", "h", "a"), node("Mul", "a w", "b")], [], ["b"])
+    other = body([node("Sub", "w x", "d")], [], ["d"])
+    nodes = [node("Neg", "x", "h"), node("If", "c", "r", then_branch=then, else_branch=other),
+             node("Add", "r x")]  # fmt: skip
+    proto = model(nodes, {"x": (2, 3), "c": ()}, ["y"], {"w": normal(3)},
+                  types={"c": TensorProto.BOOL})  # fmt: skip
+    for c in (True, False):
+        check(tmp_path, proto, {"x": normal(2, 3), "c": np.array(c)})
+
+
+def test_loop_carries_captures_and_stacks(tmp_path: Path) -> None:
+    inner = body(
+        [node("Identity", "go", "on"), node("Mul", "v x", "p"), node("Add", "p w", "next"),
+         node("ReduceSum", "next", "s", keepdims=0)],
+        [("i", TensorProto.INT64, ()), ("go", TensorProto.BOOL, ()), ("v", TensorProto.FLOAT, (3,))],
+        ["on", "next", "s"])  # fmt: skip
+    proto = model(
+        [node("Loop", "m - v0", "last sums", body=inner)], {"x": (3,), "v0": (3,)},
+        ["last", "sums"], {"m": np.int64(4), "w": normal(3)})  # fmt: skip
+    check(tmp_path, proto, {"x": normal(3), "v0": normal(3)}, rtol=1e-4)
+
+
+def test_scan(tmp_path: Path) -> None:
+    inner = body(
+        [node("Add", "s x", "t"), node("Mul", "t w", "u")],
+        [("s", TensorProto.FLOAT, (2,)), ("x", TensorProto.FLOAT, (2,))], ["t", "u"])  # fmt: skip
+    proto = model(
+        [node("Scan", "s0 xs", "last all", body=inner, num_scan_inputs=1)],
+        {"s0": (2,), "xs": ("n", 2)}, ["last", "all"], {"w": normal(2)})  # fmt: skip
+    check(tmp_path, proto, {"s0": normal(2), "xs": normal(5, 2)})
+
+
 # ---- Damaged files ------------------------------------------------------------------------------
 
 
@@ -425,3 +469,21 @@ def varint(n: int) -> bytes:
         out += bytes([n & 127 | 128])
         n >>= 7
     return out + bytes([n])
+
+
+# ---- Whole networks -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["squeezenet", "shufflenet"])
+def test_networks_of_the_onnx_package(tmp_path: Path, name: str) -> None:
+    """The others take `tools/conformance/light.py`."""
+    import sys
+
+    import locate
+
+    sys.path.insert(0, str(locate.REPOSITORY / "tools/conformance"))
+    import light
+
+    model = light.with_random_weights(onnx.load(light.FOLDER / f"light_{name}.onnx"))
+    onnx.save(model, tmp_path / "random.onnx")
+    assert light.difference(tmp_path, tmp_path / "random.onnx") < 1e-4

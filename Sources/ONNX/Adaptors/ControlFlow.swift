@@ -128,4 +128,5 @@ private func attach(_ node: ImportNode, _ bodies: [(attribute: String, body: Bod
     node.attributes[attribute] = .function(body.function)
   }
   node.inputs += outers
+  if node.op != "If" { node.attributes["captures"] = .int(outers.count) }
 }

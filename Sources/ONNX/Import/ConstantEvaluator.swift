@@ -15,6 +15,7 @@ enum ConstantEvaluator {
     guard node.op != "DequantizeLinear", !node.op.hasPrefix("Random"), node.op != "Bernoulli",
       node.op != "Multinomial"
     else { return nil }
+    for case .function in node.attributes.values { return nil }
     let outputs = node.outputs.compactMap { $0 }
     let limit = max(sizeLimit, 2 * inputs.reduce(0) { $0 + $1.bytes.count })
     var total = 0
