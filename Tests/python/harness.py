@@ -149,6 +149,20 @@ def _correct(writer: Writer, nodes: list, message: str) -> bool:
 # ---- One node
 
 
+def node_writer(
+    op: str,
+    inputs: Sequence[Optional[np.ndarray]],
+    attributes: Mapping[str, Any] = {},
+    outputs: Union[int, Sequence[bool]] = 1,
+    constants: Sequence[int] = (),
+    shapes: Optional[Mapping[int, Sequence[Any]]] = None,
+) -> Writer:
+    """A model of one node, as `node_model` opens it, put right where it states wrong types."""
+    writer = _node_writer(op, inputs, attributes, outputs, constants, shapes)
+    open_model(writer).close()
+    return writer
+
+
 def node_model(
     op: str,
     inputs: Sequence[Optional[np.ndarray]],
@@ -165,6 +179,17 @@ def node_model(
         outputs: how many, or for each whether it is asked for.
         shapes: what the file declares of input i instead of its array's shape, for free dimensions.
     """
+    return open_model(_node_writer(op, inputs, attributes, outputs, constants, shapes), isa)
+
+
+def _node_writer(
+    op: str,
+    inputs: Sequence[Optional[np.ndarray]],
+    attributes: Mapping[str, Any],
+    outputs: Union[int, Sequence[bool]],
+    constants: Sequence[int],
+    shapes: Optional[Mapping[int, Sequence[Any]]],
+) -> Writer:
     writer = Writer()
     function = writer.function("main")
     tensors: List[Optional[int]] = []
@@ -185,7 +210,7 @@ def node_model(
             # The first input's rank is the likeliest; open_model corrects it.
             first = inputs[0] if inputs and inputs[0] is not None else np.zeros(())
             function.output(t, f"y{i}", "float32", (None,) * np.ndim(first))
-    return open_model(writer, isa)
+    return writer
 
 
 def run_node(

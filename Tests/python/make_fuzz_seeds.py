@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import models
+import samples
 from apus_writer import Writer
 from harness import add_node, open_model
 
@@ -50,6 +51,8 @@ def main() -> None:
         "char-rnn": models.char_rnn(hidden=4, symbols=6),
     }.items():
         open_model(writer).close()  # puts right what the file states
+        (folder / f"{name}.apus").write_bytes(writer.to_bytes())
+    for name, writer in samples.all_samples():
         (folder / f"{name}.apus").write_bytes(writer.to_bytes())
 
 

@@ -1,0 +1,451 @@
+"""Small models of one node, at least one for every operator of the registry: the seeds of the
+robustness tests, and what the tests of bits, threads, memory and real time run.
+
+    for name, writer in all_samples(): ...               # a few hundred bytes each
+    for name, writer in all_samples(large=True): ...     # enough work for eight threads
+
+A new operator takes one line in `SAMPLES`: its name and a function that, given whether the large
+variant is wanted, yields the inputs, attributes and options of `harness.node_writer` (`Case`).
+Cover its element types, its optional inputs and each value of its attributes that takes a path of
+its own.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from harness import Writer, node_writer
+
+
+class Case(NamedTuple):
+    """Arguments of `harness.node_writer`."""
+
+    inputs: Sequence[Optional[np.ndarray]]
+    attributes: Mapping[str, Any] = {}
+    outputs: Union[int, Sequence[bool]] = 1
+    constants: Sequence[int] = ()
+    shapes: Optional[Mapping[int, Sequence[Any]]] = None
+
+
+Cases = Callable[[bool], Iterator[Case]]
+
+
+def _floats(*shape: int, low: float = -1.0, high: float = 1.0) -> np.ndarray:
+    rng = np.random.default_rng(int(np.sum(shape, dtype=np.int64)))
+    return rng.uniform(low, high, shape).astype(np.float32)
+
+
+def _integers(*shape: int, dtype: Any = np.int32, low: int = 1, high: int = 7) -> np.ndarray:
+    rng = np.random.default_rng(int(np.sum(shape, dtype=np.int64)))
+    return rng.integers(low, high, shape).astype(dtype)
+
+
+def _axes(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)
+
+
+def _shape(large: bool) -> Tuple[int, ...]:
+    """Odd, so that tails and uneven shares occur."""
+    return (9, 37, 1009) if large else (3, 7)
+
+
+# ---- Element-wise
+
+
+def _unary(large: bool, *attributes: Mapping[str, Any], low: float = -4.0) -> Iterator[Case]:
+    for a in attributes or ({},):
+        yield Case([_floats(*_shape(large), low=low, high=4)], a)
+
+
+def _prelu(large: bool) -> Iterator[Case]:
+    shape = _shape(large)
+    yield Case([_floats(*shape), _floats(shape[-1])], constants=[1])
+    yield Case([_floats(*shape), _floats(1)])
+
+
+def _clip(large: bool) -> Iterator[Case]:
+    x, low, high = _floats(*_shape(large)), np.float32(-0.5), np.float32(0.25)
+    yield Case([x, low, high], constants=[1, 2])
+    yield Case([x, None, high])
+    yield Case([x])
+
+
+def _binary(large: bool, integers: bool = True) -> Iterator[Case]:
+    shape = _shape(large)
+    yield Case([_floats(*shape), _floats(*shape, low=0.5)])
+    yield Case([_floats(shape[0], *[1] * (len(shape) - 2), shape[-1]), _floats(*shape[1:], low=0.5)],
+               shapes={0: ("N", *[1] * (len(shape) - 2), shape[-1])})  # fmt: skip
+    if integers:
+        yield Case([_integers(*shape), _integers(shape[-1])], constants=[1])
+        yield Case([_integers(*shape, dtype=np.int64), _integers(1, dtype=np.int64)])
+
+
+def _pow(large: bool) -> Iterator[Case]:
+    shape = _shape(large)
+    base = _floats(*shape, low=0.1, high=3)
+    yield Case([base, _floats(*shape)])
+    yield Case([base, np.float32(2)], constants=[1])
+    yield Case([base, _integers(shape[-1])])
+    yield Case([base, _integers(1, dtype=np.int64)])
+
+
+def _variadic(large: bool, integers: bool = False) -> Iterator[Case]:
+    shape = _shape(large)
+    yield Case([_floats(*shape), _floats(shape[-1]), _floats(*shape)])
+    yield Case([_floats(*shape)])
+    if integers:
+        yield Case([_integers(*shape), _integers(*shape)])
+        yield Case([_integers(*shape, dtype=np.int64), _integers(1, dtype=np.int64)])
+
+
+def _where(large: bool) -> Iterator[Case]:
+    shape = _shape(large)
+    condition = _integers(*shape, low=0, high=2).astype(bool)
+    yield Case([condition, _floats(*shape), _floats(shape[-1])])
+    yield Case([condition[..., :1], _integers(*shape, dtype=np.int64), _integers(1, dtype=np.int64)])
+    yield Case([condition, _integers(*shape, dtype=np.uint8), _integers(*shape, dtype=np.uint8)])
+
+
+def _cast(large: bool) -> Iterator[Case]:
+    shape = _shape(large)
+    for to in (1, 2, 3, 6, 7, 9, 10, 16):
+        yield Case([_floats(*shape, low=-300, high=300)], {"to": to})
+    for dtype in (np.uint8, np.int8, np.int32, np.int64, bool, np.float16):
+        yield Case([_integers(*shape, dtype=dtype)], {"to": 1})
+    yield Case([_integers(*shape, dtype=np.int64)], {"to": 3, "saturate": 0})
+
+
+# ---- Rows, reductions, normalisations
+
+
+def _softmax(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    yield Case([x], {"axis": -1})
+    yield Case([x], {"axis": 0})
+    yield Case([x])
+
+
+def _reduce(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large), low=0.5, high=2)
+    yield Case([x, _axes(-1)], {"keepdims": 0}, constants=[1])
+    yield Case([x, _axes(0)], {"keepdims": 1}, constants=[1])
+    yield Case([x])
+    yield Case([x], {"noop_with_empty_axes": 1})
+
+
+def _layer_normalization(large: bool) -> Iterator[Case]:
+    shape = _shape(large)
+    x, scale, bias = _floats(*shape), _floats(shape[-1]), _floats(shape[-1])
+    yield Case([x, scale, bias], {"axis": -1, "epsilon": 1e-3}, 3, [1, 2])
+    yield Case([x, scale], {"stash_type": 1}, [True, False, True])
+    yield Case([x, _floats(*shape[1:])], {"axis": 1})
+
+
+def _rms_normalization(large: bool) -> Iterator[Case]:
+    shape = _shape(large)
+    yield Case([_floats(*shape), _floats(shape[-1])], {"axis": -1, "epsilon": 1e-3}, constants=[1])
+    yield Case([_floats(*shape), _floats(1)])
+
+
+def _image(large: bool, channels: int = 4) -> np.ndarray:
+    return _floats(2, channels, 67, 71) if large else _floats(1, channels, 3, 3)
+
+
+def _instance_normalization(large: bool) -> Iterator[Case]:
+    x = _image(large, 16 if large else 4)
+    c = x.shape[1]
+    yield Case([x, _floats(c), _floats(c)], {"epsilon": 1e-3}, constants=[1, 2])
+    yield Case([x[:, :, 0], _floats(c), _floats(c)])
+
+
+def _group_normalization(large: bool) -> Iterator[Case]:
+    x = _image(large, 16 if large else 4)
+    c = x.shape[1]
+    yield Case([x, _floats(c), _floats(c)], {"num_groups": 2}, constants=[1, 2])
+    yield Case([x, _floats(c), _floats(c)], {"num_groups": 4, "epsilon": 1e-3, "stash_type": 1})
+
+
+def _lrn(large: bool) -> Iterator[Case]:
+    x = _image(large, 16 if large else 4)
+    yield Case([x], {"size": 3})
+    yield Case([x], {"size": 4, "alpha": 0.1, "beta": 0.5, "bias": 2.0})
+
+
+def _local_contrast(large: bool) -> Iterator[Case]:
+    x = _image(large)
+    yield Case([x], {"size": 3})
+    yield Case([x], {"size": 3, "epsilon": 0.1, "weighting": "gaussian"})
+
+
+def _batch_normalization(large: bool) -> Iterator[Case]:
+    x = _image(large, 16 if large else 4)
+    c = x.shape[1]
+    vectors = [_floats(c), _floats(c), _floats(c), _floats(c, low=0.5)]
+    yield Case([x, *vectors], {"epsilon": 1e-3}, constants=[1, 2, 3, 4])
+    yield Case([x, *vectors])
+
+
+# ---- Convolution, pooling, matrices
+
+
+def _conv(large: bool) -> Iterator[Case]:
+    n, c, m, s = (2, 16, 24, 31) if large else (1, 2, 2, 4)
+    yield Case([_floats(n, c, s, s), _floats(m, c, 3, 3), _floats(m)],
+               {"pads": [1, 1, 1, 1], "kernel_shape": [3, 3], "activation_minimum": 0.0},
+               constants=[1, 2], shapes={0: ("N", c, s, s)})  # fmt: skip
+    yield Case([_floats(n, c, s, s), _floats(m, c // 2, 3, 2)],
+               {"group": 2, "strides": [2, 1], "dilations": [1, 2], "auto_pad": "SAME_UPPER"})
+    yield Case([_floats(n, 2 * c, s, s), _floats(2 * c, 1, 3, 3), _floats(2 * c)],
+               {"group": 2 * c, "activation_maximum": 0.5}, constants=[1])
+    yield Case([_floats(n, c, s * s), _floats(m, c, 3)], {"auto_pad": "VALID"}, constants=[1])
+    yield Case([_floats(n, c, 9, 9, 9) if large else _floats(n, c, 2, 3, 3),
+                _floats(m, c, 2, 2, 2)], constants=[1])  # fmt: skip
+    yield Case([_floats(n, c, s, s), _floats(m, c, 1, 1)], constants=[1])
+
+
+def _conv_transpose(large: bool) -> Iterator[Case]:
+    n, c, m, s = (2, 16, 24, 31) if large else (1, 2, 2, 3)
+    yield Case([_floats(n, c, s, s), _floats(c, m, 3, 3), _floats(m)],
+               {"strides": [2, 2], "output_padding": [1, 1], "pads": [1, 1, 1, 1]}, constants=[1, 2])
+    yield Case([_floats(n, c, s, s), _floats(c, m // 2, 3, 2)],
+               {"group": 2, "dilations": [2, 1], "auto_pad": "SAME_LOWER", "activation_minimum": 0.0})
+    yield Case([_floats(n, c, s), _floats(c, m, 2)],
+               {"strides": [3], "output_shape": [3 * s], "kernel_shape": [2]}, constants=[1])
+    yield Case([_floats(n, c, 2, 3, 3), _floats(c, m, 2, 2, 2)])
+
+
+def _pool_input(large: bool, rank: int) -> np.ndarray:
+    if not large:
+        return _floats(1, 2, *[4] * rank)
+    return _floats(2, 24, *{1: [4099], 2: [61, 67], 3: [15, 17, 19]}[rank])
+
+
+def _max_pool(large: bool) -> Iterator[Case]:
+    x = partial(_pool_input, large)
+    yield Case([x(2)], {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1}, 2)
+    yield Case([x(2)], {"kernel_shape": [2, 3], "pads": [1, 1, 0, 1], "dilations": [2, 1]})
+    yield Case([x(1)], {"kernel_shape": [2], "auto_pad": "SAME_UPPER"}, 2)
+    yield Case([x(3)], {"kernel_shape": [2, 2, 2]}, [True, True])
+
+
+def _average_pool(large: bool) -> Iterator[Case]:
+    x = partial(_pool_input, large)
+    yield Case([x(2)], {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1,
+                        "pads": [1, 0, 1, 0], "count_include_pad": 1})  # fmt: skip
+    yield Case([x(2)], {"kernel_shape": [2, 2], "auto_pad": "SAME_LOWER", "dilations": [1, 2]})
+    yield Case([x(1)], {"kernel_shape": [3]})
+    yield Case([x(3)], {"kernel_shape": [2, 2, 2], "strides": [2, 2, 2]})
+
+
+def _global_pool(large: bool) -> Iterator[Case]:
+    yield Case([_pool_input(large, 2)])
+    yield Case([_pool_input(large, 1)])
+
+
+def _gemm(large: bool) -> Iterator[Case]:
+    m, k, n = (70, 130, 150) if large else (2, 3, 5)
+    yield Case([_floats(m, k), _floats(k, n), _floats(n)], constants=[1, 2])
+    yield Case([_floats(m, k), _floats(n, k), _floats(m, 1)],
+               {"transB": 1, "alpha": 0.5, "beta": 2.0, "activation_minimum": 0.0}, constants=[1],
+               shapes={0: ("batch", k)})  # fmt: skip
+    yield Case([_floats(k, m), _floats(k, n)], {"transA": 1, "activation_maximum": 1.0})
+    yield Case([_floats(1, k), _floats(k, n), _floats(1)], constants=[1])
+
+
+def _mat_mul(large: bool) -> Iterator[Case]:
+    m, k, n = (70, 130, 150) if large else (2, 3, 5)
+    yield Case([_floats(m, k), _floats(k, n)], constants=[1])
+    yield Case([_floats(2, 1, m, k), _floats(3, k, n)])
+    yield Case([_floats(k), _floats(k, n)], constants=[1])
+    yield Case([_floats(m, k), _floats(k)])
+
+
+# ---- Moving data
+
+
+def _identity(large: bool) -> Iterator[Case]:
+    yield Case([_floats(*_shape(large))])
+    yield Case([_integers(*_shape(large), dtype=np.int64)])
+
+
+def _reshape(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    yield Case([x, _axes(-1, 1)], constants=[1])
+    yield Case([x, _axes(0, x.size // x.shape[0])], {"allowzero": 0}, constants=[1])
+
+
+def _flatten(large: bool) -> Iterator[Case]:
+    yield Case([_floats(*_shape(large))])
+    yield Case([_integers(*_shape(large))], {"axis": -1})
+
+
+def _squeeze(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))[:, None]
+    yield Case([x, _axes(1)], constants=[1])
+    yield Case([x])
+
+
+def _unsqueeze(large: bool) -> Iterator[Case]:
+    yield Case([_floats(*_shape(large)), _axes(0, -1)], constants=[1])
+
+
+def _transpose(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large), 3)
+    yield Case([x])
+    yield Case([x], {"perm": [*range(1, x.ndim), 0]})
+    yield Case([_integers(*x.shape, dtype=np.uint8)], {"perm": [1, 0, *range(2, x.ndim)]})
+
+
+def _concat(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    yield Case([x, x[:1], x], {"axis": 0}, constants=[1])
+    yield Case([x, x[..., :2]], {"axis": -1})
+    yield Case([_integers(*x.shape, dtype=np.int64)], {"axis": 1})
+
+
+def _split(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    yield Case([x, _axes(1, x.shape[0] - 1)], {"axis": 0}, 2, [1])
+    yield Case([x], {"axis": -1, "num_outputs": 3}, [True, False, True])
+
+
+def _slice(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    yield Case([x, _axes(1), _axes(3)], constants=[1, 2])
+    yield Case([x, _axes(-1), _axes(-100_000), _axes(-1), _axes(-2)], constants=[1, 2, 3, 4])
+    yield Case([_integers(*x.shape, dtype=np.int8), _axes(1, 0), _axes(100_000, 2), _axes(1, 0)],
+               constants=[1, 2, 3])  # fmt: skip
+
+
+def _pad(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    rest = [0] * (x.ndim - 2)
+    pads = _axes(1, *rest, 2, 0, *rest, 1)
+    yield Case([x, pads, np.float32(0.5)], {"mode": "constant"}, constants=[1, 2])
+    for mode in ("reflect", "edge", "wrap"):
+        yield Case([x, pads], {"mode": mode}, constants=[1])
+    yield Case([_integers(*x.shape, dtype=np.uint8), _axes(-1, 2), None, _axes(-1)],
+               constants=[1, 3])  # fmt: skip
+
+
+def _gather(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    yield Case([x, _integers(2, 3, dtype=np.int64, low=-2, high=3)], {"axis": 0}, constants=[0])
+    yield Case([x, _integers(40 if large else 3, low=-2, high=3)], {"axis": -1})
+    yield Case([x.astype(np.int64), np.array(1, np.int64)], {"axis": 1}, constants=[1])
+
+
+def _expand(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    yield Case([x[:1], _axes(*x.shape)], constants=[1])
+    yield Case([x[..., :1].astype(np.int64), _axes(2, *x.shape)], constants=[1])
+
+
+# ---- Recurrent
+
+
+def _recurrent(kind: str, large: bool) -> Iterator[Case]:
+    gates = {"RNN": 1, "LSTM": 4, "GRU": 3}[kind]
+    states = 2 if kind == "LSTM" else 1
+    t, n, i, h = (5, 9, 70, 48) if large else (2, 2, 2, 3)
+
+    def inputs(d: int, layout: int = 0, rest: int = 0) -> list:
+        """X, W, R and the first `rest` of B, sequence_lens, the initial states, P."""
+        x = _floats(n, t, i) if layout else _floats(t, n, i)
+        state = _floats(n, d, h) if layout else _floats(d, n, h)
+        more = [
+            _floats(d, 2 * gates * h), np.arange(n, dtype=np.int32) % (t + 1), state, state,
+            _floats(d, 3 * h),
+        ]  # fmt: skip
+        return [x, _floats(d, gates * h, i), _floats(d, gates * h, h), *more[:rest]]
+
+    outputs = 1 + states
+    yield Case(inputs(1, rest=1), {"hidden_size": h}, outputs, [1, 2, 3])
+    yield Case(inputs(2, rest=2 + states), {"direction": "bidirectional"}, outputs, [1, 2, 3])
+    yield Case(inputs(1, 1), {"direction": "reverse", "layout": 1}, [False, True])
+    own = {
+        "RNN": {"activations": "LeakyRelu", "activation_alpha": [0.1]},
+        "LSTM": {"activations": "HardSigmoid,Tanh,Softsign", "activation_alpha": [0.3],
+                 "activation_beta": [0.4], "input_forget": 1},
+        "GRU": {"activations": "Sigmoid,Relu", "linear_before_reset": 1},
+    }[kind]  # fmt: skip
+    yield Case(inputs(1, rest=5 if kind == "LSTM" else 3), {**own, "clip": 2.0}, 1, [1, 2, 3, 7])
+
+
+SAMPLES: Dict[str, Cases] = {
+    **dict.fromkeys(
+        ["Relu", "Sigmoid", "Tanh", "Softplus", "Softsign", "HardSwish", "Mish", "Exp", "Abs", "Neg",
+         "Sign", "Floor", "Ceil", "Round", "Erf", "Sin", "Cos"],
+        _unary,
+    ),
+    **dict.fromkeys(["Log", "Sqrt", "Reciprocal"], partial(_unary, low=0.1)),
+    **dict.fromkeys(
+        ["LeakyRelu", "Elu", "Celu", "ThresholdedRelu", "Swish"],
+        lambda large: _unary(large, {}, {"alpha": 0.75}),
+    ),
+    "Selu": lambda large: _unary(large, {}, {"alpha": 1.5, "gamma": 2.0}),
+    "HardSigmoid": lambda large: _unary(large, {}, {"alpha": 0.3, "beta": 0.4}),
+    "Gelu": lambda large: _unary(large, {"approximate": "none"}, {"approximate": "tanh"}),
+    "PRelu": _prelu,
+    "Clip": _clip,
+    **dict.fromkeys(["Add", "Sub", "Mul", "Div"], _binary),
+    "Pow": _pow,
+    **dict.fromkeys(["Min", "Max"], partial(_variadic, integers=True)),
+    **dict.fromkeys(["Mean", "Sum"], _variadic),
+    "Where": _where,
+    "Cast": _cast,
+    **dict.fromkeys(["Softmax", "LogSoftmax"], _softmax),
+    **dict.fromkeys(
+        ["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2",
+         "ReduceSumSquare", "ReduceLogSumExp", "ReduceLogSum"],
+        _reduce,
+    ),
+    "LayerNormalization": _layer_normalization,
+    "RMSNormalization": _rms_normalization,
+    "InstanceNormalization": _instance_normalization,
+    "GroupNormalization": _group_normalization,
+    "LRN": _lrn,
+    "LocalContrastNormalization": _local_contrast,
+    "BatchNormalization": _batch_normalization,
+    "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "MaxPool": _max_pool,
+    "AveragePool": _average_pool,
+    **dict.fromkeys(["GlobalAveragePool", "GlobalMaxPool"], _global_pool),
+    "Gemm": _gemm,
+    "MatMul": _mat_mul,
+    "Identity": _identity,
+    "Reshape": _reshape,
+    "Flatten": _flatten,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Transpose": _transpose,
+    "Concat": _concat,
+    "Split": _split,
+    "Slice": _slice,
+    "Pad": _pad,
+    "Gather": _gather,
+    "Expand": _expand,
+    **{kind: partial(_recurrent, kind) for kind in ("RNN", "LSTM", "GRU")},
+}  # fmt: skip
+
+
+def cases(op: str, large: bool = False) -> Iterator[Tuple[str, Case]]:
+    """The samples of one operator: "Conv-0", "Conv-1" …."""
+    for i, case in enumerate(SAMPLES[op](large)):
+        yield f"{op}-{i}", case
+
+
+def all_cases(large: bool = False) -> Iterator[Tuple[str, str, Case]]:
+    """Name, operator and case of every sample."""
+    for op in SAMPLES:
+        for name, case in cases(op, large):
+            yield name, op, case
+
+
+def all_samples(large: bool = False) -> Iterator[Tuple[str, Writer]]:
+    """Every sample as a model that opens and plans."""
+    for name, op, case in all_cases(large):
+        yield name, node_writer(op, *case)
