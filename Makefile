@@ -76,10 +76,14 @@ test: all $(VENV)/done robustness
 robustness: all $(VENV)/done
 	$(SWIFT) build -c release --sanitize=address --product FuzzModels --scratch-path .build/address
 	$(SWIFT) build -c release --sanitize=thread --product StressThreads --scratch-path .build/thread
+	rm -rf $(BUILD)/fuzz
 	$(PYTHON) Tests/python/make_fuzz_seeds.py $(BUILD)/fuzz
-	SWIFT_BACKTRACE=enable=no .build/address/release/FuzzModels $(BUILD)/fuzz $(FUZZ_COUNT) 1
-	for model in $(BUILD)/fuzz/*.apus; do \
-	  SWIFT_BACKTRACE=enable=no .build/thread/release/StressThreads $$model 50 || exit 1; done
+	SWIFT_BACKTRACE=enable=no .build/address/release/FuzzModels $(BUILD)/fuzz $(FUZZ_COUNT) 1 0 2 & \
+	  SWIFT_BACKTRACE=enable=no .build/address/release/FuzzModels $(BUILD)/fuzz $(FUZZ_COUNT) 1 1 2 \
+	  && wait $$!
+	SWIFT_BACKTRACE=enable=no .build/thread/release/StressThreads 50 \
+	  $(BUILD)/fuzz/general.apus $(BUILD)/fuzz/lenet.apus $(BUILD)/fuzz/char-rnn.apus
+	SWIFT_BACKTRACE=enable=no .build/thread/release/StressThreads 2 $(BUILD)/fuzz/large/*.apus
 
 # The node tests of the onnx package, one table by operator. ONLY="--only Conv" takes some.
 conformance: all $(VENV)/done

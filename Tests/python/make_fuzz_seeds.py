@@ -1,5 +1,6 @@
 """Writes small model files that together use every operator and every kind of record: the seeds of
-the robustness tests. Usage: make_fuzz_seeds.py FOLDER"""
+the robustness tests; and in FOLDER/large the samples with work for several threads. Usage:
+make_fuzz_seeds.py FOLDER"""
 
 from __future__ import annotations
 
@@ -47,13 +48,16 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, writer in {
         "general": general(),
-        "lenet": models.lenet(batch=1),
+        "lenet": models.lenet(batch=1, divisor=6),
         "char-rnn": models.char_rnn(hidden=4, symbols=6),
     }.items():
         open_model(writer).close()  # puts right what the file states
         (folder / f"{name}.apus").write_bytes(writer.to_bytes())
     for name, writer in samples.all_samples():
         (folder / f"{name}.apus").write_bytes(writer.to_bytes())
+    (folder / "large").mkdir(exist_ok=True)
+    for name, writer in samples.all_samples(large=True):
+        (folder / "large" / f"{name}.apus").write_bytes(writer.to_bytes())
 
 
 if __name__ == "__main__":

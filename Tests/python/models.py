@@ -17,8 +17,10 @@ def _weight(writer: Writer, rng: np.random.Generator, *shape: int) -> int:
     return writer.weight((rng.standard_normal(shape) / np.sqrt(fan_in)).astype(np.float32))
 
 
-def lenet(batch="batch") -> Writer:
-    """LeNet-5 (LeCun, Bottou, Bengio, Haffner 1998) on [batch, 1, 32, 32]."""
+def lenet(batch="batch", divisor: int = 1) -> Writer:
+    """LeNet-5 (LeCun, Bottou, Bengio, Haffner 1998) on [batch, 1, 32, 32], or one with fewer
+    channels: each number of them divided by `divisor`."""
+    c1, c2, c3, h = (n // divisor for n in (6, 16, 120, 84))
     rng = np.random.default_rng(1998)
     writer = Writer()
     f = writer.function("main")
@@ -39,12 +41,12 @@ def lenet(batch="batch") -> Writer:
         (y,) = add_node(f, "Gemm", [x, w, b], {"transB": 1})
         return y
 
-    x = pool(conv(x, 6, 1, 5))
-    x = pool(conv(x, 16, 6, 5))
-    x = conv(x, 120, 16, 5)
+    x = pool(conv(x, c1, 1, 5))
+    x = pool(conv(x, c2, c1, 5))
+    x = conv(x, c3, c2, 5)
     (x,) = add_node(f, "Flatten", [x], {"axis": 1})
-    (x,) = add_node(f, "Tanh", [dense(x, 84, 120)])
-    x = dense(x, 10, 84)
+    (x,) = add_node(f, "Tanh", [dense(x, h, c3)])
+    x = dense(x, 10, h)
     (x,) = add_node(f, "Softmax", [x], {"axis": -1})
     f.output(x, "scores", "float32", (batch, 10))
     open_model(writer)

@@ -246,10 +246,10 @@ def _global_pool(large: bool) -> Iterator[Case]:
 
 def _gemm(large: bool) -> Iterator[Case]:
     m, k, n = (70, 130, 150) if large else (2, 3, 5)
-    yield Case([_floats(m, k), _floats(k, n), _floats(n)], constants=[1, 2])
+    yield Case([_floats(m, k), _floats(k, n), _floats(n)], constants=[1, 2],
+               shapes={0: ("batch", k)})
     yield Case([_floats(m, k), _floats(n, k), _floats(m, 1)],
-               {"transB": 1, "alpha": 0.5, "beta": 2.0, "activation_minimum": 0.0}, constants=[1],
-               shapes={0: ("batch", k)})  # fmt: skip
+               {"transB": 1, "alpha": 0.5, "beta": 2.0, "activation_minimum": 0.0}, constants=[1])
     yield Case([_floats(k, m), _floats(k, n)], {"transA": 1, "activation_maximum": 1.0})
     yield Case([_floats(1, k), _floats(k, n), _floats(1)], constants=[1])
 

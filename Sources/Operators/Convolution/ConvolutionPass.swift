@@ -70,6 +70,9 @@ final class ConvolutionPass {
     return pass
   }
 
+  /// Entries of the largest table worth its memory.
+  private static var tableLimit: Int { 1 << 22 }
+
   /// Lets the kernel read the input in place, where that is allowed and pays: between two rows of
   /// the grid it computes columns in vain.
   private func readInPlace(columnsOfTile: Int) {
@@ -78,7 +81,7 @@ final class ConvolutionPass {
       ((d.grid_depth - 1) * d.input_height + d.grid_height - 1) * d.input_width + d.grid_width
     let plane = d.input_depth * d.input_height * d.input_width
     guard columns >= columnsOfTile, 2 * columns <= 3 * d.columns,
-      plane <= Int(Int32.max) / max(1, d.channels)
+      plane <= Int(Int32.max) / max(1, d.channels), depth <= ConvolutionPass.tableLimit
     else { return }
     let offsets = UnsafeMutablePointer<Int32>.allocate(capacity: max(1, depth))
     var k = 0

@@ -21,6 +21,9 @@ struct SpatialGeometry {
   /// stay far inside Int, and positions inside Int32.
   static var limit: Int { 1 << 28 }
 
+  /// Windows with more taps are refused: a plan holds a few numbers for each.
+  static var tapLimit: Int { 1 << 22 }
+
   /// How `auto_pad` says that pads are found.
   enum AutoPad {
     /// As the attribute pads says.
@@ -44,7 +47,12 @@ struct SpatialGeometry {
     let strides = try SpatialGeometry.read(context, "strides", rank, 1, default: 1)
     let dilations = try SpatialGeometry.read(context, "dilations", rank, 1, default: 1)
     let pads = try SpatialGeometry.read(context, "pads", 2 * rank, 0, default: 0)
+    var taps = 1
     for i in 0..<rank {
+      taps *= kernel[i]
+      try context.require(
+        taps <= SpatialGeometry.tapLimit,
+        "a window of more than \(SpatialGeometry.tapLimit) taps is too large")
       input[first + i] = shape[2 + i]
       self.kernel[first + i] = kernel[i]
       stride[first + i] = strides[i]

@@ -30,7 +30,6 @@ final class PadStep: Step {
     let source = UnsafeRawPointer(memory[x])
     let last = map.rank &- 1
     let length = map.lengths[last]
-    let table = map.table + map.firsts[last]
     for row in share.part(of: rows) {
       // The source row: the indices of the outer axes, innermost first.
       var rest = row
@@ -40,7 +39,7 @@ final class PadStep: Step {
       while d >= 0 {
         let i = rest % map.lengths[d]
         rest /= map.lengths[d]
-        let from = map.table[map.firsts[d] &+ i]
+        let from = map.source(d, i)
         if from < 0 { isConstant = true }
         offset &+= from &* map.strides[d]
         d &-= 1
@@ -53,15 +52,16 @@ final class PadStep: Step {
       var i = 0
       while i < length {
         if i == map.runStart && map.runLength > 0 {
-          memcpy(
-            target + i &* block, source + (offset &+ table[i]) &* block, map.runLength &* block)
+          let from = offset &+ map.source(last, i)
+          memcpy(target + i &* block, source + from &* block, map.runLength &* block)
           i &+= map.runLength
           continue
         }
-        if table[i] < 0 {
+        let from = map.source(last, i)
+        if from < 0 {
           fill(target + i &* block, block, constant)
         } else {
-          memcpy(target + i &* block, source + (offset &+ table[i]) &* block, block)
+          memcpy(target + i &* block, source + (offset &+ from) &* block, block)
         }
         i &+= 1
       }

@@ -97,40 +97,34 @@ private func paddedShape(
   return (shape, before, mode)
 }
 
-/// For each axis and each of the output's indices along it, where the element comes from.
-final class PadMap {
+/// Where each element of the output comes from. Computed, not tabled: an axis may be as long as a
+/// file says.
+struct PadMap {
   let rank: Int
+  let mode: PadMode
+  /// The output's axes, the input's, and the pads before them.
   var lengths = InlineArray<8, Int>(repeating: 1)
+  var inputLengths = InlineArray<8, Int>(repeating: 1)
+  var before = InlineArray<8, Int>(repeating: 0)
   /// The input's elements (blocks) from one index to the next.
   var strides = InlineArray<8, Int>(repeating: 1)
   /// The first output index along the last axis that holds the input's own element, and how many
   /// do: these are copied in one run.
   let runStart: Int
   let runLength: Int
-  /// Source index, or −1 for the constant: axis after axis.
-  let table: UnsafeMutablePointer<Int>
-  var firsts = InlineArray<8, Int>(repeating: 0)
 
   init(_ x: Shape, _ y: Shape, _ before: [Int], _ mode: PadMode, rank: Int) {
     self.rank = rank
-    var total = 0
+    self.mode = mode
     for d in 0..<rank {
       lengths[d] = y[d]
-      firsts[d] = total
-      total += y[d]
+      inputLengths[d] = x[d]
+      self.before[d] = before[d]
     }
     var d = rank - 2
     while d >= 0 {
       strides[d] = strides[d + 1] * x[d + 1]
       d -= 1
-    }
-    table = .allocate(capacity: max(1, total))
-    var at = 0
-    for d in 0..<rank {
-      for i in 0..<y[d] {
-        table[at] = PadMap.source(i - before[d], x[d], mode)
-        at += 1
-      }
     }
     guard rank > 0 else {
       runStart = 0
@@ -142,7 +136,10 @@ final class PadMap {
     runLength = max(0, min(y[rank - 1], before[rank - 1] + x[rank - 1]) - start)
   }
 
-  deinit { table.deallocate() }
+  /// The input's index along axis `d` for the output's index `i`, or −1 for the constant.
+  @inline(__always) func source(_ d: Int, _ i: Int) -> Int {
+    PadMap.source(i &- before[d], inputLengths[d], mode)
+  }
 
   private static func source(_ i: Int, _ n: Int, _ mode: PadMode) -> Int {
     if i >= 0 && i < n { return i }

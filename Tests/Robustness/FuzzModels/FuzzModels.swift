@@ -1,11 +1,13 @@
 // Mutates model files and opens, plans and runs what comes out, under AddressSanitizer: every file
 // must give an answer or an error, never a crash, a hang or a read outside of its bytes.
 //
-//   FuzzModels FOLDER COUNT SEED
+//   FuzzModels FOLDER COUNT SEED [PART PARTS]
 //
 // For each seed file of the folder: every record field set to telling values, truncations at every
 // 64 bytes, then its share of COUNT random mutations. Checksums are put right after most mutations,
-// since otherwise nothing behind them would ever be reached.
+// since otherwise nothing behind them would ever be reached. Header and section table are gone
+// through once for each number of sections. PART (from 0) of PARTS takes every PARTS-th file, so that
+// several processes can share the work.
 
 import Foundation
 import ModelFormat
@@ -18,9 +20,13 @@ struct FuzzModels {
 
   @inline(never) private static func run() -> Int32 {
     let arguments = CommandLine.arguments
-    guard arguments.count == 4, let count = Int(arguments[2]), let seed = UInt64(arguments[3])
+    guard arguments.count == 4 || arguments.count == 6, let count = Int(arguments[2]),
+      let seed = UInt64(arguments[3]),
+      let part = Int(arguments.count > 4 ? arguments[4] : "0"),
+      let parts = Int(arguments.count > 4 ? arguments[5] : "1"), parts > 0
     else {
-      FileHandle.standardError.write(Data("usage: FuzzModels FOLDER COUNT SEED\n".utf8))
+      FileHandle.standardError.write(
+        Data("usage: FuzzModels FOLDER COUNT SEED [PART PARTS]\n".utf8))
       return 2
     }
     let folder = URL(fileURLWithPath: arguments[1])
@@ -31,7 +37,8 @@ struct FuzzModels {
       return 1
     }
     var tally = Tally()
-    for (i, file) in files.enumerated() {
+    var layouts: Set<Int> = []
+    for (i, file) in files.enumerated() where i % parts == part {
       guard let bytes = try? Data(contentsOf: file) else { continue }
       let original = [UInt8](bytes)
       guard Trial.run(original) == .ran else {
@@ -39,7 +46,8 @@ struct FuzzModels {
         return 1
       }
       var mutator = Mutator(original, seed: seed &+ UInt64(i))
-      mutator.forEachField { tally.add(Trial.run($0)) }
+      let isNewLayout = layouts.insert(mutator.sectionCount).inserted
+      mutator.forEachField(includingLayout: isNewLayout) { tally.add(Trial.run($0)) }
       for length in stride(from: 0, to: original.count, by: 64) {
         tally.add(Trial.run(Array(original[0..<length])))
       }

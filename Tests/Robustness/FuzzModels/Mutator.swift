@@ -33,17 +33,25 @@ struct Mutator {
     original.withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: at, as: T.self)) }
   }
 
-  /// Each 1-, 2-, 4- and 8-byte field of the header, the table and every record section, set in turn
-  /// to zero, one, all ones, the sign bit, and one more and one less than it was.
-  func forEachField(_ body: ([UInt8]) -> Void) {
-    var ranges = [0..<(64 + sections.count * 40)]
+  /// The number of the file's sections: files that agree in it have the same header and table but
+  /// for offsets.
+  var sectionCount: Int { sections.count }
+
+  /// Each 1-, 2-, 4- and 8-byte field of every record section, and of the header and the section
+  /// table where `includingLayout`, set in turn to zero, one, all ones, the sign bit, and one more
+  /// and one less than it was.
+  func forEachField(includingLayout: Bool, _ body: ([UInt8]) -> Void) {
+    var ranges = includingLayout ? [0..<(64 + sections.count * 40)] : []
     for s in sections where s.id != SectionID.weights.rawValue && s.size > 0 {
       ranges.append(s.offset..<(s.offset + min(s.size, 4096)))
     }
     for range in ranges {
       for at in range {
         for width in [1, 2, 4, 8] where at % width == 0 && at + width <= range.upperBound {
-          for variant in 0..<6 { body(Mutator.seal(set(at, width, variant))) }
+          for variant in 0..<6 {
+            let copy = set(at, width, variant)
+            if copy != original { body(Mutator.seal(copy)) }
+          }
         }
       }
     }

@@ -8,8 +8,8 @@ enum Trial {
   enum Outcome { case ran, refused, tooLarge }
 
   /// Beyond these a mutated model is legal and merely slow: planning it is test enough.
-  private static let maximumArena = 1 << 22
-  private static let maximumWork = 1 << 24
+  private static let maximumArena = 1 << 20
+  private static let maximumWork = 1 << 20
 
   static func run(_ bytes: [UInt8]) -> Outcome {
     // Memory of exactly this size, so that AddressSanitizer sees a read one byte beyond it.

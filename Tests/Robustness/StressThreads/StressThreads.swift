@@ -1,7 +1,7 @@
 // Two threads with two sessions of one model, and sessions created and destroyed meanwhile, under
 // ThreadSanitizer. The outputs must be the same bits throughout.
 //
-//   StressThreads MODEL.apus ROUNDS
+//   StressThreads ROUNDS MODEL.apus …
 
 import Foundation
 import ModelFormat
@@ -13,11 +13,27 @@ struct StressThreads {
 
   @inline(never) private static func run() throws -> Int32 {
     let arguments = CommandLine.arguments
-    guard arguments.count == 3, let rounds = Int(arguments[2]) else {
-      FileHandle.standardError.write(Data("usage: StressThreads MODEL.apus ROUNDS\n".utf8))
+    guard arguments.count > 2, let rounds = Int(arguments[1]) else {
+      FileHandle.standardError.write(Data("usage: StressThreads ROUNDS MODEL.apus …\n".utf8))
       return 2
     }
-    let model = try arguments[1].withCString { (path) throws(ApusError) in try Model(path: path) }
+    var sessions = 0
+    for path in arguments.dropFirst(2) {
+      let differing = try stress(path, rounds: rounds)
+      if differing > 0 {
+        print("\(path): \(differing) sessions with other bits")
+        return 1
+      }
+      sessions += 4 * rounds
+    }
+    print("\(arguments.count - 2) models, \(sessions) sessions, all with the same bits")
+    return 0
+  }
+
+  /// The number of sessions of this model whose outputs had other bits than the first.
+  private static func stress(_ path: String, rounds: Int) throws -> Int {
+    let model = try path.withCString { (path) throws(ApusError) in try Model(path: path) }
+    defer { model.close() }
     let wanted = try runOnce(model, threads: 1)
     let failures = Failures()
     let workers = (0..<4).map { worker in
@@ -34,8 +50,7 @@ struct StressThreads {
     }
     for worker in workers { worker.start() }
     failures.wait(for: workers.count)
-    print("\(workers.count * rounds) sessions, \(failures.count) with other bits")
-    return failures.count == 0 ? 0 : 1
+    return failures.count
   }
 
   /// A session made, run three times and destroyed; the bytes of its outputs.
@@ -45,9 +60,18 @@ struct StressThreads {
     defer { session.close() }
     for i in plan.inputTensors.indices {
       let info = session.info(input: i)
-      if info.dataType == .float32 {
-        let data = session.data(input: i).assumingMemoryBound(to: Float.self)
-        for k in 0..<info.shape.count { data[k] = Float(k % 17) * 0.125 - 1 }
+      let data = session.data(input: i)
+      for k in 0..<info.shape.count {
+        switch info.dataType {
+        case .float32:
+          data.storeBytes(of: Float(k % 17) * 0.125 - 1, toByteOffset: k * 4, as: Float.self)
+        case .int32: data.storeBytes(of: Int32(k % 5), toByteOffset: k * 4, as: Int32.self)
+        case .int64: data.storeBytes(of: Int64(k % 5), toByteOffset: k * 8, as: Int64.self)
+        case .bool: data.storeBytes(of: UInt8(k % 2), toByteOffset: k, as: UInt8.self)
+        case .int8, .uint8: data.storeBytes(of: UInt8(k % 5), toByteOffset: k, as: UInt8.self)
+        case .float16, .bfloat16:
+          data.storeBytes(of: UInt16(k % 5) << 10, toByteOffset: k * 2, as: UInt16.self)
+        }
       }
     }
     for _ in 0..<3 { try session.run() }
