@@ -83,7 +83,7 @@ robustness: all $(VENV)/done
 	  && wait $$!
 	SWIFT_BACKTRACE=enable=no .build/thread/release/StressThreads 50 \
 	  $(BUILD)/fuzz/general.apus $(BUILD)/fuzz/lenet.apus $(BUILD)/fuzz/char-rnn.apus
-	SWIFT_BACKTRACE=enable=no .build/thread/release/StressThreads 2 $(BUILD)/fuzz/large/*.apus
+	SWIFT_BACKTRACE=enable=no .build/thread/release/StressThreads 1 $(BUILD)/fuzz/large/*.apus
 
 # The node tests of the onnx package, one table by operator. ONLY="--only Conv" takes some.
 conformance: all $(VENV)/done

@@ -3,6 +3,7 @@
 
 extension ModelFile {
   func checkRecords() throws(ApusError) {
+    try checkStrings()
     for i in 0..<count(.symbols) { try checkSymbol(i) }
     for i in 0..<count(.quantization) { try checkQuantization(i) }
     for i in 0..<count(.tensors) { try checkTensor(i) }
@@ -27,9 +28,23 @@ extension ModelFile {
     guard has(.strings, offset, length) else {
       throw ApusError(.corruptFile, "\(section) \(i): its name lies outside the strings section")
     }
-    guard name(offset, length).isWellFormed else {
+    guard startsCharacter(UInt64(offset)), startsCharacter(UInt64(offset) + UInt64(length)) else {
       throw ApusError(.corruptFile, "\(section) \(i): its name is not UTF-8")
     }
+  }
+
+  /// All texts at once: names may overlap, and each of them could be as long as the section.
+  private func checkStrings() throws(ApusError) {
+    guard name(0, UInt32(count(.strings))).isWellFormed else {
+      throw ApusError(.corruptFile, "strings: the section is not UTF-8 without NUL")
+    }
+  }
+
+  /// Whether a character, or the section's end, is at this offset in *strings*. What reaches from
+  /// one such place to another in well-formed text is well-formed.
+  private func startsCharacter(_ offset: UInt64) -> Bool {
+    offset >= UInt64(count(.strings))
+      || load(.strings, Int(offset), as: UInt8.self) & 0xC0 != 0x80
   }
 
   private func checkSymbol(_ i: Int) throws(ApusError) {
@@ -194,6 +209,9 @@ extension ModelFile {
     // By tensor: the function that writes it, so far; -1 for none.
     var writer = [Int](repeating: -1, count: count(.tensors))
     var covered = 0
+    var names: [Name] = []
+    names.reserveCapacity(count(.functions))
+    try checkListLengths()
     for f in 0..<count(.functions) {
       let r = function(f)
       try checkName(r.nameOffset, r.nameLength, "function", f)
@@ -201,9 +219,7 @@ extension ModelFile {
       guard !functionName.isEmpty else {
         throw ApusError(.corruptFile, "function \(f): it has no name")
       }
-      for other in 0..<f where self.functionName(function(other)) == functionName {
-        throw ApusError(.corruptFile, "function \(f): \(functionName) stands in the file twice")
-      }
+      names.append(functionName)
       guard has(.nodes, r.firstNode, r.nodeCount), has(.indices, r.inputs, r.inputCount),
         has(.indices, r.outputs, r.outputCount)
       else {
@@ -243,16 +259,11 @@ extension ModelFile {
         }
       }
       try checkUniqueNames(r.outputs, r.outputCount, functionName)
-      for i in 0..<count(.states) where Int(state(i).function) == f {
-        try checkReadable(state(i).next, writer, f)
-        for other in 0..<i
-        where state(other).function == state(i).function && state(other).state == state(i).state {
-          throw ApusError(
-            .corruptFile,
-            "state \(i): tensor \(state(i).state) is updated twice by function \(functionName)")
-        }
-      }
     }
+    if let name = findDuplicate(names) {
+      throw ApusError(.corruptFile, "functions: \(name) names two of them")
+    }
+    try checkStateUpdates(writer)
     guard covered == count(.nodes) else {
       throw ApusError(
         .corruptFile, "nodes: \(count(.nodes)) in the file, \(covered) in its functions")
@@ -302,11 +313,11 @@ extension ModelFile {
   private func checkUniqueNames(
     _ first: UInt32, _ number: UInt32, _ function: Name
   ) throws(ApusError) {
-    for i in 0..<Int(number) {
-      let a = tensorName(tensor(Int(index(Int(first) + i))))
-      for j in 0..<i where tensorName(tensor(Int(index(Int(first) + j)))) == a {
-        throw ApusError(.corruptFile, "function \(function): \(a) names two of its tensors")
-      }
+    var names: [Name] = []
+    names.reserveCapacity(Int(number))
+    for i in 0..<Int(number) { names.append(tensorName(tensor(Int(index(Int(first) + i))))) }
+    if let name = findDuplicate(names) {
+      throw ApusError(.corruptFile, "function \(function): \(name) names two of its tensors")
     }
   }
 }

@@ -1,3 +1,5 @@
+import CSystem
+
 /// A name in the model file or from the caller: UTF-8 bytes that somebody else keeps alive.
 public struct Name {
   public let start: UnsafePointer<UInt8>
@@ -29,6 +31,12 @@ public struct Name {
       i += 1
     }
     return true
+  }
+
+  /// An order, shorter names first.
+  public func precedes(_ other: Name) -> Bool {
+    if count != other.count { return count < other.count }
+    return memcmp(start, other.start, count) < 0
   }
 
   /// Whether the bytes are well-formed UTF-8 without NUL, so that every caller can show them.

@@ -80,7 +80,7 @@ struct ArenaLayout {
     var indices: [Int] = []
     indices.reserveCapacity(buffers.count)
     for i in buffers.indices { indices.append(i) }
-    sort(&indices, buffers, order)
+    mergeSort(&indices) { precedes($0, $1, buffers, order) }
     // Placed buffers in the order of their offsets.
     var placed: [Int] = []
     placed.reserveCapacity(buffers.count)
@@ -122,34 +122,5 @@ struct ArenaLayout {
       if x.placedSize != y.placedSize { return x.placedSize > y.placedSize }
     }
     return a < b
-  }
-
-  /// Merge sort: the standard library's sort costs more code than it is worth here.
-  private static func sort(_ indices: inout [Int], _ buffers: [Buffer], _ order: Order) {
-    var from = indices
-    var to = indices
-    var width = 1
-    while width < from.count {
-      var start = 0
-      while start < from.count {
-        let middle = min(start + width, from.count)
-        let end = min(start + 2 * width, from.count)
-        var i = start
-        var j = middle
-        for k in start..<end {
-          if i < middle && (j >= end || !precedes(from[j], from[i], buffers, order)) {
-            to[k] = from[i]
-            i += 1
-          } else {
-            to[k] = from[j]
-            j += 1
-          }
-        }
-        start = end
-      }
-      (from, to) = (to, from)
-      width *= 2
-    }
-    indices = from
   }
 }

@@ -139,6 +139,12 @@ public final class Model {
           .unsupported,
           "node \(i) (\(name)): attribute number \(attribute.key) is unknown to this library")
       }
+      guard k < definition.attributes.count else {
+        throw ApusError(
+          .invalidModel,
+          "node \(i) (\(name)): \(record.attributeCount) attributes; it takes \(definition.attributes.count)"
+        )
+      }
       let spec = definition.attributes[Int(attribute.key)]
       guard attribute.type == spec.type.rawValue else {
         throw ApusError(
@@ -157,13 +163,19 @@ public final class Model {
     let count = file.count(.tensors)
     var constants = [UnsafeRawPointer?](repeating: nil, count: count)
     var total = 0
+    // One byte becomes at most four. Several tensors may share bytes, but not without end: a small
+    // file could then ask for any amount of memory and time.
+    let largest = 16 * file.section(.weights).size + (1 << 20) + count * Format.alignment
     for i in 0..<count {
       let r = file.tensor(i)
       guard r.kind == TensorKind.weight.rawValue else { continue }
       if let elements = WeightExpansion.expandedCount(file, r) {
         // Zero scales per channel could repeat an enormous axis: the sum is checked, not trusted.
         let (sum, overflow) = total.addingReportingOverflow(WeightExpansion.byteCount(elements))
-        guard !overflow else { throw ApusError(.outOfMemory, "the weights are too large") }
+        guard !overflow, sum <= largest else {
+          throw ApusError(
+            .invalidModel, "tensor \(i): the weights overlap; expanded they are beyond measure")
+        }
         total = sum
       } else {
         constants[i] = file.weightBytes(r.offset)

@@ -339,7 +339,9 @@ func convolutionPack(
 
 /// Floats that `convolutionPack` writes.
 func convolutionPackedCount(_ rows: Int, _ depth: Int) -> Int {
-  var padded = 0
+  // Whole panels at once: a file may state any number of rows.
+  let above = rows &- middleTileRows
+  var padded = above > 0 ? (above &+ tileRows &- 1) / tileRows &* tileRows : 0
   while padded < rows { padded &+= panelRows(rows &- padded) }
   return padded &* depth
 }

@@ -11,7 +11,12 @@ enum Trial {
   private static let maximumArena = 1 << 20
   private static let maximumWork = 1 << 20
 
+  /// Seconds after which a trial counts as hanging: the alarm then ends the process.
+  private static let patience: UInt32 = 10
+
   static func run(_ bytes: [UInt8]) -> Outcome {
+    alarm(patience)
+    defer { alarm(0) }
     // Memory of exactly this size, so that AddressSanitizer sees a read one byte beyond it.
     let memory = UnsafeMutableRawPointer.allocate(byteCount: max(bytes.count, 1), alignment: 64)
     defer { memory.deallocate() }

@@ -39,7 +39,7 @@ struct StressThreads {
     let workers = (0..<4).map { worker in
       let thread = Thread {
         for round in 0..<rounds {
-          let threads = worker < 2 ? 1 : 1 + round % 4
+          let threads = worker < 2 ? 1 : 2 + (worker + round) % 3
           let found = try? runOnce(model, threads: threads)
           if found != wanted { failures.add() }
         }
