@@ -146,7 +146,7 @@ def _layer_normalization(large: bool) -> Iterator[Case]:
 def _rms_normalization(large: bool) -> Iterator[Case]:
     shape = _shape(large)
     yield Case([_floats(*shape), _floats(shape[-1])], {"axis": -1, "epsilon": 1e-3}, constants=[1])
-    yield Case([_floats(*shape), _floats(1)])
+    yield Case([_floats(*shape), _floats(1)], {"stash_type": 1})
 
 
 def _image(large: bool, channels: int = 4) -> np.ndarray:
@@ -213,7 +213,7 @@ def _conv_transpose(large: bool) -> Iterator[Case]:
                {"group": 2, "dilations": [2, 1], "auto_pad": "SAME_LOWER", "activation_minimum": 0.0})
     yield Case([_floats(n, c, s), _floats(c, m, 2)],
                {"strides": [3], "output_shape": [3 * s], "kernel_shape": [2]}, constants=[1])
-    yield Case([_floats(n, c, 2, 3, 3), _floats(c, m, 2, 2, 2)])
+    yield Case([_floats(n, c, 2, 3, 3), _floats(c, m, 2, 2, 2)], {"activation_maximum": 0.5})
 
 
 def _pool_input(large: bool, rank: int) -> np.ndarray:
@@ -366,10 +366,11 @@ def _recurrent(kind: str, large: bool) -> Iterator[Case]:
     yield Case(inputs(2, rest=2 + states), {"direction": "bidirectional"}, outputs, [1, 2, 3])
     yield Case(inputs(1, 1), {"direction": "reverse", "layout": 1}, [False, True])
     own = {
-        "RNN": {"activations": "LeakyRelu", "activation_alpha": [0.1]},
+        "RNN": {"activations": "HardSigmoid", "activation_alpha": [0.3], "activation_beta": [0.4]},
         "LSTM": {"activations": "HardSigmoid,Tanh,Softsign", "activation_alpha": [0.3],
                  "activation_beta": [0.4], "input_forget": 1},
-        "GRU": {"activations": "Sigmoid,Relu", "linear_before_reset": 1},
+        "GRU": {"activations": "HardSigmoid,Relu", "activation_alpha": [0.3],
+                "activation_beta": [0.4], "linear_before_reset": 1},
     }[kind]  # fmt: skip
     yield Case(inputs(1, rest=5 if kind == "LSTM" else 3), {**own, "clip": 2.0}, 1, [1, 2, 3, 7])
 
