@@ -82,7 +82,8 @@ robustness: all $(VENV)/done
 	  SWIFT_BACKTRACE=enable=no .build/address/release/FuzzModels $(BUILD)/fuzz $(FUZZ_COUNT) 1 1 2 \
 	  && wait $$!
 	SWIFT_BACKTRACE=enable=no .build/thread/release/StressThreads 50 \
-	  $(BUILD)/fuzz/general.apus $(BUILD)/fuzz/lenet.apus $(BUILD)/fuzz/char-rnn.apus
+	  $(BUILD)/fuzz/general.apus $(BUILD)/fuzz/late.apus \
+	  $(BUILD)/fuzz/lenet.apus $(BUILD)/fuzz/char-rnn.apus
 	SWIFT_BACKTRACE=enable=no .build/thread/release/StressThreads 1 $(BUILD)/fuzz/large/*.apus
 
 # The node tests of the onnx package, one table by operator. ONLY="--only Conv" takes some.

@@ -43,11 +43,36 @@ def general() -> Writer:
     return writer
 
 
+def late() -> Writer:
+    """Shapes that only a run knows: the constants of one-node functions, plus an input that is 0."""
+    writer = Writer()
+    for op, bound, values, attributes in [
+        ("Reshape", (4, 3), [[2, -1]], {}),
+        ("Expand", (2, 3, 4), [[2, 1, 4]], {}),
+        ("Slice", (3, 4), [[0], [2], [1], [1]], {}),
+        ("Pad", (4, 5), [[1, 0, 0, 1]], {"mode": "reflect"}),
+        ("Unsqueeze", (3, 4, 1), [[2]], {}),
+        ("ReduceSum", (3, 1), [[1]], {}),
+    ]:
+        f = writer.function(op)
+        tensors = [f.input("x", "float32", (3, 4))]
+        zero = f.input("zero", "int64", (1,))
+        for value in values:
+            constant = writer.weight(np.array(value, np.int64))
+            tensors += add_node(f, "Add", [constant, zero], dtypes=["int64"])
+        (y,) = add_node(f, op, tensors, attributes)
+        writer.tensors[y].shape = bound
+        (z,) = add_node(f, "Relu", [y])
+        f.output(z, "z", "float32", (None,) * len(bound))
+    return writer
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for name, writer in {
         "general": general(),
+        "late": late(),
         "lenet": models.lenet(batch=1, divisor=6),
         "char-rnn": models.char_rnn(hidden=4, symbols=6),
     }.items():
