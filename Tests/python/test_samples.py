@@ -14,8 +14,12 @@ THREADS = range(1, 9)
 BFLOAT16 = 16  # in the attribute `to` of Cast
 
 
+# What runs other functions is no model of one node: test_control_flow.py has theirs.
+OF_SEVERAL_FUNCTIONS = {"If", "Loop", "Scan"}
+
+
 def test_every_operator_has_samples():
-    missing = sorted(set(operators()) - set(samples.SAMPLES))
+    missing = sorted(set(operators()) - set(samples.SAMPLES) - OF_SEVERAL_FUNCTIONS)
     assert not missing, f"add a line to SAMPLES in Tests/python/samples.py for {', '.join(missing)}"
     unknown = sorted(set(samples.SAMPLES) - set(operators()))
     assert not unknown, f"samples.py has operators that the registry lacks: {', '.join(unknown)}"
