@@ -107,5 +107,22 @@ public func gradientRules<S: TrainingScalar>() -> [String: GradientRule<S>] {
   rules["RNN"] = rnnRule
   rules["LSTM"] = lstmRule
   rules["GRU"] = gruRule
+  for (name, rule) in rules where !rulesForIntegers.contains(name) { rules[name] = real(rule) }
   return rules
+}
+
+/// The rules that also compute integers, which move with the data but have no gradient.
+private let rulesForIntegers: Set = [
+  "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Split",
+  "Gather", "Slice", "Expand", "Where", "Cast",
+]
+
+/// All other rules read and write `data`, which a tensor of integers does not have.
+private func real<S: TrainingScalar>(_ rule: @escaping GradientRule<S>) -> GradientRule<S> {
+  { call in
+    guard call.output(0).isReal, call.input(0).isReal else {
+      throw call.unsupported("integers here")
+    }
+    return try rule(call)
+  }
 }

@@ -80,6 +80,7 @@ private let rules: [String: GradientRule<Double>] = gradientRules()
       "mode reflect"),
     (GradientCase("MaxPool", [.random([1, 1, 4])], ["kernel_shape": [2]], outputs: 2),
       "the indices of MaxPool"),
+    (GradientCase("Add", [.integers([2], [1, 2]), .integers([2], [3, 4])]), "integers here"),
   ])
   func whatARuleCannotDoIsRefused(_ c: GradientCase, _ what: String) {
     let error = #expect(throws: GraphError.self) {
