@@ -71,13 +71,14 @@ public final class ShapeInference {
     let context = NodeContext(
       file: file.file, record: file.file.node(0), definition: definition, nodeIndex: 0,
       nodeName: file.file.nodeName(0), inputs: inputs)
-    do { try definition.infer(context) } catch {
-      guard context.missesValue, takeBounds(context, node) else { throw GraphError(error) }
-    }
+    do {
+      try context.inferOutputs { i in
+        node.outputs[i].flatMap { output in
+          output.bound.map { TensorInfo(output.dataType, Shape($0)) }
+        }
+      }
+    } catch { throw GraphError(error) }
     kept.append(file)
-    if inputs.contains(where: { $0?.isBound == true }) {
-      for i in context.outputs.indices { context.outputs[i].isBound = true }
-    }
     evaluate(context)
     for (i, output) in node.outputs.enumerated() {
       guard let output else { continue }
@@ -89,36 +90,9 @@ public final class ShapeInference {
     }
   }
 
-  /// Where the shape rule lacks a value that only a run knows: the shapes that the model states.
-  private func takeBounds(_ context: NodeContext, _ node: Node) -> Bool {
-    context.outputs = []
-    for output in node.outputs {
-      guard let output else {
-        context.outputs.append(TensorInfo(.float32, Shape(0)))
-        continue
-      }
-      guard let bound = output.bound else { return false }
-      var info = TensorInfo(output.dataType, Shape(bound))
-      guard info.shape.checkedCount != nil else { return false }
-      info.isBound = true
-      context.outputs.append(info)
-    }
-    return true
-  }
-
   /// Computes shape arithmetic, as the planner will: small outputs of nothing but known values.
   private func evaluate(_ context: NodeContext) {
-    let definition = context.definition
-    var bytes = 0
-    for output in context.outputs {
-      if output.isBound || output.constant != nil { return }
-      bytes += output.byteCount
-    }
-    guard bytes <= ShapeInference.maximumComputedBytes, !context.outputs.isEmpty,
-      definition.dependsOnShapesOnly
-        || context.inputs.allSatisfy({ $0 == nil || $0!.constant != nil }),
-      !definition.attributes.contains(where: { $0.type == .function })
-    else { return }
+    guard context.canBeComputed(within: ShapeInference.maximumComputedBytes) else { return }
     let results = context.outputs.map { Bytes([UInt8](repeating: 0, count: $0.byteCount)) }
     do {
       try ImmediateRun.perform(

@@ -56,17 +56,15 @@ public struct Share {
 open class Step {
   /// How many threads may share this step's work; the others wait. Set by `PlanContext.emit`.
   public internal(set) var threads = 1
-  /// Whether the step that follows is for `next` to say.
-  public let jumps: Bool
 
-  public init(jumps: Bool = false) { self.jumps = jumps }
+  public init() {}
 
   /// Does `share` of the work. All shares of one step may run at once, so they write disjoint
   /// elements.
   open func run(_ memory: Memory, _ share: Share) {}
 
-  /// The index of the step that runs after this one, where the step `jumps`.
-  open func next(_ memory: Memory) -> Int { Int.max }
+  /// The index of the step that runs after this one, which is step `i`: a jump overrides it.
+  open func next(after i: Int, _ memory: Memory) -> Int { i + 1 }
 }
 
 /// Weights in a kernel's own order: computed once for each model, shared by its sessions.

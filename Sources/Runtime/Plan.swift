@@ -59,7 +59,7 @@ public final class Plan {
   /// What the latest run failed of.
   let failure = RunFailure()
   /// Whether a run can fail: some shapes are known only then.
-  public internal(set) var hasLateSteps = false
+  public internal(set) var canFail = false
   /// Values that the planner computed.
   private var computed: [UnsafeMutableRawPointer] = []
 
@@ -84,7 +84,7 @@ public final class Plan {
     try bindInputs(inputShapes)
     bindConstantsAndStates()
     var planner = Planner(self)
-    try planner.planNodes()
+    try planner.planNodes(of: functionIndex)
     try planner.finish()
   }
 

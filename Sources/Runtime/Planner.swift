@@ -20,10 +20,10 @@ struct Planner {
   var byteCount: [Int]
   var role: [Role]
   /// By slot: first and last step that touch it; for a root all that share it.
-  var firstStep: [Int]
-  var lastStep: [Int]
-  var requests: [Request] = []
-  var packedOfSlot: [Int]
+  private var firstStep: [Int]
+  private var lastStep: [Int]
+  private var requests: [Request] = []
+  private var packedOfSlot: [Int]
   /// While a body is planned: the node of the planned function that runs it.
   var outerNode: Int?
   /// By function: whether it is planned, as the main one or as a body.
@@ -32,7 +32,7 @@ struct Planner {
   enum Role: UInt8 { case unused, constant, input, state, activation, scratch, packed }
 
   /// A node's wish that an output take an input's memory.
-  struct Request {
+  private struct Request {
     let from: Int
     let to: Int
     let step: Int
@@ -65,10 +65,6 @@ struct Planner {
 
   // MARK: Nodes
 
-  mutating func planNodes() throws(ApusError) {
-    try planNodes(of: plan.functionIndex)
-  }
-
   func note(_ node: NodeContext) {
     if outerNode == nil { plan.nodes.append(node) } else { plan.bodyNodes.append(node) }
   }
@@ -84,9 +80,9 @@ struct Planner {
       }
       let node = try inferNode(n)
       note(node)
-      if isLate(node) {
+      if node.hasBoundOutput {
         planLate(node)
-      } else if isKnown(node) {
+      } else if node.canBeComputed(within: Planner.maximumComputedBytes) {
         try evaluate(node)
       } else {
         try planNode(node)
@@ -95,16 +91,9 @@ struct Planner {
   }
 
   /// Shapes of the node's outputs, checked against what the file states of them.
-  func inferNode(_ n: Int) throws(ApusError) -> NodeContext {
+  private func inferNode(_ n: Int) throws(ApusError) -> NodeContext {
     let node = contextOfNode(n)
-    do throws(ApusError) {
-      try node.definition.infer(node)
-    } catch {
-      guard node.missesValue, takeStatedShapes(node) else { throw error }
-    }
-    for input in node.inputs where input?.isBound == true {
-      for i in node.outputs.indices { node.outputs[i].isBound = true }
-    }
+    try node.inferOutputs { statedOutput(node, $0) }
     try noteOutputs(node)
     return node
   }
@@ -158,41 +147,22 @@ struct Planner {
     }
   }
 
-  /// Where a shape rule lacks a value: the shapes that the file states are the bounds.
-  func takeStatedShapes(_ node: NodeContext) -> Bool {
-    node.outputs = []
-    for i in 0..<node.outputCount {
-      let t = file.index(Int(node.record.outputs) + i)
-      if t == Format.none {
-        node.outputs.append(TensorInfo(.float32, Shape(0), constant: nil))
-        continue
-      }
-      let stated = file.tensor(Int(t))
-      guard stated.rank != TensorRecord.unstatedRank, let type = DataType(rawValue: stated.dataType)
-      else { return false }
-      let shape = file.declaredShape(stated)
-      guard shape.checkedCount != nil else { return false }
-      var info = TensorInfo(type, shape)
-      info.isBound = true
-      node.outputs.append(info)
-    }
-    return true
+  /// What the file states of a node's output: a bound, where only a run finds the shape.
+  private func statedOutput(_ node: NodeContext, _ i: Int) -> TensorInfo? {
+    let stated = file.tensor(Int(file.index(Int(node.record.outputs) + i)))
+    guard stated.rank != TensorRecord.unstatedRank, let type = DataType(rawValue: stated.dataType)
+    else { return nil }
+    return TensorInfo(type, file.declaredShape(stated))
   }
 
-  func isLate(_ node: NodeContext) -> Bool {
-    for output in node.outputs where output.isBound { return true }
-    return false
-  }
-
-  mutating func planLate(_ node: NodeContext) {
+  private mutating func planLate(_ node: NodeContext) {
     let outputs = slotList(node.record.outputs, node.outputCount)
     let step = plan.steps.count
     for slot in slotList(node.record.inputs, node.inputs.count) where slot >= 0 {
       touch(slot, step, step)
     }
     for slot in outputs where slot >= 0 {
-      role[slot] = .activation
-      byteCount[slot] = plan.tensors[slot]!.byteCount
+      giveMemory(slot, plan.tensors[slot]!)
       touch(slot, step, step)
     }
     let size = LateStep.workspaceSize(node)
@@ -201,30 +171,13 @@ struct Planner {
     append(
       LateStep(plan, nodeIndex: node.nodeIndex, workspace: Slot(workspace), workspaceSize: size),
       node.nodeIndex)
-    plan.hasLateSteps = true
-  }
-
-  /// Whether the node's outputs can be computed now: small, from nothing but known values.
-  func isKnown(_ node: NodeContext) -> Bool {
-    var bytes = 0
-    for i in 0..<node.outputCount {
-      if node.outputs[i].constant != nil { return false }
-      bytes += node.outputs[i].byteCount
-    }
-    guard node.outputCount > 0, bytes <= Planner.maximumComputedBytes else { return false }
-    if node.definition.dependsOnShapesOnly { return true }
-    for input in node.inputs where input != nil && input!.constant == nil { return false }
-    for k in 0..<Int(node.record.attributeCount)
-    where file.attribute(Int(node.record.attributes) + k).type == AttributeType.function.rawValue {
-      return false
-    }
-    return true
+    plan.canFail = true
   }
 
   /// Shape arithmetic is small; anything larger is the converter's work, not that of every session.
-  static var maximumComputedBytes: Int { 65_536 }
+  private static var maximumComputedBytes: Int { 65_536 }
 
-  mutating func evaluate(_ node: NodeContext) throws(ApusError) {
+  private mutating func evaluate(_ node: NodeContext) throws(ApusError) {
     var inputs: [UnsafeMutableRawPointer?] = []
     for input in node.inputs { inputs.append(input?.constant.map { .init(mutating: $0) }) }
     var outputs: [UnsafeMutableRawPointer?] = []
@@ -243,13 +196,10 @@ struct Planner {
     try ImmediateRun.perform(node, model.kernels, inputs: inputs, outputs: outputs)
   }
 
-  mutating func planNode(_ node: NodeContext) throws(ApusError) {
+  private mutating func planNode(_ node: NodeContext) throws(ApusError) {
     let inputs = slotList(node.record.inputs, node.inputs.count)
     let outputs = slotList(node.record.outputs, node.outputCount)
-    for slot in outputs where slot >= 0 {
-      role[slot] = .activation
-      byteCount[slot] = plan.tensors[slot]!.byteCount
-    }
+    for slot in outputs where slot >= 0 { giveMemory(slot, plan.tensors[slot]!) }
     let context = PlanContext(
       node: node, kernels: UnsafePointer(model.kernels), threads: plan.threads,
       inputSlots: inputs, outputSlots: outputs, firstNewSlot: root.count)
@@ -286,7 +236,7 @@ struct Planner {
   }
 
   /// Whether only one of the node's inputs lies in this memory: another may be read in another order.
-  func isReadOnce(_ slot: Int, _ inputs: [Int]) -> Bool {
+  private func isReadOnce(_ slot: Int, _ inputs: [Int]) -> Bool {
     var readers = 0
     for other in inputs where other >= 0 && root[other] == root[slot] { readers += 1 }
     return readers == 1
@@ -303,7 +253,7 @@ struct Planner {
   }
 
   /// Slots for the scratch memory and the packed weights that a node asked for.
-  mutating func addSlots(_ context: PlanContext) {
+  private mutating func addSlots(_ context: PlanContext) {
     let first = root.count
     for bytes in context.scratchByteCounts {
       _ = addSlot(bytes ?? 0, bytes == nil ? .packed : .scratch)
@@ -326,6 +276,12 @@ struct Planner {
     return root.count - 1
   }
 
+  /// The tensor is written in the run, into memory of its own.
+  mutating func giveMemory(_ t: Int, _ info: TensorInfo) {
+    role[t] = .activation
+    byteCount[t] = info.byteCount
+  }
+
   mutating func append(_ step: Step, _ node: Int) {
     plan.steps.append(step)
     plan.stepNodes.append(outerNode ?? node)
@@ -338,18 +294,18 @@ struct Planner {
   }
 
   /// A view of a state is a copy where it outlives the run: the state changes under it.
-  func mayView(_ from: Int, _ to: Int) -> Bool {
+  private func mayView(_ from: Int, _ to: Int) -> Bool {
     guard role[root[from]] == .state else { return true }
     return !isFunctionOutput(to) && !isNextState(to)
   }
 
-  func isFunctionOutput(_ t: Int) -> Bool {
+  private func isFunctionOutput(_ t: Int) -> Bool {
     for i in 0..<Int(plan.function.outputCount)
     where Int(file.index(Int(plan.function.outputs) + i)) == t { return true }
     return false
   }
 
-  func isNextState(_ t: Int) -> Bool {
+  private func isNextState(_ t: Int) -> Bool {
     for i in 0..<file.count(.states) {
       let s = file.state(i)
       if Int(s.function) == plan.functionIndex, Int(s.next) == t { return true }
@@ -372,7 +328,7 @@ struct Planner {
   }
 
   /// An output that is no activation of its own (an input, a state or a weight passed on) is copied.
-  mutating func placeOutputs() {
+  private mutating func placeOutputs() {
     for i in 0..<Int(plan.function.outputCount) {
       let t = Int(file.index(Int(plan.function.outputs) + i))
       plan.outputTensors.append(t)
@@ -389,12 +345,12 @@ struct Planner {
     }
   }
 
-  struct StateUpdate {
+  private struct StateUpdate {
     let state: Int
     let next: Int
   }
 
-  mutating func findStateUpdates() throws(ApusError) -> [StateUpdate] {
+  private mutating func findStateUpdates() throws(ApusError) -> [StateUpdate] {
     var updates: [StateUpdate] = []
     for i in 0..<file.count(.states) {
       let r = file.state(i)
@@ -414,7 +370,7 @@ struct Planner {
   }
 
   /// Outputs that may take an input's memory do so, where nobody needs the input any more.
-  mutating func takeOverInputs() {
+  private mutating func takeOverInputs() {
     for request in requests {
       let from = root[request.from]
       let to = request.to
@@ -429,7 +385,7 @@ struct Planner {
 
   /// A state's next value is computed in the state's own memory where the old value has been read by
   /// then; elsewhere it is copied at the end.
-  mutating func updateStates(_ updates: [StateUpdate]) {
+  private mutating func updateStates(_ updates: [StateUpdate]) {
     var copies: [StateUpdate] = []
     for update in updates {
       if canComputeInPlace(update) {
@@ -447,7 +403,7 @@ struct Planner {
     }
   }
 
-  func canComputeInPlace(_ update: StateUpdate) -> Bool {
+  private func canComputeInPlace(_ update: StateUpdate) -> Bool {
     let next = root[update.next]
     guard next == update.next, role[next] == .activation,
       byteCount[next] == byteCount[update.state]
@@ -468,7 +424,7 @@ struct Planner {
 
   // MARK: Buffers
 
-  func makeBuffers() {
+  private func makeBuffers() {
     let end = plan.steps.count
     var bufferOfRoot = [Int](repeating: -1, count: root.count)
     for slot in root.indices where root[slot] == slot {
@@ -512,7 +468,7 @@ struct Planner {
   }
 
   /// Whether this function reads or updates the state.
-  func isState(_ slot: Int) -> Bool {
+  private func isState(_ slot: Int) -> Bool {
     if lastStep[slot] >= 0 { return true }
     for i in 0..<file.count(.states)
     where Int(file.state(i).function) == plan.functionIndex && Int(file.state(i).state) == slot {
@@ -524,10 +480,10 @@ struct Planner {
 
 /// Copies bytes from one slot to another.
 final class CopyStep: Step {
-  let from: Slot
-  let offset: Int
-  let to: Slot
-  let byteCount: Int
+  private let from: Slot
+  private let offset: Int
+  private let to: Slot
+  private let byteCount: Int
 
   init(from: Slot, offset: Int, to: Slot, _ byteCount: Int) {
     self.from = from

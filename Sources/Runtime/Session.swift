@@ -122,8 +122,8 @@ public final class Session {
 
   /// Computes the outputs and carries the states on. Real-time safe with one thread.
   ///
-  /// Fails only where the plan has late steps, and the data ask for more than was planned. Outputs
-  /// and states are then what the steps before have made of them.
+  /// Fails only where the plan `canFail`: the data ask for more than was planned. Outputs and states
+  /// are then what the steps before have made of them.
   public func run() throws(ApusError) { try run(afterStep: nil) }
 
   @inline(__always) private func run(step i: Int, _ memory: Memory) {
@@ -141,14 +141,14 @@ public final class Session {
   public func run(afterStep: ((Int) -> Void)?) throws(ApusError) {
     let control = apus_sys_flush_denormals()
     let memory = Memory(pointers)
-    let canFail = plan.hasLateSteps
+    let canFail = plan.canFail
     if canFail { plan.failure.clear() }
     var i = 0
     while i < stepCount {
       run(step: i, memory)
       if canFail && plan.failure.isSet { break }
       afterStep?(i)
-      i = steps[i]._withUnsafeGuaranteedRef { $0.jumps ? $0.next(memory) : i + 1 }
+      i = steps[i]._withUnsafeGuaranteedRef { $0.next(after: i, memory) }
     }
     apus_sys_restore_float_control(control)
     if canFail && plan.failure.isSet { throw plan.failure.error }

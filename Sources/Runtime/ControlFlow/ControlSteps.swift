@@ -9,25 +9,18 @@ import Operators
 final class JumpStep: Step {
   var target = 0
 
-  init() { super.init(jumps: true) }
-
-  override func next(_ memory: Memory) -> Int { target }
+  override func next(after i: Int, _ memory: Memory) -> Int { target }
 }
 
 /// Goes on with the step behind it where the condition holds, else at `elseTarget`.
 final class BranchStep: Step {
   private let condition: Slot
-  private let index: Int
   var elseTarget = 0
 
-  init(_ condition: Slot, index: Int) {
-    self.condition = condition
-    self.index = index
-    super.init(jumps: true)
-  }
+  init(_ condition: Slot) { self.condition = condition }
 
-  override func next(_ memory: Memory) -> Int {
-    memory[condition].load(as: UInt8.self) != 0 ? index + 1 : elseTarget
+  override func next(after i: Int, _ memory: Memory) -> Int {
+    memory[condition].load(as: UInt8.self) != 0 ? i + 1 : elseTarget
   }
 }
 
@@ -55,14 +48,9 @@ struct LoopControl {
 /// Before a loop's body: no iteration is done. Goes to `exit` where none shall be.
 final class LoopBeginStep: Step {
   private let control: LoopControl
-  private let index: Int
   var exit = 0
 
-  init(_ control: LoopControl, index: Int) {
-    self.control = control
-    self.index = index
-    super.init(jumps: true)
-  }
+  init(_ control: LoopControl) { self.control = control }
 
   override func run(_ memory: Memory, _ share: Share) {
     memory[control.iteration].storeBytes(of: 0, as: Int64.self)
@@ -76,22 +64,19 @@ final class LoopBeginStep: Step {
     return memory[initial].load(as: UInt8.self) != 0
   }
 
-  override func next(_ memory: Memory) -> Int {
-    startsTrue(memory) && control.mayGoOn(memory, 0) ? index + 1 : exit
+  override func next(after i: Int, _ memory: Memory) -> Int {
+    startsTrue(memory) && control.mayGoOn(memory, 0) ? i + 1 : exit
   }
 }
 
 /// Behind a loop's body: back to `start`, or on.
 final class LoopEndStep: Step {
   private let control: LoopControl
-  private let index: Int
   private let start: Int
 
-  init(_ control: LoopControl, index: Int, start: Int) {
+  init(_ control: LoopControl, start: Int) {
     self.control = control
-    self.index = index
     self.start = start
-    super.init(jumps: true)
   }
 
   override func run(_ memory: Memory, _ share: Share) {
@@ -103,12 +88,12 @@ final class LoopEndStep: Step {
     }
   }
 
-  override func next(_ memory: Memory) -> Int {
+  override func next(after i: Int, _ memory: Memory) -> Int {
     let done = Int(memory[control.iteration].load(as: Int64.self))
     if let condition = control.condition, memory[condition].load(as: UInt8.self) == 0 {
-      return index + 1
+      return i + 1
     }
-    return control.mayGoOn(memory, done) ? start : index + 1
+    return control.mayGoOn(memory, done) ? start : i + 1
   }
 }
 

@@ -86,8 +86,7 @@ extension Planner {
     var info = info
     info.constant = nil
     try note(info, of: t, node)
-    role[t] = .activation
-    byteCount[t] = info.byteCount
+    giveMemory(t, info)
   }
 
   private mutating func note(
@@ -109,7 +108,7 @@ extension Planner {
     append(TransferStep(plan, from: from, to: to, onlyShape: onlyShape), node.nodeIndex)
     touch(from, step, step)
     touch(to, step, step)
-    plan.hasLateSteps = true
+    plan.canFail = true
   }
 
   /// The tensor that a node's output is; nil where it is left out.
@@ -124,8 +123,7 @@ extension Planner {
     guard let condition = node.inputs[0], condition.dataType == .bool, condition.shape.count == 1
     else { throw node.error(.invalidType, "the condition must be one bool") }
     let inputs = slotList(node.record.inputs, node.inputs.count)
-    let index = plan.steps.count
-    let branch = BranchStep(Slot(inputs[0]), index: index)
+    let branch = BranchStep(Slot(inputs[0]))
     append(branch, node.nodeIndex)
     let first = try planOneBranch("then_branch", node, inputs)
     let jump = JumpStep()
@@ -143,10 +141,7 @@ extension Planner {
       var info = TensorInfo(a.dataType, a.byteCount >= b.byteCount ? a.shape : b.shape)
       info.isBound = a.isBound || b.isBound || !(a.shape == b.shape)
       node.outputs.append(info)
-      if let t = outputTensor(node, i) {
-        role[t] = .activation
-        byteCount[t] = info.byteCount
-      }
+      if let t = outputTensor(node, i) { giveMemory(t, info) }
     }
   }
 

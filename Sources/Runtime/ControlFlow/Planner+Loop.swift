@@ -41,14 +41,14 @@ extension Planner {
       try pass(inputs[2 + carried + i], into: body.inputs[2 + carried + i], node)
     }
 
-    let begin = LoopBeginStep(control, index: plan.steps.count)
+    let begin = LoopBeginStep(control)
     append(begin, node.nodeIndex)
     let bodyStart = plan.steps.count
     try planNodes(of: body.function)
     guard let condition = plan.tensors[body.outputs[0]], condition.dataType == .bool,
       condition.shape.count == 1
     else { throw node.error(.invalidType, "the body's condition must be one bool") }
-    let stops = maySomeday(stop: body, node)
+    let stops = mayStop(body, node)
     guard stops || control.maximum != nil else {
       throw node.error(.invalidModel, "the loop would never end")
     }
@@ -61,10 +61,10 @@ extension Planner {
     }
     try carryOn(body, inputs: 2, outputs: 1, carried, node)
     let end = plan.steps.count
-    append(LoopEndStep(control, index: end, start: bodyStart), node.nodeIndex)
+    append(LoopEndStep(control, start: bodyStart), node.nodeIndex)
     begin.exit = plan.steps.count
     leave(body, inputs: 2, carried, node, control.iteration)
-    keep(body, start, carriedFrom: 0, carriedTo: 2 + carried, node)
+    keep(body.inputs[..<(2 + carried)], from: start)
     touch(body.outputs[0], bodyStart, end)
   }
 
@@ -74,7 +74,7 @@ extension Planner {
   }
 
   /// Whether the condition may end the loop before the iterations are used up.
-  private func maySomeday(stop body: Body, _ node: NodeContext) -> Bool {
+  private func mayStop(_ body: Body, _ node: NodeContext) -> Bool {
     if let initial = node.inputs[1] {
       guard let value = initial.constant, value.load(as: UInt8.self) != 0 else { return true }
     }
@@ -130,7 +130,7 @@ extension Planner {
     control.fixedMaximum = stacks[0].length
     for i in states + sliced..<inputs.count { try pass(inputs[i], into: body.inputs[i], node) }
 
-    let begin = LoopBeginStep(control, index: plan.steps.count)
+    let begin = LoopBeginStep(control)
     append(begin, node.nodeIndex)
     let bodyStart = plan.steps.count
     for i in 0..<sliced {
@@ -150,10 +150,10 @@ extension Planner {
         isReversed: k < directions.count && directions[k] == 1)
     }
     try carryOn(body, inputs: 0, outputs: 0, states, node)
-    append(LoopEndStep(control, index: plan.steps.count, start: bodyStart), node.nodeIndex)
+    append(LoopEndStep(control, start: bodyStart), node.nodeIndex)
     begin.exit = plan.steps.count
     leave(body, inputs: 0, states, node, control.iteration)
-    keep(body, start, carriedFrom: 0, carriedTo: states + sliced, node)
+    keep(body.inputs[..<(states + sliced)], from: start)
     touch(counter, start, max(start, plan.steps.count - 1))
   }
 
@@ -266,18 +266,16 @@ extension Planner {
       if d < slice.shape.rank { shape.append(slice.shape[d]) }
     }
     try node.setOutput(slice.dataType, shape)
-    if !isExact { node.outputs[node.outputs.count - 1].isBound = true }
+    if !isExact { node.outputs[i].isBound = true }
     guard let t = outputTensor(node, i) else { return }
-    plan.tensors[t] = node.outputs[node.outputs.count - 1]
-    role[t] = .activation
-    byteCount[t] = plan.tensors[t]!.byteCount
+    giveMemory(t, node.outputs[i])
     let step = plan.steps.count
     append(
       SliceStep(
         plan, Slot(t), Slot(value), Stack(shape, axis: axis, slice.dataType, isReversed: isReversed),
         iteration, stores: true), node.nodeIndex)
     touch(value, step, step)
-    plan.hasLateSteps = true
+    plan.canFail = true
   }
 
   /// Behind the loop: carried values are outputs where they lie; stacks get their length.
@@ -293,23 +291,16 @@ extension Planner {
         continue
       }
       let source = body.inputs[inputs + i]
-      plan.tensors[t] = node.outputs[i]
-      role[t] = .activation
-      byteCount[t] = node.outputs[i].byteCount
+      giveMemory(t, node.outputs[i])
       root[t] = root[source]
       rootOffset[t] = rootOffset[source]
-      if node.outputs[i].isBound {
-        plan.trackShape(tensor: t)
-        transfer(source, t, node, onlyShape: true)
-      }
+      if node.outputs[i].isBound { transfer(source, t, node, onlyShape: true) }
     }
   }
 
   /// What survives an iteration is in use from before the first to after the last.
-  private mutating func keep(
-    _ body: Body, _ start: Int, carriedFrom first: Int, carriedTo last: Int, _ node: NodeContext
-  ) {
+  private mutating func keep(_ inputs: ArraySlice<Int>, from start: Int) {
     let end = max(start, plan.steps.count - 1)
-    for i in first..<last { touch(body.inputs[i], start, end) }
+    for t in inputs { touch(t, start, end) }
   }
 }
