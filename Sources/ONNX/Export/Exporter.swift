@@ -102,9 +102,6 @@ public final class Exporter {
 
   /// Writes a node as it stands.
   func write(_ node: Node, dropping dropped: Set<String> = []) throws {
-    if node.op == "LocalContrastNormalization" {
-      throw ONNXError("ONNX has no such operator")
-    }
     opset = max(opset, firstOpsets[node.op] ?? 0)
     var result = NodeProto(op: node.op, name: node.name)
     result.inputs = node.inputs.map { $0.map { reference($0) } ?? "" }
@@ -196,14 +193,9 @@ public final class Exporter {
   }
 
   private func widened(_ value: Value) -> [UInt8] {
-    let floats = value.bytes.withUnsafeBytes { source in
-      (0..<source.count / 2).map { i -> Float in
-        let bits = source.loadUnaligned(fromByteOffset: i * 2, as: UInt16.self)
-        return value.dataType == .float16
-          ? Float(Float16(bitPattern: bits)) : Float(bitPattern: UInt32(bits) << 16)
-      }
+    mapElements(value.bytes, UInt16.self) {
+      value.dataType == .float16 ? Float(Float16(bitPattern: $0)) : Float(bfloat16: $0)
     }
-    return floats.withUnsafeBytes { [UInt8]($0) }
   }
 
   private func initial(_ state: Value) -> TensorProto {

@@ -11,10 +11,8 @@ enum ConstantEvaluator {
   static func evaluate(_ node: Node) -> [Value?]? {
     let inputs = node.inputs.compactMap { $0 }
     guard !inputs.isEmpty, inputs.allSatisfy({ $0.kind == .weight }) else { return nil }
-    // Integers are what such weights are stored as for; random numbers are drawn anew each run.
-    guard node.op != "DequantizeLinear", !node.op.hasPrefix("Random"), node.op != "Bernoulli",
-      node.op != "Multinomial"
-    else { return nil }
+    // Integers are what such weights are stored as for.
+    if node.op == "DequantizeLinear" { return nil }
     for case .function in node.attributes.values { return nil }
     let outputs = node.outputs.compactMap { $0 }
     let limit = max(sizeLimit, 2 * inputs.reduce(0) { $0 + $1.bytes.count })

@@ -50,28 +50,34 @@ final class TensorReader {
     let isLarge = count >= TensorReader.halfMinimum
     switch type {
     case .float32 where halfWeights && isLarge:
-      return (.float16, map(bytes, Float.self) { Float16($0).bitPattern })
+      return (.float16, mapElements(bytes, Float.self) { Float16($0).bitPattern })
     case .float16 where isLarge: return (.float16, bytes)
     case .float16:
-      return (.float32, map(bytes, UInt16.self) { Float(Float16(bitPattern: $0)) })
+      return (.float32, mapElements(bytes, UInt16.self) { Float(Float16(bitPattern: $0)) })
     case .bfloat16 where isLarge: return (.bfloat16, bytes)
     case .bfloat16:
-      return (.float32, map(bytes, UInt16.self) { Float(bitPattern: UInt32($0) << 16) })
+      return (.float32, mapElements(bytes, UInt16.self) { Float(bfloat16: $0) })
     case .double where halfWeights && isLarge:
-      return (.float16, map(bytes, Double.self) { Float16($0).bitPattern })
-    case .double: return (.float32, map(bytes, Double.self) { Float($0) })
+      return (.float16, mapElements(bytes, Double.self) { Float16($0).bitPattern })
+    case .double: return (.float32, mapElements(bytes, Double.self) { Float($0) })
     case .bool: return (.bool, bytes.map { $0 == 0 ? 0 : 1 })
     default: return (type.computed ?? .float32, bytes)
     }
   }
+}
 
-  private func map<T, U>(_ bytes: [UInt8], _: T.Type, _ body: (T) -> U) -> [UInt8] {
-    let size = MemoryLayout<T>.size
-    return bytes.withUnsafeBytes { source in
-      let result = (0..<source.count / size).map {
-        body(source.loadUnaligned(fromByteOffset: $0 * size, as: T.self))
-      }
-      return result.withUnsafeBytes { [UInt8]($0) }
+/// The bytes of what `body` makes of each element.
+func mapElements<T, U>(_ bytes: [UInt8], _: T.Type, _ body: (T) -> U) -> [UInt8] {
+  let size = MemoryLayout<T>.size
+  return bytes.withUnsafeBytes { source in
+    let result = (0..<source.count / size).map {
+      body(source.loadUnaligned(fromByteOffset: $0 * size, as: T.self))
     }
+    return result.withUnsafeBytes { [UInt8]($0) }
   }
+}
+
+extension Float {
+  /// The upper half of a float32.
+  init(bfloat16 bits: UInt16) { self.init(bitPattern: UInt32(bits) << 16) }
 }
