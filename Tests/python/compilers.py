@@ -32,6 +32,21 @@ def compile_program(
     return target
 
 
+def run_real_time(model: Path, runs: int, folder: Path) -> None:
+    """Runs a model many times where no allocation, no mapping and no lock (interposed) and no system
+    call (seccomp) is allowed. What is compiled for that stays in `folder`."""
+    c = locate.REPOSITORY / "Tests/c"
+    library, program = folder / "interpose.so", folder / "realtime"
+    if not program.exists():
+        compile_program(
+            C_COMPILERS[0], c / "interpose.c", library,
+            ["-std=gnu11", "-shared", "-fPIC", "-Wno-pedantic", "-fno-builtin"], link=False,
+        )  # fmt: skip
+        compile_program(C_COMPILERS[0], c / "realtime.c", program, ["-std=gnu11"])
+    output = run([program, model, runs], LD_PRELOAD=str(library))
+    assert output.endswith("fine\n"), f"{model.stem}: {output}"
+
+
 def run(command: Sequence[object], **environment: str) -> str:
     """Runs a program that must succeed; returns what it printed."""
     done = subprocess.run(

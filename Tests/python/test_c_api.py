@@ -5,7 +5,7 @@ import models
 import numpy as np
 import pytest
 from apus_writer import assemble
-from compilers import C_COMPILERS, CXX_COMPILERS, compile_program, run
+from compilers import C_COMPILERS, CXX_COMPILERS, compile_program, run, run_real_time
 from harness import Writer, add_node, apus, open_model
 
 C = locate.REPOSITORY / "Tests/c"
@@ -143,14 +143,8 @@ def test_bits_for_every_number_of_threads(name, model_path, programs):
 
 
 @pytest.mark.parametrize("name", models.MODELS)
-def test_run_is_real_time(name, model_path, programs, tmp_path):
-    """1,000 runs: no allocation, no mapping, no lock (interposed), no system call (seccomp)."""
-    library = compile_program(
-        C_COMPILERS[0], C / "interpose.c", tmp_path / "interpose.so",
-        ["-std=gnu11", "-shared", "-fPIC", "-Wno-pedantic", "-fno-builtin"], link=False,
-    )  # fmt: skip
-    output = run([programs("realtime"), model_path(name), 1000], LD_PRELOAD=str(library))
-    assert output.endswith("fine\n")
+def test_run_is_real_time(name, model_path, tmp_path):
+    run_real_time(model_path(name), 1000, tmp_path)
 
 
 @pytest.mark.parametrize("name,limit", [("lenet", 1.10)])

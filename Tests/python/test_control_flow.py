@@ -11,10 +11,8 @@ import pytest
 
 import apus
 from apus_writer import Writer
-from compilers import C_COMPILERS, compile_program, run
+from compilers import run_real_time
 from harness import add_node
-
-C = Path(__file__).resolve().parents[1] / "c"
 
 
 def open_strict(writer: Writer) -> apus.Model:
@@ -263,11 +261,4 @@ def test_control_flow_allocates_nothing(tmp_path: Path) -> None:
     for name, writer in [("if", choice()), ("loop", fibonacci(9, 60))]:
         path = tmp_path / f"{name}.apus"
         path.write_bytes(writer.to_bytes())
-        library = compile_program(
-            C_COMPILERS[0], C / "interpose.c", tmp_path / "interpose.so",
-            ["-std=gnu11", "-shared", "-fPIC", "-Wno-pedantic", "-fno-builtin"], link=False,
-        )  # fmt: skip
-        program = compile_program(
-            C_COMPILERS[0], C / "realtime.c", tmp_path / "realtime", ["-std=gnu11"]
-        )
-        assert run([program, path, 1000], LD_PRELOAD=str(library)).endswith("fine\n")
+        run_real_time(path, 1000, tmp_path)

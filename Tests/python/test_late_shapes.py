@@ -10,10 +10,8 @@ import pytest
 
 import apus
 from apus_writer import Writer
-from compilers import C_COMPILERS, compile_program, run
+from compilers import run_real_time
 from harness import add_node, open_model
-
-C = Path(__file__).resolve().parents[1] / "c"
 
 
 def ints(*values: int) -> np.ndarray:
@@ -134,10 +132,4 @@ def test_a_run_with_late_shapes_allocates_nothing(tmp_path: Path) -> None:
     writer = late_reshape(bound=(3, 4))
     open_model(writer)
     path.write_bytes(writer.to_bytes())
-    library = compile_program(
-        C_COMPILERS[0], C / "interpose.c", tmp_path / "interpose.so",
-        ["-std=gnu11", "-shared", "-fPIC", "-Wno-pedantic", "-fno-builtin"], link=False,
-    )  # fmt: skip
-    program = compile_program(C_COMPILERS[0], C / "realtime.c", tmp_path / "realtime", ["-std=gnu11"])
-    output = run([program, path, 1000], LD_PRELOAD=str(library))
-    assert output.endswith("fine\n")
+    run_real_time(path, 1000, tmp_path)

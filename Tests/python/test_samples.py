@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import samples
-from compilers import C_COMPILERS, compile_program, run
+from compilers import C_COMPILERS, compile_program, run, run_real_time
 from harness import ISAS, apus, assert_same_bits, node_model, operators
 from locate import REPOSITORY
 
@@ -87,16 +87,8 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize("large,runs", [(False, 100), (True, 2)])
 def test_run_is_real_time(folder, tmp_path, large, runs):
-    """No allocation, no mapping, no lock (interposed), no system call (seccomp)."""
-    c = REPOSITORY / "Tests/c"
-    library = compile_program(
-        C_COMPILERS[0], c / "interpose.c", tmp_path / "interpose.so",
-        ["-std=gnu11", "-shared", "-fPIC", "-Wno-pedantic", "-fno-builtin"], link=False,
-    )  # fmt: skip
-    program = compile_program(C_COMPILERS[0], c / "realtime.c", tmp_path / "realtime", ["-std=gnu11"])
     for model in sorted((folder / str(large)).iterdir()):
-        output = run([program, model, runs], LD_PRELOAD=str(library))
-        assert output.endswith("fine\n"), model.stem
+        run_real_time(model, runs, tmp_path)
 
 
 def test_memory(folder, tmp_path):
