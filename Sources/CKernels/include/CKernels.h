@@ -76,9 +76,10 @@ enum {
   APUS_UNARY_SWISH = 25,         ///< x · sigmoid(a·x)
   APUS_UNARY_MISH = 26,          ///< x · tanh(log(1 + e^x))
   APUS_UNARY_RELU = 27,          ///< max(x, 0)
+  APUS_UNARY_SHRINK = 28,        ///< x < −a: x + b; x > a: x − b; else 0
 };
 
-/// Functions of two arguments, for apus_kernels.binary. NaN in either gives NaN.
+/// Functions of two arguments, for apus_kernels.binary. NaN in either gives NaN, but for POW.
 enum {
   APUS_BINARY_ADD = 0,
   APUS_BINARY_SUB = 1,
@@ -87,6 +88,7 @@ enum {
   APUS_BINARY_MIN = 4,
   APUS_BINARY_MAX = 5,
   APUS_BINARY_PRELU = 6,  ///< a < 0: b·a, else a
+  APUS_BINARY_POW = 7,    ///< a^b as C99's pow: Kernels/Common/Power.swift
 };
 
 /// What a reduction adds up (or multiplies, or picks), for apus_kernels.reduce_…

@@ -51,6 +51,7 @@ func binary(
   case APUS_BINARY_MAX: mapPairs(a, aStep, b, bStep, y, n) { maximum($0, $1) }
   case APUS_BINARY_PRELU:
     mapPairs(a, aStep, b, bStep, y, n) { select(less($0, Vector(repeating: 0)), $0 * $1, $0) }
+  case APUS_BINARY_POW: powers(a, aStep, b, bStep, y, n)
   default: break
   }
 }

@@ -137,6 +137,9 @@ private func unaryWithoutExponential(
     mapVectors(x, y, n) { select(less($0, zero), $0 * a, $0) }
   case APUS_UNARY_THRESHOLD:
     mapVectors(x, y, n) { select(less(a, $0), $0, zero) }
+  case APUS_UNARY_SHRINK:
+    let low = negated(a)
+    mapVectors(x, y, n) { select(less($0, low), $0 + b, select(less(a, $0), $0 - b, zero)) }
   case APUS_UNARY_HARD_SIGMOID:
     mapVectors(x, y, n) { clip(multiplyAdd($0, a, b), zero, one) }
   case APUS_UNARY_HARD_SWISH:

@@ -19,11 +19,17 @@ let castOperator = Operator(
       context.view(input: 0, output: 0)
     } else {
       if type.size == x.dataType.size { context.allowInPlace(input: 0, output: 0) }
-      context.emit(
-        CastStep(context.input(0), x.dataType, context.output(0), type, x.shape.count),
-        work: x.shape.count)
+      context.emitCast(
+        from: context.input(0), x.dataType, to: context.output(0), type, x.shape.count)
     }
   })
+
+extension PlanContext {
+  /// Emits y = x, n elements, from one type to another.
+  func emitCast(from x: Slot, _ source: DataType, to y: Slot, _ target: DataType, _ n: Int) {
+    emit(CastStep(x, source, y, target, n), work: n * 3)
+  }
+}
 
 private func castTarget(_ context: NodeContext) throws(ApusError) -> DataType {
   switch context.int("to", default: 0) {
@@ -57,26 +63,25 @@ private final class CastStep: Step {
 
   override func run(_ memory: Memory, _ share: Share) {
     let part = share.part(of: count, grain: 64)
-    var wide = InlineArray<64, Int64>(repeating: 0)
-    var real = InlineArray<64, Float>(repeating: 0)
-    let isReal = source == .float32 || source == .float16 || source == .bfloat16
+    var wide = IntegerChunk(repeating: 0)
+    var real = RealChunk(repeating: 0)
     var first = part.lowerBound
     while first < part.upperBound {
-      let n = min(64, part.upperBound &- first)
+      let n = min(chunkCount, part.upperBound &- first)
       let from = UnsafeRawPointer(memory[x] + first &* source.size)
       let to = memory[y] + first &* target.size
-      if isReal {
+      if isReal(source) {
         loadReals(from, &real, n)
         storeReals(to, &real, n)
       } else {
-        loadIntegers(from, &wide, n)
-        storeIntegers(to, &wide, n)
+        loadIntegers(from, source, n, &wide)
+        storeIntegers(to, wide, n)
       }
       first &+= n
     }
   }
 
-  private func loadReals(_ p: UnsafeRawPointer, _ v: inout InlineArray<64, Float>, _ n: Int) {
+  private func loadReals(_ p: UnsafeRawPointer, _ v: inout RealChunk, _ n: Int) {
     for i in 0..<n {
       switch source {
       case .float32: v[i] = p.loadUnaligned(fromByteOffset: i &* 4, as: Float.self)
@@ -89,19 +94,7 @@ private final class CastStep: Step {
     }
   }
 
-  private func loadIntegers(_ p: UnsafeRawPointer, _ v: inout InlineArray<64, Int64>, _ n: Int) {
-    for i in 0..<n {
-      switch source {
-      case .int8: v[i] = Int64(p.load(fromByteOffset: i, as: Int8.self))
-      case .int32: v[i] = Int64(p.loadUnaligned(fromByteOffset: i &* 4, as: Int32.self))
-      case .int64: v[i] = p.loadUnaligned(fromByteOffset: i &* 8, as: Int64.self)
-      case .bool: v[i] = p.load(fromByteOffset: i, as: UInt8.self) != 0 ? 1 : 0
-      default: v[i] = Int64(p.load(fromByteOffset: i, as: UInt8.self))
-      }
-    }
-  }
-
-  private func storeReals(_ p: UnsafeMutableRawPointer, _ v: inout InlineArray<64, Float>, _ n: Int)
+  private func storeReals(_ p: UnsafeMutableRawPointer, _ v: inout RealChunk, _ n: Int)
   {
     for i in 0..<n {
       let f = v[i]
@@ -119,33 +112,20 @@ private final class CastStep: Step {
   }
 
   private func storeIntegers(
-    _ p: UnsafeMutableRawPointer, _ v: inout InlineArray<64, Int64>, _ n: Int
+    _ p: UnsafeMutableRawPointer, _ v: borrowing IntegerChunk, _ n: Int
   ) {
-    for i in 0..<n {
-      let k = v[i]
-      switch target {
-      case .float32: p.storeBytes(of: Float(k), toByteOffset: i &* 4, as: Float.self)
-      case .float16:
-        p.storeBytes(of: halfFromFloat(Float(k)), toByteOffset: i &* 2, as: UInt16.self)
-      case .bfloat16:
-        p.storeBytes(of: bfloatFromFloat(Float(k)), toByteOffset: i &* 2, as: UInt16.self)
-      case .int8, .uint8:
-        p.storeBytes(of: UInt8(truncatingIfNeeded: k), toByteOffset: i, as: UInt8.self)
-      case .int32: p.storeBytes(of: Int32(truncatingIfNeeded: k), toByteOffset: i &* 4, as: Int32.self)
-      case .int64: p.storeBytes(of: k, toByteOffset: i &* 8, as: Int64.self)
-      case .bool: p.storeBytes(of: k != 0 ? 1 : 0, toByteOffset: i, as: UInt8.self)
-      }
+    if !isReal(target) {
+      Operators.storeIntegers(v, p, target, n)
+      return
     }
+    var real = RealChunk(repeating: 0)
+    for i in 0..<n { real[i] = Float(v[i]) }
+    storeReals(p, &real, n)
   }
 }
 
-@inline(__always)
-private func saturated<I: FixedWidthInteger>(_ f: Float, _ type: I.Type) -> I {
-  if f != f { return 0 }
-  // Both bounds are powers of two (or one less, which rounds up to one): exact as floats.
-  if f >= Float(I.max) { return I.max }
-  if f <= Float(I.min) { return I.min }
-  return I(truncatingIfNeeded: Int64(f))
+@inline(__always) private func isReal(_ type: DataType) -> Bool {
+  type == .float32 || type == .float16 || type == .bfloat16
 }
 
 /// IEEE 754 binary16 to binary32, exact.

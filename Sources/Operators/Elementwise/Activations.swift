@@ -1,14 +1,13 @@
 import CKernels
 import ModelFormat
 
-// Activations: ONNX operators of the same names, float32. The formulas are in CKernels.h, error
+// Activations: ONNX operators of the same names, float32 unless said otherwise. The formulas are in CKernels.h, error
 // bounds in Kernels/Common/Exponential.swift.
 
 /// y = max(x, 0); NaN stays NaN. ONNX Relu.
-let reluOperator = Operator(
-  opcode: 1, name: "Relu", inputs: 1...1,
-  infer: { (context) throws(ApusError) in try context.inferUnary() },
-  plan: { (context) throws(ApusError) in context.planUnary(APUS_UNARY_RELU) })
+let reluOperator = unaryOperator(
+  1, "Relu", APUS_UNARY_RELU, .relu, .float32 + .signedIntegers,
+  notes: "float32, int8, int32 and int64.")
 
 /// y = x, or α·x below 0 (α = 0.01). ONNX LeakyRelu.
 let leakyReluOperator = Operator(
@@ -58,6 +57,31 @@ let thresholdedReluOperator = Operator(
   infer: { (context) throws(ApusError) in try context.inferUnary() },
   plan: { (context) throws(ApusError) in
     context.planUnary(APUS_UNARY_THRESHOLD, a: context.node.float("alpha", default: 1))
+  })
+
+/// y = x + bias below −λ, x − bias above λ, else 0 (bias = 0, λ = ½). ONNX Shrink. Integers are
+/// computed in float32 and lose their fraction.
+let shrinkOperator = Operator(
+  opcode: 178, name: "Shrink",
+  attributes: [AttributeSpec("bias", .float), AttributeSpec("lambd", .float)], inputs: 1...1,
+  notes: "float32 and any integer type.",
+  infer: { (context) throws(ApusError) in
+    try context.requireTypes(0, .numbers)
+    try context.setOutput(context.input(0).dataType, context.input(0).shape)
+  },
+  plan: { (context) throws(ApusError) in
+    let lambda = context.node.float("lambd", default: 0.5)
+    let bias = context.node.float("bias", default: 0)
+    let x = context.node.input(0)
+    if x.dataType == .float32 {
+      context.planUnary(APUS_UNARY_SHRINK, a: lambda, b: bias)
+      return
+    }
+    let n = x.shape.count
+    let real = context.scratch(byteCount: max(4, n * 4))
+    context.emitCast(from: context.input(0), x.dataType, to: real, .float32, n)
+    context.emitUnary(APUS_UNARY_SHRINK, from: real, to: real, n, a: lambda, b: bias)
+    context.emitCast(from: real, .float32, to: context.output(0), x.dataType, n)
   })
 
 /// y = min(max(α·x + β, 0), 1) with α = 0.2, β = 0.5. ONNX HardSigmoid.

@@ -37,74 +37,22 @@ final class BinaryStep: Step {
   }
 }
 
-/// The same in int32 or int64. Sums wrap around; a division by 0 gives 0.
-final class IntegerBinaryStep: Step {
-  let function: Int
-  let isWide: Bool
-  let a: Slot
-  let b: Slot
-  let y: Slot
-  let layout: Broadcast
-
-  init(_ function: Int, _ type: DataType, _ a: Slot, _ b: Slot, _ y: Slot, _ layout: Broadcast) {
-    self.function = function
-    isWide = type == .int64
-    self.a = a
-    self.b = b
-    self.y = y
-    self.layout = layout
-  }
-
-  override func run(_ memory: Memory, _ share: Share) {
-    if isWide { run(memory, share, Int64.self) } else { run(memory, share, Int32.self) }
-  }
-
-  @inline(__always)
-  private func run<T: FixedWidthInteger & SignedInteger>(
-    _ memory: Memory, _ share: Share, _ type: T.Type
-  ) {
-    let a = memory[a].assumingMemoryBound(to: T.self)
-    let b = memory[b].assumingMemoryBound(to: T.self)
-    let y = memory[y].assumingMemoryBound(to: T.self)
-    layout.forEachRun(in: share.part(of: layout.total, grain: 64)) { i, j, k, n in
-      var c = 0
-      while c < n {
-        y[k &+ c] = apply(a[i &+ c &* layout.aStep], b[j &+ c &* layout.bStep])
-        c &+= 1
-      }
-    }
-  }
-
-  @inline(__always)
-  private func apply<T: FixedWidthInteger & SignedInteger>(_ a: T, _ b: T) -> T {
-    switch function {
-    case APUS_BINARY_ADD: return a &+ b
-    case APUS_BINARY_SUB: return a &- b
-    case APUS_BINARY_MUL: return a &* b
-    // The smallest integer divided by −1 does not fit; like a sum, it wraps around.
-    case APUS_BINARY_DIV: return b == 0 ? 0 : b == -1 ? 0 &- a : a / b
-    case APUS_BINARY_MIN: return b < a ? b : a
-    default: return a < b ? b : a
-    }
-  }
-}
-
 extension PlanContext {
-  /// Emits y = f(a, b) for output 0, a and b of the given shapes. `function` is one of
-  /// APUS_BINARY_…; those that integers lack are for float32 alone.
+  /// Emits y = f(a, b) for output 0, a and b of input 0's type and of the given shapes.
   func emitBinary(
-    _ function: Int, _ a: Slot, _ aShape: Shape, _ b: Slot, _ bShape: Shape, cost: Int = 1
+    _ function: BinaryFunction, _ a: Slot, _ aShape: Shape, _ b: Slot, _ bShape: Shape, cost: Int = 1
   ) {
     let y = node.outputs[0]
     let layout = Broadcast(aShape, bShape, to: y.shape)
     if layout.total == 0 { return }
-    if y.dataType == .float32 {
+    let type = node.input(0).dataType
+    if type == .float32 {
       emit(
-        BinaryStep(kernels.pointee.binary, function, a, b, output(0), layout),
+        BinaryStep(kernels.pointee.binary, function.rawValue, a, b, output(0), layout),
         work: layout.total * cost)
     } else {
       emit(
-        IntegerBinaryStep(function, y.dataType, a, b, output(0), layout), work: layout.total * cost)
+        IntegerBinaryStep(function, type, a, b, output(0), layout), work: layout.total * cost * 4)
     }
   }
 

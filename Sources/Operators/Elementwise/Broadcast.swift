@@ -82,13 +82,4 @@ extension NodeContext {
     }
     return shape
   }
-
-  /// All inputs must have the type of the first, which must be float32, int32 or int64.
-  func requireArithmeticType() throws(ApusError) {
-    let type = input(0).dataType
-    try require(
-      type == .float32 || type == .int32 || type == .int64, .unsupported,
-      "inputs are \(type); float32, int32 and int64 are supported")
-    for i in 1..<max(1, inputs.count) { try requireType(i, type) }
-  }
 }

@@ -2,22 +2,32 @@ import CKernels
 import ModelFormat
 
 /// y = min(max(x, low), high), the limits one element each, none where left out; NaN stays NaN.
-/// ONNX Clip, float32.
+/// ONNX Clip.
 let clipOperator = Operator(
   opcode: 45, name: "Clip", inputs: 1...3, requiredInputs: 1,
+  notes: "float32 and any integer type.",
   infer: { (context) throws(ApusError) in
-    try context.requireFloat32()
+    try context.requireTypes(0, .numbers)
     for i in 1...2 {
+      try context.requireType(i, context.input(0).dataType)
       if let limit = context.optionalInput(i) {
         try context.require(
           limit.shape.count == 1, "input \(i) must be one element and is \(limit.shape)")
       }
     }
-    try context.setOutput(.float32, context.input(0).shape)
+    try context.setOutput(context.input(0).dataType, context.input(0).shape)
   },
   plan: { (context) throws(ApusError) in
     context.allowInPlace(input: 0, output: 0)
     let n = context.node.input(0).shape.count
+    let type = context.node.input(0).dataType
+    if type != .float32 {
+      context.emit(
+        IntegerUnaryStep(
+          .clip, type, context.input(0), context.output(0), n, low: context.optionalInput(1),
+          high: context.optionalInput(2)), work: n * 3)
+      return
+    }
     context.emit(
       ClipStep(
         context.kernels.pointee.unary, context.input(0), context.optionalInput(1),

@@ -5,21 +5,17 @@ import ModelFormat
 // y = f(… f(f(x0, x1), x2) …). ONNX operators of the same names.
 
 private func variadicOperator(
-  _ opcode: UInt16, _ name: StaticString, _ function: Int, isMean: Bool = false,
-  takesIntegers: Bool
+  _ opcode: UInt16, _ name: StaticString, _ function: BinaryFunction,
+  _ types: ElementTypes, isMean: Bool = false, notes: StaticString = ""
 ) -> Operator {
   Operator(
     opcode: opcode, name: name, inputs: 1...65535,
-    notes: takesIntegers ? "float32, int32 and int64." : "",
+    notes: notes,
     infer: { (context) throws(ApusError) in
       for i in 0..<context.inputs.count {
         try context.require(context.hasInput(i), .invalidModel, "input \(i) is missing")
       }
-      if takesIntegers {
-        try context.requireArithmeticType()
-      } else {
-        try context.requireFloat32()
-      }
+      try context.requireSameType(types)
       try context.setOutput(context.input(0).dataType, try context.broadcastShape())
     },
     plan: { (context) throws(ApusError) in
@@ -47,11 +43,12 @@ private func variadicOperator(
 }
 
 /// The smallest of the inputs, NaN where one is. ONNX Min.
-let minOperator = variadicOperator(70, "Min", APUS_BINARY_MIN, takesIntegers: true)
+let minOperator = variadicOperator(
+  70, "Min", .min, .numbers, notes: "float32 and any integer type.")
 /// The greatest of the inputs, NaN where one is. ONNX Max.
-let maxOperator = variadicOperator(71, "Max", APUS_BINARY_MAX, takesIntegers: true)
+let maxOperator = variadicOperator(
+  71, "Max", .max, .numbers, notes: "float32 and any integer type.")
 /// ONNX Mean, float32.
-let meanOperator = variadicOperator(
-  72, "Mean", APUS_BINARY_ADD, isMean: true, takesIntegers: false)
+let meanOperator = variadicOperator(72, "Mean", .add, .float32, isMean: true)
 /// ONNX Sum, float32.
-let sumOperator = variadicOperator(73, "Sum", APUS_BINARY_ADD, takesIntegers: false)
+let sumOperator = variadicOperator(73, "Sum", .add, .float32)

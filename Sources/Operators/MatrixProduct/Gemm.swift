@@ -4,7 +4,8 @@ import ModelFormat
 /// Y = clip(alpha · A' · B' + beta · C), A' and B' being A and B or their transposes.
 ///
 /// Inputs A' [M, K], B' [K, N], C (optional) of a shape that broadcasts to [M, N]. ONNX Gemm,
-/// float32. The clip is ours: a ReLU or Clip that follows may be fused.
+/// float32, int32 and int64 (IntegerMatrixProduct.swift). The clip is ours, for float32: a ReLU or
+/// Clip that follows may be fused.
 let gemmOperator = Operator(
   opcode: 17, name: "Gemm",
   attributes: [
@@ -13,9 +14,9 @@ let gemmOperator = Operator(
     AttributeSpec("activation_maximum", .float),
   ],
   inputs: 2...3,
-  notes: "activation_minimum and activation_maximum clip the result.",
+  notes: "float32, int32 and int64. activation_minimum and activation_maximum clip a float32 result.",
   infer: { (context) throws(ApusError) in
-    try context.requireFloat32()
+    try context.requireSameType(.float32 + .wideIntegers)
     let (rows, columns, _) = try gemmSizes(context)
     if let c = context.optionalInput(2)?.shape {
       try context.require(
@@ -23,12 +24,22 @@ let gemmOperator = Operator(
           && (c.rank < 2 || c[0] == 1 || c[0] == rows),
         "input 2 is \(c) and does not broadcast to \(Shape(rows, columns))")
     }
-    try context.setOutput(.float32, Shape(rows, columns))
+    try context.setOutput(context.input(0).dataType, Shape(rows, columns))
   },
   plan: { (context) throws(ApusError) in
     let node = context.node
     let (rows, columns, depth) = try gemmSizes(node)
     if rows == 0 || columns == 0 { return }
+    if node.input(0).dataType != .float32 {
+      let step = IntegerMatrixStep(context, rows: rows, columns: columns, depth: depth)
+      step.start = MatrixStart(node, rows: rows, columns: columns)
+      step.c = context.optionalInput(2)
+      step.alpha = node.float("alpha", default: 1)
+      if node.int("transA", default: 0) != 0 { step.aStrides = (1, rows) }
+      if node.int("transB", default: 0) != 0 { step.bStrides = (1, depth) }
+      context.emit(step, work: rows * columns * depth * 2)
+      return
+    }
     let alpha = node.float("alpha", default: 1)
     let transposesA = node.int("transA", default: 0) != 0
     let transposesB = node.int("transB", default: 0) != 0
@@ -81,6 +92,9 @@ struct MatrixStart {
   /// Elements of C from one row of Y to the next, and from one column to the next.
   private(set) var rowStride = 0
   private(set) var columnStride = 0
+
+  /// Nothing.
+  init() {}
 
   init(_ node: NodeContext, rows: Int, columns: Int) {
     guard let c = node.optionalInput(2)?.shape else { return }

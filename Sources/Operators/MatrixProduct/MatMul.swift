@@ -2,17 +2,25 @@ import CKernels
 import ModelFormat
 
 /// Y = A · B over the last two axes; the axes before them broadcast. An operand of rank 1 is a row
-/// (A) or a column (B), and its axis goes from the result. NumPy's matmul; ONNX MatMul, float32.
+/// (A) or a column (B), and its axis goes from the result. NumPy's matmul; ONNX MatMul,
+/// float32, int32 and int64.
 let matMulOperator = Operator(
-  opcode: 18, name: "MatMul", inputs: 2...2,
+  opcode: 18, name: "MatMul", inputs: 2...2, notes: "float32, int32 and int64.",
   infer: { (context) throws(ApusError) in
-    try context.requireFloat32()
-    try context.setOutput(.float32, try MatMulShapes(context).output)
+    try context.requireSameType(.float32 + .wideIntegers)
+    try context.setOutput(context.input(0).dataType, try MatMulShapes(context).output)
   },
   plan: { (context) throws(ApusError) in
     let node = context.node
     var shapes = try MatMulShapes(node)
     if node.outputs[0].shape.count == 0 { return }
+    if node.input(0).dataType != .float32 {
+      let step = IntegerMatrixStep(
+        context, rows: shapes.rows, columns: shapes.columns, depth: shapes.depth)
+      step.shapes = shapes
+      context.emit(step, work: matMulMultiplyAccumulates(node) * 2)
+      return
+    }
     shapes.foldBatchIntoRows()
     var product = MatrixProduct(
       rows: shapes.rows, columns: shapes.columns, depth: shapes.depth, Activation.none)

@@ -1,21 +1,22 @@
 import CKernels
 import ModelFormat
 
-// Reductions over axes: ONNX operators of the same names as of opset 18, float32. The axes are a
-// constant input; none (or an empty list) means all axes, or with `noop_with_empty_axes` none:
+// Reductions over axes: ONNX operators of the same names as of opset 18, float32 and, as each says,
+// integers: IntegerReduction.swift. The axes are a constant input; none (or an empty list) means all axes, or with `noop_with_empty_axes` none:
 // what comes before and after the reduction is then still done. An empty sum is 0, an empty product
 // 1, an empty maximum −∞, an empty mean NaN. Error bounds of sums: CKernels.h.
 
 private func reductionOperator(
   _ opcode: UInt16, _ name: StaticString, _ function: Int, after end: Int = -1,
-  isMean: Bool = false
+  isMean: Bool = false, _ types: ElementTypes = .float32 + .wideIntegers,
+  notes: StaticString = "float32, int32 and int64. The axes must be a constant."
 ) -> Operator {
   Operator(
     opcode: opcode, name: name,
     attributes: [AttributeSpec("keepdims", .int), AttributeSpec("noop_with_empty_axes", .int)],
-    inputs: 1...2, requiredInputs: 1, notes: "The axes must be a constant.",
+    inputs: 1...2, requiredInputs: 1, notes: notes,
     infer: { (context) throws(ApusError) in
-      try context.requireType(0, .float32)
+      try context.requireTypes(0, types)
       let x = context.input(0).shape
       let mask = try context.reducedAxes()
       let keeps = context.int("keepdims", default: 1) != 0
@@ -23,11 +24,27 @@ private func reductionOperator(
       for d in 0..<x.rank {
         if mask >> UInt(d) & 1 == 0 { shape.append(x[d]) } else if keeps { shape.append(1) }
       }
-      try context.setOutput(.float32, shape)
+      try context.setOutput(context.input(0).dataType, shape)
     },
     plan: { (context) throws(ApusError) in
       let x = context.node.input(0).shape
       let layout = ReductionLayout(x, mask: try context.node.reducedAxes())
+      let type = context.node.input(0).dataType
+      if type != .float32 && end != APUS_UNARY_LOG {
+        let step = IntegerReductionStep(
+          function, isMean: isMean, isRoot: end == APUS_UNARY_SQRT, layout, type,
+          context.input(0), context.output(0))
+        context.emit(step, work: x.count * 3)
+        return
+      }
+      // Logarithms of integers are computed in float32 and lose their fraction.
+      var source = context.input(0)
+      var target = context.output(0)
+      if type != .float32 {
+        source = context.scratch(byteCount: max(4, x.count * 4))
+        target = context.scratch(byteCount: max(4, layout.outputCount * 4))
+        context.emitCast(from: context.input(0), type, to: source, .float32, x.count)
+      }
       var after = ReductionEnd(function: end)
       if isMean {
         after = ReductionEnd(function: APUS_UNARY_AFFINE, factor: 1 / Float(layout.reducedCount))
@@ -38,9 +55,11 @@ private func reductionOperator(
       }
       context.emit(
         ReductionStep(
-          context.kernels, function, layout, after, context.input(0), context.output(0),
-          greatest: greatest),
+          context.kernels, function, layout, after, source, target, greatest: greatest),
         work: x.count * (greatest == nil ? 1 : 10))
+      if type != .float32 {
+        context.emitCast(from: target, .float32, to: context.output(0), type, layout.outputCount)
+      }
     })
 }
 
@@ -67,9 +86,13 @@ let reduceSumOperator = reductionOperator(80, "ReduceSum", APUS_REDUCE_SUM)
 /// The mean. ONNX ReduceMean.
 let reduceMeanOperator = reductionOperator(81, "ReduceMean", APUS_REDUCE_SUM, isMean: true)
 /// The greatest element, NaN where there is one. ONNX ReduceMax.
-let reduceMaxOperator = reductionOperator(82, "ReduceMax", APUS_REDUCE_MAX)
+let reduceMaxOperator = reductionOperator(
+  82, "ReduceMax", APUS_REDUCE_MAX, .numbers + .bool,
+  notes: "float32, bool and any integer type. The axes must be a constant.")
 /// The smallest element, NaN where there is one. ONNX ReduceMin.
-let reduceMinOperator = reductionOperator(83, "ReduceMin", APUS_REDUCE_MIN)
+let reduceMinOperator = reductionOperator(
+  83, "ReduceMin", APUS_REDUCE_MIN, .numbers + .bool,
+  notes: "float32, bool and any integer type. The axes must be a constant.")
 /// Π x. ONNX ReduceProd.
 let reduceProdOperator = reductionOperator(84, "ReduceProd", APUS_REDUCE_PROD)
 /// Σ |x|. ONNX ReduceL1.

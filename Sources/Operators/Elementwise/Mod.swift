@@ -1,0 +1,85 @@
+import ModelFormat
+
+/// The remainder of a/b. With fmod 1 it has the sign of a, as C's; with fmod 0, for integers alone,
+/// the sign of b, as Python's. The remainder of a division by 0 is 0 in integers, NaN in float32.
+/// ONNX Mod.
+let modOperator = Operator(
+  opcode: 160, name: "Mod", attributes: [AttributeSpec("fmod", .int)], inputs: 2...2,
+  notes: "float32 (with fmod 1) and any integer type.",
+  infer: { (context) throws(ApusError) in
+    try context.requireSameType(.numbers)
+    try context.require(
+      context.input(0).dataType != .float32 || context.int("fmod", default: 0) == 1,
+      .invalidModel, "fmod must be 1 for float32")
+    try context.setOutput(context.input(0).dataType, try context.broadcastShape())
+  },
+  plan: { (context) throws(ApusError) in
+    context.allowInPlaceWhereShapesEqual(2)
+    let node = context.node
+    if node.input(0).dataType == .float32 {
+      let layout = Broadcast(node.input(0).shape, node.input(1).shape, to: node.outputs[0].shape)
+      if layout.total == 0 { return }
+      context.emit(
+        RemainderStep(context.input(0), context.input(1), context.output(0), layout),
+        work: layout.total * 16)
+    } else {
+      context.emitBinary(
+        node.int("fmod", default: 0) == 1 ? .remainder : .modulo, context.input(0),
+        node.input(0).shape, context.input(1), node.input(1).shape, cost: 4)
+    }
+  })
+
+private final class RemainderStep: Step {
+  let a: Slot
+  let b: Slot
+  let y: Slot
+  let layout: Broadcast
+
+  init(_ a: Slot, _ b: Slot, _ y: Slot, _ layout: Broadcast) {
+    self.a = a
+    self.b = b
+    self.y = y
+    self.layout = layout
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    let a = memory.floats(a)
+    let b = memory.floats(b)
+    let y = memory.mutableFloats(y)
+    layout.forEachRun(in: share.part(of: layout.total, grain: 64)) { i, j, k, n in
+      for c in 0..<n {
+        y[k &+ c] = remainder(a[i &+ c &* layout.aStep], b[j &+ c &* layout.bStep])
+      }
+    }
+  }
+}
+
+/// C's fmod, exact: long division of the significands, 40 bits at a time.
+private func remainder(_ a: Float, _ b: Float) -> Float {
+  let x = a.magnitude
+  let m = b.magnitude
+  if !(x < .infinity) || !(m > 0) { return .nan }
+  if x < m { return a }
+  // x ≥ m > 0. As 24-bit integers times powers of two; a run has no denormal numbers, and where one
+  // gets here its exponent is that of the smallest normal number.
+  let (p, e) = parts(x)
+  let (q, f) = parts(m)
+  var rest = UInt64(p)
+  var shift = e - f
+  while shift > 0 && rest > 0 {
+    let step = min(shift, 40)
+    rest = (rest << UInt64(step)) % UInt64(q)
+    shift -= step
+  }
+  rest %= UInt64(q)
+  // rest · 2^(f − 150), in two factors, since the power alone may be out of range.
+  let result = Float(rest) * Float(bitPattern: UInt32(f) << 23) * 0x1p-23
+  return a.sign == .minus ? -result : result
+}
+
+/// |x| = significand · 2^(exponent − 150).
+private func parts(_ x: Float) -> (significand: UInt32, exponent: Int) {
+  let field = Int(x.bitPattern >> 23)
+  let fraction = x.bitPattern & 0x7F_FFFF
+  return field == 0 ? (fraction, 1) : (fraction | 0x80_0000, field)
+}
