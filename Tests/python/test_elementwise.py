@@ -57,6 +57,14 @@ ACTIVATIONS = [
     ("Erf", lambda r: {}, scipy.special.erf),
     ("Sin", lambda r: {}, np.sin),
     ("Cos", lambda r: {}, np.cos),
+    ("Tan", lambda r: {}, np.tan),
+    ("Atan", lambda r: {}, np.arctan),
+    ("Sinh", lambda r: {}, np.sinh),
+    ("Cosh", lambda r: {}, np.cosh),
+    ("Shrink", lambda r: {}, lambda x: np.where(np.abs(x) > 0.5, x, 0)),
+    ("Shrink", lambda r: {"lambd": r.uniform(0.1, 3), "bias": r.uniform(-1, 1)},
+     lambda x, lambd, bias: np.where(x < -np.float32(lambd), x + bias,
+                                     np.where(x > np.float32(lambd), x - bias, 0))),
 ]  # fmt: skip
 
 
@@ -88,7 +96,7 @@ def test_special_values(op):
     x = np.float32([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e30, -1e30])
     formula = next(f for name, draw, f in ACTIVATIONS if name == op and not draw(np.random.default_rng())) \
         if op not in ("Elu", "Celu") else lambda v: np.where(v < 0, np.expm1(v), v)  # fmt: skip
-    if op in ("Sin", "Cos"):
+    if op in ("Sin", "Cos", "Tan"):
         x = x[:5]
     with np.errstate(all="ignore"):
         wanted = formula(x.astype(np.float64)).astype(np.float32)
@@ -261,13 +269,22 @@ def test_arithmetic_same_bits_for_all_threads(op):
 @pytest.mark.parametrize("op, inputs, attributes, message", [
     ("Add", [np.ones((2, 3)), np.ones((2, 4))], {}, "cannot be broadcast"),
     ("Add", [np.ones(2), np.ones(2, np.int32)], {}, "input 1 must be float32 and is int32"),
-    ("Add", [np.ones(2, bool), np.ones(2, bool)], {}, "float32, int32 and int64 are supported"),
-    ("Mean", [np.ones(2, np.int32)], {}, "must be float32"),
+    ("Add", [np.ones(2, bool), np.ones(2, bool)], {},
+     "is bool; Add takes float32, int8, uint8, int32 and int64"),
+    ("Mul", [np.ones(2, np.float16), np.ones(2, np.float16)], {}, "input 0 is float16; Mul takes"),
+    ("Mean", [np.ones(2, np.int32)], {}, "is int32; Mean takes float32"),
+    ("Neg", [np.ones(2, np.uint8)], {}, "is uint8; Neg takes float32, int8, int32 and int64"),
+    ("Mod", [np.ones(2), np.ones(2)], {}, "fmod must be 1"),
+    ("Less", [np.ones(2, bool), np.ones(2, bool)], {}, "is bool; Less takes"),
+    ("And", [np.ones(2), np.ones(2)], {}, "is float32; And takes bool"),
+    ("IsNaN", [np.ones(2, np.int32)], {}, "must be float32"),
+    ("Hardmax", [np.ones((2, 3))], {"axis": 2}, "axis 2 does not exist"),
     ("Tanh", [np.ones(2, np.int64)], {}, "must be float32"),
     ("Celu", [np.ones(2)], {"alpha": 0.0}, "alpha is 0"),
     ("Gelu", [np.ones(2)], {"approximate": "sigmoid"}, "approximate"),
     ("Clip", [np.ones(2), np.ones(2)], {}, "must be one element"),
-    ("Pow", [np.ones(2, np.int32), np.ones(2, np.int32)], {}, "input 0 must be float32"),
+    ("Clip", [np.ones(2, np.int8), np.ones((), np.int32)], {}, "input 1 must be int8"),
+    ("Pow", [np.ones(2, bool), np.ones(2, np.int32)], {}, "input 0 is bool"),
 ])  # fmt: skip
 def test_errors(op, inputs, attributes, message):
     arrays = [a.astype(np.float32) if a.dtype == np.float64 else a for a in inputs]

@@ -143,8 +143,78 @@ def test_reduction_errors():
             run_node("ReduceSum", [x, np.array(axes)], constants=[1])
     with pytest.raises(apus.ApusError, match="must be a constant"):
         run_node("ReduceSum", [x, np.array([0])])
-    with pytest.raises(apus.ApusError, match="must be float32"):
-        run_node("ReduceSum", [x.astype(np.int32)])
+    for op, dtype in [("ReduceSum", "int8"), ("ReduceMean", "bool"), ("ReduceMax", "float16")]:
+        with pytest.raises(apus.ApusError, match=f"input 0 is {dtype}; {op} takes float32"):
+            run_node(op, [x.astype(dtype)])
+
+
+# ---- Integers
+
+
+def integer_reference(op, x, axes, keepdims):
+    """NumPy's, in the type itself: sums and products wrap around."""
+    options = {"axis": axes, "keepdims": keepdims}
+    with np.errstate(all="ignore"):
+        if op in ("ReduceMax", "ReduceMin"):
+            return {"ReduceMax": np.max, "ReduceMin": np.min}[op](x, **options)
+        if op == "ReduceMean":
+            return np.trunc(np.sum(x.astype(np.float64), **options) / np.sum(np.ones_like(x), **options))
+        wide = {
+            "ReduceSum": x, "ReduceProd": x, "ReduceL1": np.abs(x), "ReduceSumSquare": x * x,
+            "ReduceL2": x.astype(np.float64) ** 2, "ReduceLogSum": x.astype(np.float64),
+            "ReduceLogSumExp": np.exp(x.astype(np.float64)),
+        }[op]  # fmt: skip
+        total = (np.prod if op == "ReduceProd" else np.sum)(wide, dtype=wide.dtype, **options)
+        return {"ReduceL2": np.sqrt, "ReduceLogSum": np.log, "ReduceLogSumExp": np.log}.get(
+            op, lambda v: v)(total)  # fmt: skip
+
+
+@pytest.mark.parametrize("op", list(REDUCTIONS))
+def test_integers(op):
+    rng = np.random.default_rng(26)
+    dtypes = ["int32", "int64"]
+    if op in ("ReduceMax", "ReduceMin"):
+        dtypes += ["int8", "uint8", "bool"]
+    for dtype in dtypes:
+        for case in range(20):
+            shape = tuple(int(d) for d in rng.integers(1, 9, int(rng.integers(1, 5))))
+            if case == 0:
+                shape = (3, 517, 2)
+            logarithm = op in ("ReduceLogSum", "ReduceLogSumExp")
+            big = 12 if logarithm or op == "ReduceL2" else 2**40 if dtype == "int64" else 2**30
+            if dtype in ("int8", "uint8", "bool"):
+                info = np.iinfo("uint8" if dtype == "bool" else dtype)
+                x = rng.integers(info.min, info.max, shape, endpoint=True)
+                x = (x > 200 if dtype == "bool" else x).astype(dtype)
+            else:
+                x = rng.integers(1 if logarithm else -big, big, shape).astype(dtype)
+            count = int(rng.integers(0, x.ndim + 1))
+            axes = tuple(int(a) for a in rng.permutation(x.ndim)[:count])
+            keep = bool(rng.integers(2))
+            (y,) = run_node(
+                op, [x, np.array(axes, np.int64)], {"keepdims": int(keep)}, constants=[1])
+            wanted = integer_reference(op, x, axes or tuple(range(x.ndim)), keep)
+            if not logarithm:
+                assert_close(y, np.asarray(wanted).astype(dtype), what=f"{op} {shape} {axes}")
+                continue
+            # In float32: a value next to an integer may lose its fraction one way or the other.
+            assert y.dtype == dtype and y.shape == np.shape(wanted)
+            assert (np.abs(y + 0.5 - wanted) <= 0.5 + 1e-5).all()
+
+
+def test_empty_integers():
+    x = np.zeros((2, 0), np.int32)
+    bounds = np.iinfo(np.int32)
+    for op, value in [("ReduceSum", 0), ("ReduceProd", 1), ("ReduceMax", bounds.min),
+                      ("ReduceMin", bounds.max), ("ReduceMean", 0)]:  # fmt: skip
+        (y,) = run_node(op, [x, np.array([1])], {"keepdims": 0}, constants=[1])
+        assert y.tolist() == [value] * 2, op
+
+
+def test_integers_same_bits_for_all_threads():
+    x = np.random.default_rng(27).integers(-(2**31), 2**31, (41, 37, 43)).astype(np.int32)
+    for axes in ([0], [2], [0, 2]):
+        run_node_everywhere("ReduceSum", [x, np.array(axes)], constants=[1], threads=[1, 2, 3, 8])
 
 
 # ---- Softmax

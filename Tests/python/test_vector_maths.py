@@ -30,6 +30,12 @@ FUNCTIONS = {
     "Round": (np.rint, 0),
     "Sin": (np.sin, 2),
     "Cos": (np.cos, 2),
+    "Tan": (np.tan, 0.501),
+    "Asin": (np.arcsin, 0.501),
+    "Acos": (np.arccos, 0.501),
+    "Atan": (np.arctan, 0.501),
+    "Sinh": (np.sinh, 0.501),
+    "Cosh": (np.cosh, 0.501),
 }
 EXACT = {
     "Exp": mpmath.exp,
@@ -40,6 +46,12 @@ EXACT = {
     "Softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
     "Sin": mpmath.sin,
     "Cos": mpmath.cos,
+    "Tan": mpmath.tan,
+    "Asin": lambda x: mpmath.asin(x) if abs(x) <= 1 else 0,
+    "Acos": lambda x: mpmath.acos(x) if abs(x) <= 1 else 0,
+    "Atan": mpmath.atan,
+    "Sinh": mpmath.sinh,
+    "Cosh": mpmath.cosh,
 }
 
 

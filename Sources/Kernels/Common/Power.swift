@@ -9,7 +9,7 @@ import CKernels
 
 /// Elements that are computed at a time.
 @inline(__always) private var blockCount: Int { 16 }
-private typealias Block = InlineArray<16, Float>
+private typealias Block = SIMD16<Float>
 
 /// log2 x for x ≥ 0. With x = 2^k·m, √½ ≤ m < √2 and s = (m − 1)/(m + 1) it is
 /// k + 2/ln 2·(s + s³/3 + s⁵/5 + …).
@@ -74,27 +74,33 @@ func powers(
   _ a: UnsafePointer<Float>, _ aStep: Int, _ b: UnsafePointer<Float>, _ bStep: Int,
   _ y: UnsafeMutablePointer<Float>, _ n: Int
 ) {
-  var u = Block(repeating: 1)
-  var v = Block(repeating: 1)
-  var first = 0
-  while first < n {
-    let m = min(blockCount, n &- first)
-    var i = 0
-    while i < m {
-      u[i] = a[(first &+ i) &* aStep]
-      v[i] = b[(first &+ i) &* bStep]
-      i &+= 1
+  var bases = Block(repeating: 1)
+  var exponents = Block(repeating: 1)
+  withUnsafeMutableBytes(of: &bases) { bases in
+    withUnsafeMutableBytes(of: &exponents) { exponents in
+      let u = bases.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
+      let v = exponents.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
+      var first = 0
+      while first < n {
+        let m = min(blockCount, n &- first)
+        var i = 0
+        while i < m {
+          u[i] = a[(first &+ i) &* aStep]
+          v[i] = b[(first &+ i) &* bStep]
+          i &+= 1
+        }
+        i = 0
+        while i < blockCount {
+          u[i] = power(u[i], v[i])
+          i &+= 1
+        }
+        i = 0
+        while i < m {
+          y[first &+ i] = u[i]
+          i &+= 1
+        }
+        first &+= m
+      }
     }
-    i = 0
-    while i < blockCount {
-      u[i] = power(u[i], v[i])
-      i &+= 1
-    }
-    i = 0
-    while i < m {
-      y[first &+ i] = u[i]
-      i &+= 1
-    }
-    first &+= m
   }
 }

@@ -55,7 +55,7 @@ private final class RemainderStep: Step {
 }
 
 /// C's fmod, exact: long division of the significands, 40 bits at a time.
-private func remainder(_ a: Float, _ b: Float) -> Float {
+@inline(never) private func remainder(_ a: Float, _ b: Float) -> Float {
   let x = a.magnitude
   let m = b.magnitude
   if !(x < .infinity) || !(m > 0) { return .nan }
@@ -72,8 +72,8 @@ private func remainder(_ a: Float, _ b: Float) -> Float {
     shift -= step
   }
   rest %= UInt64(q)
-  // rest · 2^(f − 150), in two factors, since the power alone may be out of range.
-  let result = Float(rest) * Float(bitPattern: UInt32(f) << 23) * 0x1p-23
+  // rest · 2^(f − 150), in two factors, the small one first: neither leaves the range.
+  let result = Float(rest) * 0x1p-23 * Float(bitPattern: UInt32(f) << 23)
   return a.sign == .minus ? -result : result
 }
 
