@@ -274,7 +274,7 @@ def test_arithmetic_same_bits_for_all_threads(op):
     ("Mul", [np.ones(2, np.float16), np.ones(2, np.float16)], {}, "input 0 is float16; Mul takes"),
     ("Mean", [np.ones(2, np.int32)], {}, "is int32; Mean takes float32"),
     ("Neg", [np.ones(2, np.uint8)], {}, "is uint8; Neg takes float32, int8, int32 and int64"),
-    ("Mod", [np.ones(2), np.ones(2)], {}, "fmod must be 1"),
+    ("Mod", [np.ones(2, bool), np.ones(2, bool)], {}, "is bool; Mod takes"),
     ("Less", [np.ones(2, bool), np.ones(2, bool)], {}, "is bool; Less takes"),
     ("And", [np.ones(2), np.ones(2)], {}, "is float32; And takes bool"),
     ("IsNaN", [np.ones(2, np.int32)], {}, "must be float32"),

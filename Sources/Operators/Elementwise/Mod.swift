@@ -1,31 +1,30 @@
 import ModelFormat
 
-/// The remainder of a/b. With fmod 1 it has the sign of a, as C's; with fmod 0, for integers alone,
-/// the sign of b, as Python's. The remainder of a division by 0 is 0 in integers, NaN in float32.
-/// ONNX Mod.
+/// The remainder of a/b. With fmod 1 it has the sign of a, as C's; with fmod 0 the sign of b, as
+/// Python's. The remainder of a division by 0 is 0 in integers, NaN in float32. ONNX Mod.
 let modOperator = Operator(
   opcode: 160, name: "Mod", attributes: [AttributeSpec("fmod", .int)], inputs: 2...2,
-  notes: "float32 (with fmod 1) and any integer type.",
+  notes: "float32 and any integer type.",
   infer: { (context) throws(ApusError) in
     try context.requireSameType(.numbers)
-    try context.require(
-      context.input(0).dataType != .float32 || context.int("fmod", default: 0) == 1,
-      .invalidModel, "fmod must be 1 for float32")
     try context.setOutput(context.input(0).dataType, try context.broadcastShape())
   },
   plan: { (context) throws(ApusError) in
     context.allowInPlaceWhereShapesEqual(2)
     let node = context.node
+    let takesSignOfDivisor = node.int("fmod", default: 0) != 1
     if node.input(0).dataType == .float32 {
       let layout = Broadcast(node.input(0).shape, node.input(1).shape, to: node.outputs[0].shape)
       if layout.total == 0 { return }
       context.emit(
-        RemainderStep(context.input(0), context.input(1), context.output(0), layout),
+        RemainderStep(
+          context.input(0), context.input(1), context.output(0), layout,
+          takesSignOfDivisor: takesSignOfDivisor),
         work: layout.total * 16)
     } else {
       context.emitBinary(
-        node.int("fmod", default: 0) == 1 ? .remainder : .modulo, context.input(0),
-        node.input(0).shape, context.input(1), node.input(1).shape, cost: 4)
+        takesSignOfDivisor ? .modulo : .remainder, context.input(0), node.input(0).shape,
+        context.input(1), node.input(1).shape, cost: 4)
     }
   })
 
@@ -34,8 +33,10 @@ private final class RemainderStep: Step {
   let b: Slot
   let y: Slot
   let layout: Broadcast
+  let takesSignOfDivisor: Bool
 
-  init(_ a: Slot, _ b: Slot, _ y: Slot, _ layout: Broadcast) {
+  init(_ a: Slot, _ b: Slot, _ y: Slot, _ layout: Broadcast, takesSignOfDivisor: Bool) {
+    self.takesSignOfDivisor = takesSignOfDivisor
     self.a = a
     self.b = b
     self.y = y
@@ -48,7 +49,10 @@ private final class RemainderStep: Step {
     let y = memory.mutableFloats(y)
     layout.forEachRun(in: share.part(of: layout.total, grain: 64)) { i, j, k, n in
       for c in 0..<n {
-        y[k &+ c] = remainder(a[i &+ c &* layout.aStep], b[j &+ c &* layout.bStep])
+        let m = b[j &+ c &* layout.bStep]
+        var r = remainder(a[i &+ c &* layout.aStep], m)
+        if takesSignOfDivisor && r.sign != m.sign { r = r == 0 ? -r : r + m }
+        y[k &+ c] = r
       }
     }
   }
