@@ -158,7 +158,7 @@ def integer_reference(op, x, axes, keepdims):
         if op in ("ReduceMax", "ReduceMin"):
             return {"ReduceMax": np.max, "ReduceMin": np.min}[op](x, **options)
         if op == "ReduceMean":
-            return np.trunc(np.sum(x.astype(np.float64), **options) / np.sum(np.ones_like(x), **options))
+            return np.trunc(np.mean(x.astype(np.float64), **options))
         wide = {
             "ReduceSum": x, "ReduceProd": x, "ReduceL1": np.abs(x), "ReduceSumSquare": x * x,
             "ReduceL2": x.astype(np.float64) ** 2, "ReduceLogSum": x.astype(np.float64),

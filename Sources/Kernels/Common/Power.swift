@@ -1,11 +1,11 @@
 import CKernels
 
 // a^b in double precision, as 2^(b·log2 |a|), rounded to float32 once. The loops hold no branch, so
-// that the optimiser makes vector code of them; they work on blocks of one length, and no product is
-// fused with a sum, so that an element has the same bits wherever it stands and on every instruction
-// set. The methods are those of Exponential.swift; the polynomials are minimax fits of our own, with
-// relative errors of 2^-45 (logarithm) and 2^-34 (power of two). Largest error: 0.501 ulp.
-// Tests/python/test_power.py measures it against mpmath.
+// that the optimiser makes vector code of them; they work on blocks of one length, and no product
+// is fused with a sum, so that an element has the same bits wherever it stands and on every
+// instruction set. The methods are those of Exponential.swift; the polynomials are minimax fits of
+// our own, with relative errors of 2^-45 (logarithm) and 2^-34 (power of two). Largest error: 0.501
+// ulp; Tests/python/test_power.py measures it against mpmath.
 
 /// Elements that are computed at a time.
 @inline(__always) private var blockCount: Int { 16 }

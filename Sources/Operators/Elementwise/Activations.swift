@@ -1,8 +1,8 @@
 import CKernels
 import ModelFormat
 
-// Activations: ONNX operators of the same names, float32 unless said otherwise. The formulas are in CKernels.h, error
-// bounds in Kernels/Common/Exponential.swift.
+// Activations: ONNX operators of the same names, float32 unless said otherwise. The formulas are in
+// CKernels.h, error bounds in Kernels/Common/Exponential.swift.
 
 /// y = max(x, 0); NaN stays NaN. ONNX Relu.
 let reluOperator = unaryOperator(

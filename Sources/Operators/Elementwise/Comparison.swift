@@ -1,7 +1,7 @@
 import ModelFormat
 
-// Comparisons and logic of two inputs with NumPy broadcasting; the output is bool. ONNX operators of
-// the same names.
+// Comparisons and logic of two inputs with NumPy broadcasting; the output is bool. ONNX operators
+// of the same names.
 
 private func comparisonOperator(
   _ opcode: UInt16, _ name: StaticString, _ function: BinaryFunction, _ types: ElementTypes,

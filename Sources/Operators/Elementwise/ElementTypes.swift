@@ -48,7 +48,8 @@ extension NodeContext {
   func requireTypes(_ i: Int, _ types: ElementTypes) throws(ApusError) {
     let type = input(i).dataType
     try require(
-      types.contains(type), .unsupported, "input \(i) is \(type); \(definition.name) takes \(types)")
+      types.contains(type), .unsupported,
+      "input \(i) is \(type); \(definition.name) takes \(types)")
   }
 
   /// Input 0 must be of one of these types, and the others must have its type.

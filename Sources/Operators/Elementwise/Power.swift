@@ -4,9 +4,9 @@ import ModelFormat
 /// y = a^b, of a's type; the two may be of different types. ONNX Pow.
 ///
 /// A float32 base: the float32 power, accurate to 0.501 ulp; squares by a product. An integer base
-/// under an integer exponent: the exact power, wrapped around (0 where the exponent is negative, but
-/// for bases of ±1). An integer base under a float32 exponent: the exact power where the exponent is
-/// an integer, else the float32 power of the base as float32, without its fraction.
+/// under an integer exponent: the exact power, wrapped around (0 where the exponent is negative,
+/// but for bases of ±1). An integer base under a float32 exponent: the exact power where the
+/// exponent is an integer, else the float32 power of the base as float32, without its fraction.
 let powOperator = Operator(
   opcode: 69, name: "Pow", inputs: 2...2,
   notes: "Each float32 or any integer type; the output is of the base's type.",

@@ -5,12 +5,11 @@ import ModelFormat
 // y = f(… f(f(x0, x1), x2) …). ONNX operators of the same names.
 
 private func variadicOperator(
-  _ opcode: UInt16, _ name: StaticString, _ function: BinaryFunction,
-  _ types: ElementTypes, isMean: Bool = false, notes: StaticString = ""
+  _ opcode: UInt16, _ name: StaticString, _ function: BinaryFunction, _ types: ElementTypes,
+  isMean: Bool = false, notes: StaticString = ""
 ) -> Operator {
   Operator(
-    opcode: opcode, name: name, inputs: 1...65535,
-    notes: notes,
+    opcode: opcode, name: name, inputs: 1...65535, notes: notes,
     infer: { (context) throws(ApusError) in
       for i in 0..<context.inputs.count {
         try context.require(context.hasInput(i), .invalidModel, "input \(i) is missing")

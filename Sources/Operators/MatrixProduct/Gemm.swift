@@ -14,7 +14,8 @@ let gemmOperator = Operator(
     AttributeSpec("activation_maximum", .float),
   ],
   inputs: 2...3,
-  notes: "float32, int32 and int64. activation_minimum and activation_maximum clip a float32 result.",
+  notes:
+    "float32, int32 and int64. activation_minimum and activation_maximum clip a float32 result.",
   infer: { (context) throws(ApusError) in
     try context.requireSameType(.float32 + .wideIntegers)
     let (rows, columns, _) = try gemmSizes(context)

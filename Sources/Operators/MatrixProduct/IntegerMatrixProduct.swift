@@ -1,8 +1,8 @@
 import ModelFormat
 
-/// Y = alpha · A · B + beta · C, or one A · B for each combination of batch axes, in int32 or int64.
-/// Sums wrap around. Where alpha or beta is not 1, the scaled sums are added in double precision and
-/// lose their fraction; what is beyond the type's range becomes its nearest end.
+/// Y = alpha · A · B + beta · C, or one A · B for each combination of batch axes, in int32 or
+/// int64. Sums wrap around. Where alpha or beta is not 1, the scaled sums are added in double
+/// precision and lose their fraction; what is beyond the type's range becomes its nearest end.
 final class IntegerMatrixStep: Step {
   let rows: Int
   let columns: Int

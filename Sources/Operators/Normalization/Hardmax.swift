@@ -1,7 +1,7 @@
 import ModelFormat
 
-/// y = 1 at the greatest element along `axis` (−1), the first of several, and 0 elsewhere; NaN counts
-/// as greater than any number. ONNX Hardmax, float32.
+/// y = 1 at the greatest element along `axis` (−1), the first of several, and 0 elsewhere; NaN
+/// counts as greater than any number. ONNX Hardmax, float32.
 let hardmaxOperator = Operator(
   opcode: 179, name: "Hardmax", attributes: [AttributeSpec("axis", .int)], inputs: 1...1,
   infer: { (context) throws(ApusError) in

@@ -1,10 +1,11 @@
 import CKernels
 import ModelFormat
 
-// Reductions over axes: ONNX operators of the same names as of opset 18, float32 and, as each says,
-// integers: IntegerReduction.swift. The axes are a constant input; none (or an empty list) means all axes, or with `noop_with_empty_axes` none:
-// what comes before and after the reduction is then still done. An empty sum is 0, an empty product
-// 1, an empty maximum −∞, an empty mean NaN. Error bounds of sums: CKernels.h.
+// Reductions over axes: ONNX operators of the same names as of opset 18, in float32 and, as each
+// says, in integers (IntegerReduction.swift). The axes are a constant input; none (or an empty list)
+// means all axes, or with `noop_with_empty_axes` none: what comes before and after the reduction
+// is then still done. An empty sum is 0, an empty product 1, an empty maximum −∞, an empty mean
+// NaN. Error bounds of sums: CKernels.h.
 
 private func reductionOperator(
   _ opcode: UInt16, _ name: StaticString, _ function: Int, after end: Int = -1,
