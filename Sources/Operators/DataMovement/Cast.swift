@@ -45,6 +45,8 @@ private func castTarget(_ context: NodeContext) throws(ApusError) -> DataType {
   }
 }
 
+private typealias RealChunk = InlineArray<64, Float>
+
 /// Goes through a small buffer of int64 or float32, so that n types need 2·n loops, not n².
 private final class CastStep: Step {
   let x: Slot
@@ -63,21 +65,27 @@ private final class CastStep: Step {
 
   override func run(_ memory: Memory, _ share: Share) {
     let part = share.part(of: count, grain: 64)
-    var wide = IntegerChunk(repeating: 0)
     var real = RealChunk(repeating: 0)
-    var first = part.lowerBound
-    while first < part.upperBound {
-      let n = min(chunkCount, part.upperBound &- first)
-      let from = UnsafeRawPointer(memory[x] + first &* source.size)
-      let to = memory[y] + first &* target.size
-      if isReal(source) {
-        loadReals(from, &real, n)
-        storeReals(to, &real, n)
-      } else {
-        loadIntegers(from, source, n, &wide)
-        storeIntegers(to, wide, n)
+    withIntegerChunk { wide in
+      var first = part.lowerBound
+      while first < part.upperBound {
+        let n = min(chunkCount, part.upperBound &- first)
+        let from = UnsafeRawPointer(memory[x] + first &* source.size)
+        let to = memory[y] + first &* target.size
+        if isReal(source) {
+          loadReals(from, &real, n)
+          storeReals(to, &real, n)
+        } else {
+          loadIntegers(from, source, n, wide)
+          if isReal(target) {
+            for i in 0..<n { real[i] = Float(wide[i]) }
+            storeReals(to, &real, n)
+          } else {
+            storeIntegers(wide, to, target, n)
+          }
+        }
+        first &+= n
       }
-      first &+= n
     }
   }
 
@@ -109,18 +117,6 @@ private final class CastStep: Step {
       case .bool: p.storeBytes(of: f != 0 ? 1 : 0, toByteOffset: i, as: UInt8.self)
       }
     }
-  }
-
-  private func storeIntegers(
-    _ p: UnsafeMutableRawPointer, _ v: borrowing IntegerChunk, _ n: Int
-  ) {
-    if !isReal(target) {
-      Operators.storeIntegers(v, p, target, n)
-      return
-    }
-    var real = RealChunk(repeating: 0)
-    for i in 0..<n { real[i] = Float(v[i]) }
-    storeReals(p, &real, n)
   }
 }
 

@@ -9,7 +9,7 @@ enum BinaryFunction: Int {
   case equal, greater, greaterOrEqual, less, lessOrEqual
   case and, or, xor
 
-  var isComparison: Bool { rawValue >= BinaryFunction.equal.rawValue && rawValue <= 14 }
+  var isComparison: Bool { rawValue >= Self.equal.rawValue && rawValue <= Self.lessOrEqual.rawValue }
 }
 
 /// y = f(a, b) in any integer type or bool, with broadcasting. Sums and products wrap around; a
@@ -40,49 +40,49 @@ final class IntegerBinaryStep: Step {
     let y = memory[y]
     let size = type.size
     let target = function.isComparison ? DataType.bool : type
-    var u = IntegerChunk(repeating: 0)
-    var v = IntegerChunk(repeating: 0)
-    layout.forEachRun(in: share.part(of: layout.total, grain: 64)) { i, j, k, n in
-      var c = 0
-      while c < n {
-        let m = Swift.min(chunkCount, n &- c)
-        loadIntegers(a + (i &+ c &* layout.aStep) &* size, type, step: layout.aStep, m, &u)
-        loadIntegers(b + (j &+ c &* layout.bStep) &* size, type, step: layout.bStep, m, &v)
-        for q in 0..<m { u[q] = apply(u[q], v[q]) }
-        storeIntegers(u, y + (k &+ c) &* target.size, target, m)
-        c &+= m
+    withIntegerChunk { u in
+      withIntegerChunk { v in
+        layout.forEachRun(in: share.part(of: layout.total, grain: 64)) { i, j, k, n in
+          var c = 0
+          while c < n {
+            let m = Swift.min(chunkCount, n &- c)
+            loadIntegers(a + (i &+ c &* layout.aStep) &* size, type, step: layout.aStep, m, u)
+            loadIntegers(b + (j &+ c &* layout.bStep) &* size, type, step: layout.bStep, m, v)
+            apply(u, v, m)
+            storeIntegers(u, y + (k &+ c) &* target.size, target, m)
+            c &+= m
+          }
+        }
       }
     }
   }
 
-  @inline(__always) private func apply(_ a: Int64, _ b: Int64) -> Int64 {
+  private func apply(_ u: IntegerChunk, _ v: IntegerChunk, _ n: Int) {
     switch function {
-    case .add: return a &+ b
-    case .sub: return a &- b
-    case .mul: return a &* b
+    case .add: mapChunks(u, v, n) { $0 &+ $1 }
+    case .sub: mapChunks(u, v, n) { $0 &- $1 }
+    case .mul: mapChunks(u, v, n) { $0 &* $1 }
     // The smallest integer divided by −1 does not fit; like a sum, it wraps around.
-    case .div: return b == 0 ? 0 : b == -1 ? 0 &- a : a / b
-    case .min: return b < a ? b : a
-    case .max: return a < b ? b : a
-    case .prelu: return a < 0 ? a &* b : a
-    case .pow: return integerPower(a, b)
+    case .div: mapChunks(u, v, n) { $1 == 0 ? 0 : $1 == -1 ? 0 &- $0 : $0 / $1 }
+    case .min: mapChunks(u, v, n) { $1 < $0 ? $1 : $0 }
+    case .max: mapChunks(u, v, n) { $0 < $1 ? $1 : $0 }
+    case .prelu: mapChunks(u, v, n) { $0 < 0 ? $0 &* $1 : $0 }
+    case .pow: mapChunks(u, v, n) { integerPower($0, $1) }
     case .modulo:
-      let r = remainder(a, b)
-      return r != 0 && (r < 0) != (b < 0) ? r &+ b : r
-    case .remainder: return remainder(a, b)
-    case .equal: return a == b ? 1 : 0
-    case .greater: return a > b ? 1 : 0
-    case .greaterOrEqual: return a >= b ? 1 : 0
-    case .less: return a < b ? 1 : 0
-    case .lessOrEqual: return a <= b ? 1 : 0
-    case .and: return a & b
-    case .or: return a | b
-    case .xor: return a ^ b
+      mapChunks(u, v, n) { a, b in
+        let r = b == 0 || b == -1 ? 0 : a % b
+        return r != 0 && (r < 0) != (b < 0) ? r &+ b : r
+      }
+    case .remainder: mapChunks(u, v, n) { $1 == 0 || $1 == -1 ? 0 : $0 % $1 }
+    case .equal: mapChunks(u, v, n) { $0 == $1 ? 1 : 0 }
+    case .greater: mapChunks(u, v, n) { $0 > $1 ? 1 : 0 }
+    case .greaterOrEqual: mapChunks(u, v, n) { $0 >= $1 ? 1 : 0 }
+    case .less: mapChunks(u, v, n) { $0 < $1 ? 1 : 0 }
+    case .lessOrEqual: mapChunks(u, v, n) { $0 <= $1 ? 1 : 0 }
+    case .and: mapChunks(u, v, n) { $0 & $1 }
+    case .or: mapChunks(u, v, n) { $0 | $1 }
+    case .xor: mapChunks(u, v, n) { $0 ^ $1 }
     }
-  }
-
-  @inline(__always) private func remainder(_ a: Int64, _ b: Int64) -> Int64 {
-    b == 0 || b == -1 ? 0 : a % b
   }
 }
 

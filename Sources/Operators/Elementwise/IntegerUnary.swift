@@ -32,37 +32,32 @@ final class IntegerUnaryStep: Step {
 
   override func run(_ memory: Memory, _ share: Share) {
     let part = share.part(of: count, grain: 64)
-    var v = IntegerChunk(repeating: 0)
-    var least = Int64.min
-    var greatest = Int64.max
-    if let low {
-      loadIntegers(memory[low], type, 1, &v)
-      least = v[0]
-    }
-    if let high {
-      loadIntegers(memory[high], type, 1, &v)
-      greatest = v[0]
-    }
-    var first = part.lowerBound
-    while first < part.upperBound {
-      let n = min(chunkCount, part.upperBound &- first)
-      loadIntegers(memory[x] + first &* type.size, type, n, &v)
-      for i in 0..<n { v[i] = apply(v[i], least, greatest) }
-      storeIntegers(v, memory[y] + first &* type.size, type, n)
-      first &+= n
+    let low = low.map { loadInteger(memory[$0], type) } ?? Int64.min
+    let high = high.map { loadInteger(memory[$0], type) } ?? Int64.max
+    withIntegerChunk { v in
+      var first = part.lowerBound
+      while first < part.upperBound {
+        let n = min(chunkCount, part.upperBound &- first)
+        loadIntegers(memory[x] + first &* type.size, type, n, v)
+        apply(v, n, low, high)
+        storeIntegers(v, memory[y] + first &* type.size, type, n)
+        first &+= n
+      }
     }
   }
 
-  @inline(__always) private func apply(_ x: Int64, _ low: Int64, _ high: Int64) -> Int64 {
+  private func apply(_ v: IntegerChunk, _ n: Int, _ low: Int64, _ high: Int64) {
     switch function {
-    case .abs: return x < 0 ? 0 &- x : x
-    case .neg: return 0 &- x
-    case .sign: return x.signum()
-    case .relu: return x < 0 ? 0 : x
+    case .abs: mapChunk(v, n) { $0 < 0 ? 0 &- $0 : $0 }
+    case .neg: mapChunk(v, n) { 0 &- $0 }
+    case .sign: mapChunk(v, n) { $0.signum() }
+    case .relu: mapChunk(v, n) { $0 < 0 ? 0 : $0 }
     case .clip:
-      let raised = x < low ? low : x
-      return high < raised ? high : raised
-    case .not: return x ^ 1
+      mapChunk(v, n) { x in
+        let raised = x < low ? low : x
+        return high < raised ? high : raised
+      }
+    case .not: mapChunk(v, n) { $0 ^ 1 }
     }
   }
 }

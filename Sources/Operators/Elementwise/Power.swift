@@ -34,9 +34,7 @@ extension TensorInfo {
   fileprivate func isConstant(_ value: Int) -> Bool {
     guard let constant else { return false }
     if dataType == .float32 { return constant.loadUnaligned(as: Float.self) == Float(value) }
-    var v = IntegerChunk(repeating: 0)
-    loadIntegers(constant, dataType, 1, &v)
-    return v[0] == Int64(value)
+    return loadInteger(constant, dataType) == Int64(value)
   }
 }
 
@@ -96,14 +94,16 @@ private final class PowStep: Step {
   private func raise(
     _ a: UnsafePointer<Float>, _ b: UnsafeRawPointer, _ y: UnsafeMutablePointer<Float>, _ n: Int
   ) {
-    var exponents = IntegerChunk(repeating: 0)
-    loadIntegers(b, exponentType, step: layout.bStep, n, &exponents)
-    for q in 0..<n {
-      var exponent = Float(exponents[q])
-      power(a + q &* layout.aStep, 0, &exponent, 0, y + q, 1)
-      // Beyond 2^24 the float next to an odd exponent is even.
-      let isRounded = exponents[q].magnitude > 1 << 24
-      if isRounded && exponents[q] & 1 == 1 && a[q &* layout.aStep].sign == .minus { y[q].negate() }
+    withIntegerChunk { exponents in
+      loadIntegers(b, exponentType, step: layout.bStep, n, exponents)
+      for q in 0..<n {
+        let base = a[q &* layout.aStep]
+        var exponent = Float(exponents[q])
+        power(a + q &* layout.aStep, 0, &exponent, 0, y + q, 1)
+        // Beyond 2^24 the float next to an odd exponent is even.
+        let isRounded = exponents[q].magnitude > 1 << 24
+        if isRounded && exponents[q] & 1 == 1 && base.sign == .minus { y[q].negate() }
+      }
     }
   }
 
@@ -111,25 +111,30 @@ private final class PowStep: Step {
   private func raise(
     _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ y: UnsafeMutableRawPointer, _ n: Int
   ) {
-    var bases = IntegerChunk(repeating: 0)
-    var exponents = IntegerChunk(repeating: 0)
-    loadIntegers(a, type, step: layout.aStep, n, &bases)
-    let isReal = exponentType == .float32
-    if !isReal { loadIntegers(b, exponentType, step: layout.bStep, n, &exponents) }
-    for q in 0..<n {
-      if isReal {
-        var exponent = b.load(fromByteOffset: q &* layout.bStep &* 4, as: Float.self)
-        exponents[q] = saturated(exponent, Int64.self)
-        if Float(exponents[q]) != exponent {
-          var base = Float(bases[q])
-          var result: Float = 0
-          power(&base, 0, &exponent, 0, &result, 1)
-          bases[q] = saturated(result, Int64.self)
-          continue
+    withIntegerChunk { bases in
+      withIntegerChunk { exponents in
+        loadIntegers(a, type, step: layout.aStep, n, bases)
+        if exponentType == .float32 {
+          for q in 0..<n {
+            let exponent = b.load(fromByteOffset: q &* layout.bStep &* 4, as: Float.self)
+            bases[q] = power(bases[q], exponent)
+          }
+        } else {
+          loadIntegers(b, exponentType, step: layout.bStep, n, exponents)
+          mapChunks(bases, exponents, n) { integerPower($0, $1) }
         }
+        storeIntegers(bases, y, type, n)
       }
-      bases[q] = integerPower(bases[q], exponents[q])
     }
-    storeIntegers(bases, y, type, n)
+  }
+
+  private func power(_ base: Int64, _ exponent: Float) -> Int64 {
+    let integer = saturated(exponent, Int64.self)
+    if Float(integer) == exponent { return integerPower(base, integer) }
+    var base = Float(base)
+    var exponent = exponent
+    var result: Float = 0
+    power(&base, 0, &exponent, 0, &result, 1)
+    return saturated(result, Int64.self)
   }
 }

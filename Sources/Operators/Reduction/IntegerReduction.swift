@@ -31,15 +31,16 @@ final class IntegerReductionStep: Step {
   override func run(_ memory: Memory, _ share: Share) {
     let x = UnsafeRawPointer(memory[x])
     let y = memory[y]
-    var result = IntegerChunk(repeating: 0)
-    for i in share.part(of: layout.outputCount, grain: 64) {
-      result[0] = finished(reduce(x, i))
-      storeIntegers(result, y + i &* type.size, type, 1)
+    withIntegerChunk { chunk in
+      for i in share.part(of: layout.outputCount, grain: 64) {
+        var result = finished(reduce(x, i, chunk))
+        storeIntegers(&result, y + i &* type.size, type, 1)
+      }
     }
   }
 
   /// All that goes into output element i.
-  private func reduce(_ x: UnsafeRawPointer, _ i: Int) -> Int64 {
+  private func reduce(_ x: UnsafeRawPointer, _ i: Int, _ v: IntegerChunk) -> Int64 {
     var total = identity
     if layout.reducedCount == 0 { return total }
     let isRow = layout.columns == 0
@@ -47,13 +48,12 @@ final class IntegerReductionStep: Step {
     let first = layout.keptOffset(block) &+ (isRow ? 0 : i &- block &* layout.columns)
     let step = isRow ? 1 : layout.columns
     let count = isRow ? layout.length : layout.rows
-    var v = IntegerChunk(repeating: 0)
     for run in 0..<layout.runs {
       let start = first &+ layout.reducedOffset(run)
       var k = 0
       while k < count {
         let n = min(chunkCount, count &- k)
-        loadIntegers(x + (start &+ k &* step) &* type.size, type, step: step, n, &v)
+        loadIntegers(x + (start &+ k &* step) &* type.size, type, step: step, n, v)
         for q in 0..<n { total = combined(total, v[q]) }
         k &+= n
       }
