@@ -82,5 +82,5 @@ def test_state_and_two_functions():
 
 def test_library_errors_come_through():
     with pytest.raises(apus.ApusError) as caught:
-        run_node("Relu", [np.zeros(3, np.int32)])
+        run_node("Relu", [np.zeros(3, bool)])
     assert caught.value.status == apus.Status.INVALID_TYPE

@@ -48,7 +48,7 @@ extension NodeContext {
   func requireTypes(_ i: Int, _ types: ElementTypes) throws(ApusError) {
     let type = input(i).dataType
     try require(
-      types.contains(type), .unsupported,
+      types.contains(type), .invalidType,
       "input \(i) is \(type); \(definition.name) takes \(types)")
   }
 
