@@ -59,8 +59,47 @@ def _unary(large: bool, *attributes: Mapping[str, Any], low: float = -4.0) -> It
         yield Case([_floats(*_shape(large), low=low, high=4)], a)
 
 
+def _signed(large: bool) -> Iterator[Case]:
+    """Functions that take integers too."""
+    yield from _unary(large)
+    for dtype in (np.int8, np.int32, np.int64):
+        yield Case([_integers(*_shape(large), dtype=dtype, low=-7)])
+
+
+def _shrink(large: bool) -> Iterator[Case]:
+    yield from _unary(large, {}, {"lambd": 1.5, "bias": 0.25})
+    yield Case([_integers(*_shape(large), low=-7)], {"lambd": 1.5, "bias": 0.25})
+
+
+def _is_inf(large: bool) -> Iterator[Case]:
+    with np.errstate(divide="ignore"):
+        x = 1 / np.trunc(_floats(*_shape(large), low=-3, high=3))
+    yield from (Case([x], a) for a in ({}, {"detect_positive": 0}, {"detect_negative": 0}))
+
+
+def _bools(*shape: int) -> np.ndarray:
+    return _integers(*shape, low=0, high=2).astype(bool)
+
+
+def _logic(large: bool) -> Iterator[Case]:
+    shape = _shape(large)
+    yield Case([_bools(*shape), _bools(*shape)])
+    yield Case([_bools(*shape), _bools(shape[-1])], constants=[1])
+
+
+def _equal(large: bool) -> Iterator[Case]:
+    yield from _binary(large)
+    yield from _logic(large)
+
+
+def _mod(large: bool) -> Iterator[Case]:
+    for fmod in (0, 1):
+        yield from (case._replace(attributes={"fmod": fmod}) for case in _binary(large))
+
+
 def _prelu(large: bool) -> Iterator[Case]:
     shape = _shape(large)
+    yield Case([_integers(*shape, low=-7), _integers(shape[-1])])
     yield Case([_floats(*shape), _floats(shape[-1])], constants=[1])
     yield Case([_floats(*shape), _floats(1)])
 
@@ -70,6 +109,7 @@ def _clip(large: bool) -> Iterator[Case]:
     yield Case([x, low, high], constants=[1, 2])
     yield Case([x, None, high])
     yield Case([x])
+    yield Case([_integers(*_shape(large), dtype=np.uint8), np.uint8(2), np.uint8(5)])
 
 
 def _binary(large: bool, integers: bool = True) -> Iterator[Case]:
@@ -80,6 +120,8 @@ def _binary(large: bool, integers: bool = True) -> Iterator[Case]:
     if integers:
         yield Case([_integers(*shape), _integers(shape[-1])], constants=[1])
         yield Case([_integers(*shape, dtype=np.int64), _integers(1, dtype=np.int64)])
+        yield Case([_integers(*shape, dtype=np.int8), _integers(*shape, dtype=np.int8)])
+        yield Case([_integers(1, dtype=np.uint8), _integers(*shape, dtype=np.uint8)])
 
 
 def _pow(large: bool) -> Iterator[Case]:
@@ -89,6 +131,8 @@ def _pow(large: bool) -> Iterator[Case]:
     yield Case([base, np.float32(2)], constants=[1])
     yield Case([base, _integers(shape[-1])])
     yield Case([base, _integers(1, dtype=np.int64)])
+    yield Case([_integers(*shape, dtype=np.int64), _integers(shape[-1], dtype=np.uint8)])
+    yield Case([_integers(*shape), _floats(*shape, low=0, high=3)])
 
 
 def _variadic(large: bool, integers: bool = False) -> Iterator[Case]:
@@ -102,7 +146,7 @@ def _variadic(large: bool, integers: bool = False) -> Iterator[Case]:
 
 def _where(large: bool) -> Iterator[Case]:
     shape = _shape(large)
-    condition = _integers(*shape, low=0, high=2).astype(bool)
+    condition = _bools(*shape)
     yield Case([condition, _floats(*shape), _floats(shape[-1])])
     yield Case([condition[..., :1], _integers(*shape, dtype=np.int64), _integers(1, dtype=np.int64)])
     yield Case([condition, _integers(*shape, dtype=np.uint8), _integers(*shape, dtype=np.uint8)])
@@ -133,6 +177,14 @@ def _reduce(large: bool) -> Iterator[Case]:
     yield Case([x, _axes(0)], {"keepdims": 1}, constants=[1])
     yield Case([x])
     yield Case([x], {"noop_with_empty_axes": 1})
+    for axis in (0, -1):
+        yield Case([_integers(*_shape(large), dtype=np.int64), _axes(axis)], constants=[1])
+
+
+def _reduce_any(large: bool) -> Iterator[Case]:
+    yield from _reduce(large)
+    yield Case([_bools(*_shape(large)), _axes(1)], constants=[1])
+    yield Case([_integers(*_shape(large), dtype=np.uint8)])
 
 
 def _layer_normalization(large: bool) -> Iterator[Case]:
@@ -252,12 +304,15 @@ def _gemm(large: bool) -> Iterator[Case]:
                {"transB": 1, "alpha": 0.5, "beta": 2.0, "activation_minimum": 0.0}, constants=[1])
     yield Case([_floats(k, m), _floats(k, n)], {"transA": 1, "activation_maximum": 1.0})
     yield Case([_floats(1, k), _floats(k, n), _floats(1)], constants=[1])
+    yield Case([_integers(m, k), _integers(n, k), _integers(m, 1)],
+               {"transB": 1, "alpha": 0.5, "beta": 2.0})
 
 
 def _mat_mul(large: bool) -> Iterator[Case]:
     m, k, n = (70, 130, 150) if large else (2, 3, 5)
     yield Case([_floats(m, k), _floats(k, n)], constants=[1])
     yield Case([_floats(2, 1, m, k), _floats(3, k, n)])
+    yield Case([_integers(2, 1, m, k, dtype=np.int64), _integers(3, k, n, dtype=np.int64)])
     yield Case([_floats(k), _floats(k, n)], constants=[1])
     yield Case([_floats(m, k), _floats(k)])
 
@@ -377,10 +432,14 @@ def _recurrent(kind: str, large: bool) -> Iterator[Case]:
 
 SAMPLES: Dict[str, Cases] = {
     **dict.fromkeys(
-        ["Relu", "Sigmoid", "Tanh", "Softplus", "Softsign", "HardSwish", "Mish", "Exp", "Abs", "Neg",
-         "Sign", "Floor", "Ceil", "Round", "Erf", "Sin", "Cos"],
+        ["Sigmoid", "Tanh", "Softplus", "Softsign", "HardSwish", "Mish", "Exp", "Floor", "Ceil",
+         "Round", "Erf", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "IsNaN"],
         _unary,
     ),
+    **dict.fromkeys(["Relu", "Abs", "Neg", "Sign"], _signed),
+    "Shrink": _shrink,
+    "IsInf": _is_inf,
+    "Not": lambda large: iter([Case([_bools(*_shape(large))])]),
     **dict.fromkeys(["Log", "Sqrt", "Reciprocal"], partial(_unary, low=0.1)),
     **dict.fromkeys(
         ["LeakyRelu", "Elu", "Celu", "ThresholdedRelu", "Swish"],
@@ -393,16 +452,21 @@ SAMPLES: Dict[str, Cases] = {
     "Clip": _clip,
     **dict.fromkeys(["Add", "Sub", "Mul", "Div"], _binary),
     "Pow": _pow,
+    "Mod": _mod,
+    "Equal": _equal,
+    **dict.fromkeys(["Greater", "GreaterOrEqual", "Less", "LessOrEqual"], _binary),
+    **dict.fromkeys(["And", "Or", "Xor"], _logic),
     **dict.fromkeys(["Min", "Max"], partial(_variadic, integers=True)),
     **dict.fromkeys(["Mean", "Sum"], _variadic),
     "Where": _where,
     "Cast": _cast,
-    **dict.fromkeys(["Softmax", "LogSoftmax"], _softmax),
+    **dict.fromkeys(["Softmax", "LogSoftmax", "Hardmax"], _softmax),
     **dict.fromkeys(
-        ["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2",
-         "ReduceSumSquare", "ReduceLogSumExp", "ReduceLogSum"],
+        ["ReduceSum", "ReduceMean", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare",
+         "ReduceLogSumExp", "ReduceLogSum"],
         _reduce,
     ),
+    **dict.fromkeys(["ReduceMax", "ReduceMin"], _reduce_any),
     "LayerNormalization": _layer_normalization,
     "RMSNormalization": _rms_normalization,
     "InstanceNormalization": _instance_normalization,
