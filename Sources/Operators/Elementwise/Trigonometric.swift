@@ -37,7 +37,7 @@ private func trigonometricOperator(
 }
 
 private enum TrigonometricFunction {
-  case sin, cos, tan, asin, acos, atan, sinh, cosh, asinh, acosh, atanh
+  case sin, cos, tan, asin, acos, atan, sinh, cosh
 }
 
 private final class TrigonometricStep: Step {
@@ -69,9 +69,6 @@ private final class TrigonometricStep: Step {
     case .atan: return Float(atan(Double(x)))
     case .sinh: return Float(sinh(Double(x)))
     case .cosh: return Float(cosh(Double(x)))
-    case .asinh: return Float(asinh(Double(x)))
-    case .acosh: return Float(acosh(Double(x)))
-    case .atanh: return Float(atanh(Double(x)))
     }
   }
 }
