@@ -149,6 +149,38 @@ typedef struct apus_window {
   intptr_t pad_end_z, pad_end_y, pad_end_x;
 } apus_window;
 
+/// One tile of columns of a product of 8-bit integers, with or without a sign, summed in int32 (which
+/// wraps around):
+///
+///     sum[r][c] = start[r] + Σk a[r][k] · b[k][c] − a_zeros[r] · Σk b[k][c] − a_sums[r] · b_zeros[c]
+///
+/// a is packed as integers with a sign: one without has its top bit flipped, which takes 128 from
+/// it and its zero point. b is packed without a sign: one with it gains 128. So with zero points A
+/// and B, Σk (a − A) · (b − B) has a_zeros = A, a_sums = Σk a − depth · A and b_zeros = B; where B
+/// is one number, −B · a_sums may be part of start instead.
+typedef struct apus_integer_product {
+  intptr_t rows, depth;
+  /// At most integer_columns.
+  intptr_t columns;
+  const int32_t *a;        ///< integer_pack_rows
+  const int32_t *b;        ///< integer_gather
+  const int32_t *start;    ///< [rows]
+  const int32_t *a_zeros;  ///< [rows], or NULL: all 0
+  const int32_t *a_sums;   ///< [rows]; not read where b_zeros is NULL
+  const int32_t *b_zeros;  ///< [columns], or NULL: all 0
+  /// [rows], or NULL: y is the sum, int32. Else y is one byte,
+  /// low byte of (y_zero + clip(round(sum · scale), y_lower, y_upper)), halves to even, where scale
+  /// is a_scales[r], or (a_scales[r] · b_scales[c]) / y_scale.
+  const float *a_scales;
+  const float *b_scales;  ///< [columns], or NULL
+  float y_scale;
+  int32_t y_zero;
+  float y_lower, y_upper;
+  void *y;
+  /// In elements.
+  intptr_t y_row_stride;
+} apus_integer_product;
+
 typedef struct apus_kernels {
   /// "baseline", "avx2", "avx512" or "avx512vnni".
   const char *name;
@@ -255,6 +287,30 @@ typedef struct apus_kernels {
   /// lie in the input, or in the padded input (pads and pad_ends) where includes_padding is set.
   void (*average_pool)(const apus_window *w, bool includes_padding, const float *x, float *y,
                        intptr_t first_row, intptr_t end_row);
+
+  // MARK: Integers of 8 bits
+
+  /// Columns of a tile, and rows of a full panel. Panels hold `words` 32-bit words for each row or
+  /// column, ceil(depth / integer_word_depth) of them.
+  intptr_t integer_columns, integer_rows, integer_word_depth;
+  /// Packs `rows` rows of `depth` adjacent bytes and writes the sum of each, as packed (see
+  /// apus_integer_product). Takes (rows rounded up to integer_rows) · words; threads may share rows
+  /// from multiples of integer_rows on. flip: 0x80 for bytes without a sign, 0 for those with one.
+  void (*integer_pack_rows)(const uint8_t *a, intptr_t rows, intptr_t depth, intptr_t flip,
+                            int32_t *packed, int32_t *sums);
+  /// Packs the tile of columns from `first` on of the matrix that a convolution multiplies its
+  /// weights with, [channels · taps][columns], and writes their sums behind it: integer_columns ·
+  /// (words + 1) in all. flip: 0 for bytes without a sign, 0x80 for those with one. The padding
+  /// counts as `fill`, a byte as in x. Of c, rows, y_step_…, table, minimum and maximum are not read.
+  void (*integer_gather)(const apus_convolution *c, const uint8_t *x, intptr_t flip, intptr_t fill,
+                         intptr_t first, int32_t *panel);
+  void (*integer_product)(const apus_integer_product *p);
+  /// y[i] = low byte of (zero + clip(round(x[i] / scale), lower, upper)), halves to even.
+  void (*quantize)(const float *x, intptr_t n, float scale, int32_t zero, float lower, float upper,
+                   uint8_t *y);
+  /// y[i] = float(((x[i] ^ flip) − zero) · scale, x[i] a byte without a sign.
+  void (*dequantize)(const uint8_t *x, intptr_t n, intptr_t flip, int32_t zero, float scale,
+                     float *y);
 } apus_kernels;
 
 // One per kernel module; each fills every field.

@@ -5,6 +5,11 @@
 #define APUS_VECTOR_INTRINSICS_H
 
 #include <stdint.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#else
+#include <emmintrin.h>
+#endif
 
 /// For one width: fma(a, b, c) = a·b + c in one rounding; sqrt, correctly rounded; less and equal,
 /// whose lanes are −1 where the comparison holds and 0 elsewhere; select, the lanes of a where the
@@ -45,14 +50,60 @@
     return __builtin_elementwise_roundeven(a);                                                   \
   }
 
+/// For one width: widen, N bytes of memory to 32 bits each; narrow, the low bytes of the lanes to
+/// memory; real, the nearest float; quantize, to the nearest integer with halves to even after
+/// clipping to lower ... upper, which lie within ±2^21 (NaN becomes lower).
+#define APUS_INTEGER_INTRINSICS(N)                                                               \
+  typedef uint8_t apus_u8x##N __attribute__((ext_vector_type(N)));                               \
+  static inline __attribute__((always_inline)) apus_i32x##N apus_widen_u8x##N(                   \
+      const uint8_t *p) {                                                                        \
+    apus_u8x##N v;                                                                               \
+    __builtin_memcpy(&v, p, N);                                                                  \
+    return __builtin_convertvector(v, apus_i32x##N);                                             \
+  }                                                                                              \
+  static inline __attribute__((always_inline)) void apus_narrow_i32x##N(                         \
+      apus_i32x##N v, uint8_t *p) {                                                              \
+    apus_u8x##N bytes = __builtin_convertvector(v, apus_u8x##N);                                 \
+    __builtin_memcpy(p, &bytes, N);                                                              \
+  }                                                                                              \
+  static inline __attribute__((always_inline)) apus_f32x##N apus_real_i32x##N(apus_i32x##N v) {  \
+    return __builtin_convertvector(v, apus_f32x##N);                                             \
+  }                                                                                              \
+  static inline __attribute__((always_inline)) apus_i32x##N apus_quantize_f32x##N(               \
+      apus_f32x##N v, float lower, float upper) {                                                \
+    v = v > lower ? v : (apus_f32x##N)lower;                                                     \
+    v = v < upper ? v : (apus_f32x##N)upper;                                                     \
+    /* 1.5 · 2^23: the sum's last place is 1. */                                                 \
+    return (apus_i32x##N)(v + 12582912.0f) - 0x4B400000;                                         \
+  }
+
+/// sum + a dot product in each 32-bit lane. With VNNI of four bytes, those of a without a sign and
+/// those of b with one; else of two 16-bit integers, exact as long as they are no larger than bytes.
+#define APUS_INTEGER_DOT(N, EXPRESSION)                                                          \
+  static inline __attribute__((always_inline)) apus_i32x##N apus_dot_i32x##N(                    \
+      apus_i32x##N sum, apus_i32x##N a, int32_t scalar) {                                        \
+    apus_i32x##N b = (apus_i32x##N)scalar;                                                       \
+    return EXPRESSION;                                                                           \
+  }
+
 APUS_VECTOR_INTRINSICS(4)
+APUS_INTEGER_INTRINSICS(4)
+APUS_INTEGER_DOT(4, sum + (apus_i32x4)_mm_madd_epi16((__m128i)a, (__m128i)b))
 #ifdef __AVX2__
 APUS_VECTOR_INTRINSICS(8)
 APUS_VECTOR_ROUNDING(8)
+APUS_INTEGER_INTRINSICS(8)
+APUS_INTEGER_DOT(8, sum + (apus_i32x8)_mm256_madd_epi16((__m256i)a, (__m256i)b))
 #endif
 #ifdef __AVX512F__
 APUS_VECTOR_INTRINSICS(16)
 APUS_VECTOR_ROUNDING(16)
+APUS_INTEGER_INTRINSICS(16)
+#ifdef __AVX512VNNI__
+APUS_INTEGER_DOT(16, (apus_i32x16)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b))
+#else
+APUS_INTEGER_DOT(16, sum + (apus_i32x16)_mm512_madd_epi16((__m512i)a, (__m512i)b))
+#endif
 #endif
 
 #endif

@@ -53,6 +53,27 @@ typealias MiddleNarrowTile = InlineArray<2, Vector>
 typealias SmallWideTile = InlineArray<2, Vector>
 typealias SmallNarrowTile = InlineArray<1, Vector>
 
+// Integers (Integer/): what the C functions of VectorIntrinsics.h are called here.
+/// Numbers of the depth in a 32-bit word, and the bits of each.
+@inline(__always) var wordDepth: Int { 2 }
+@inline(__always) var wordBits: Int32 { 16 }
+@inline(__always) func dot(_ sum: IntVector, _ lanes: IntVector, _ scalar: Int32) -> IntVector {
+  apus_dot_i32x4(sum, lanes, scalar)
+}
+@inline(__always) func widen(_ p: UnsafePointer<UInt8>) -> IntVector { apus_widen_u8x4(p) }
+@inline(__always) func narrow(_ v: IntVector, _ p: UnsafeMutablePointer<UInt8>) {
+  apus_narrow_i32x4(v, p)
+}
+@inline(__always) func real(_ v: IntVector) -> Vector { apus_real_i32x4(v) }
+@inline(__always) func quantized(_ v: Vector, _ lower: Float, _ upper: Float) -> IntVector {
+  apus_quantize_f32x4(v, lower, upper)
+}
+/// Rows of the two integer tiles, each with two vectors of columns, and their accumulators.
+@inline(__always) var integerTileRows: Int { 4 }
+@inline(__always) var smallIntegerTileRows: Int { 1 }
+typealias IntegerTile = InlineArray<8, IntVector>
+typealias SmallIntegerTile = InlineArray<2, IntVector>
+
 @c(kernels_fill_baseline) public func fillKernels(_ table: UnsafeMutablePointer<apus_kernels>) {
   fill(table)
 }

@@ -33,4 +33,7 @@ import CKernels
   }
   table.pointee.max_pool = { maxPool($0!, $1!, $2!, $3, $4) }
   table.pointee.average_pool = { averagePool($0!, $1, $2!, $3!, $4, $5) }
+  fillIntegers(table)
+  table.pointee.quantize = { quantize($0!, $1, $2, $3, $4, $5, $6!) }
+  table.pointee.dequantize = { dequantize($0!, $1, $2, $3, $4, $5!) }
 }
