@@ -308,7 +308,7 @@ typedef struct apus_kernels {
   /// y[i] = low byte of (zero + clip(round(x[i] / scale), lower, upper)), halves to even.
   void (*quantize)(const float *x, intptr_t n, float scale, int32_t zero, float lower, float upper,
                    uint8_t *y);
-  /// y[i] = float(((x[i] ^ flip) − zero) · scale, x[i] a byte without a sign.
+  /// y[i] = ((x[i] ^ flip) − zero) · scale, x[i] a byte without a sign.
   void (*dequantize)(const uint8_t *x, intptr_t n, intptr_t flip, int32_t zero, float scale,
                      float *y);
 } apus_kernels;

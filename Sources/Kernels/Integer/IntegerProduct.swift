@@ -25,7 +25,7 @@ import CKernels
 }
 
 /// Rows of the panel that takes the next of `remaining` rows.
-@inline(__always) private func panelRows(_ remaining: Int) -> Int {
+@inline(__always) private func integerPanelRows(_ remaining: Int) -> Int {
   remaining > smallIntegerTileRows ? integerTileRows : smallIntegerTileRows
 }
 
@@ -39,7 +39,7 @@ func integerPackRows(
   let mask: Int32 = wordBits == 8 ? 0xFF : 0xFFFF
   var first = 0
   while first < rows {
-    let height = panelRows(rows &- first)
+    let height = integerPanelRows(rows &- first)
     let panel = packed + first &* words
     var r = 0
     while r < height {
@@ -108,7 +108,7 @@ func integerProduct(_ descriptor: UnsafePointer<apus_integer_product>) {
     let tile = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Int32.self)
     var row = 0
     while row < p.rows {
-      let height = panelRows(p.rows &- row)
+      let height = integerPanelRows(p.rows &- row)
       if height == integerTileRows {
         multiplyTile(
           IntegerTile.self, rows: integerTileRows, words, a + row &* words, b, tile)

@@ -58,9 +58,14 @@ let convOperator = Operator(
   },
   multiplyAccumulates: convMultiplyAccumulates)
 
-private func convGeometry(_ context: NodeContext) throws(ApusError) -> SpatialGeometry {
+/// - Parameters:
+///   - weights: the input that W is.
+///   - bias: the input that B is.
+func convGeometry(
+  _ context: NodeContext, weights w: Int = 1, bias: Int = 2
+) throws(ApusError) -> SpatialGeometry {
   let x = context.input(0).shape
-  let weights = context.input(1).shape
+  let weights = context.input(w).shape
   try context.requireRank(0, 3...5)
   try context.require(
     weights.rank == x.rank, "the weights are \(weights), the input is \(x): their ranks differ")
@@ -70,13 +75,18 @@ private func convGeometry(_ context: NodeContext) throws(ApusError) -> SpatialGe
   try context.require(
     x[1] % group == 0 && x[1] / group == weights[1] && weights[0] % group == 0,
     "\(x[1]) channels in \(group) groups do not fit weights of \(weights)")
-  try context.requireShape(2, Shape(weights[0]))
+  try context.requireShape(bias, Shape(weights[0]))
   try geometry.slide(context)
   return geometry
 }
 
 private func convMultiplyAccumulates(_ node: NodeContext) -> Int {
-  node.outputs[0].shape.count * node.input(1).shape.product(1, node.input(1).shape.rank)
+  convMultiplyAccumulates(node, weights: 1)
+}
+
+func convMultiplyAccumulates(_ node: NodeContext, weights: Int) -> Int {
+  let shape = node.input(weights).shape
+  return node.outputs[0].shape.count * shape.product(1, shape.rank)
 }
 
 /// The fused activation of a node: its result is clipped to minimum ... maximum.

@@ -47,9 +47,10 @@ final class ConvolutionPass {
     table?.deallocate()
   }
 
-  /// The pass of a convolution. `channels` and `rows` are those of a group.
+  /// The pass of a convolution. `channels` and `rows` are those of a group. Without kernels it is for
+  /// integer_gather.
   static func convolution(
-    _ kernels: UnsafePointer<apus_kernels>, _ geometry: SpatialGeometry, channels: Int, rows: Int,
+    _ kernels: UnsafePointer<apus_kernels>?, _ geometry: SpatialGeometry, channels: Int, rows: Int,
     _ activation: Activation
   ) -> ConvolutionPass {
     let g = geometry.foldedIfPointwise
@@ -66,7 +67,9 @@ final class ConvolutionPass {
       position[0] = tap / (g.kernel[2] * g.kernel[1]) * g.dilation[0] - g.padBegin[0]
       return tap
     }
-    if g.staysInside { pass.readInPlace(columnsOfTile: kernels.pointee.gemm_columns) }
+    if let kernels, g.staysInside {
+      pass.readInPlace(columnsOfTile: kernels.pointee.gemm_columns)
+    }
     return pass
   }
 

@@ -74,11 +74,12 @@ struct MatMulShapes {
   private(set) var aStrides = InlineArray<8, Int>(repeating: 0)
   private(set) var bStrides = InlineArray<8, Int>(repeating: 0)
 
-  init(_ context: NodeContext) throws(ApusError) {
+  /// - Parameter second: the input that B is.
+  init(_ context: NodeContext, b second: Int = 1) throws(ApusError) {
     let a = context.input(0).shape
-    let b = context.input(1).shape
+    let b = context.input(second).shape
     try context.requireRank(0, 1...Shape.maximumRank)
-    try context.requireRank(1, 1...Shape.maximumRank)
+    try context.requireRank(second, 1...Shape.maximumRank)
     rows = a.rank > 1 ? a[last: 2] : 1
     columns = b.rank > 1 ? b[last: 1] : 1
     depth = a[last: 1]
