@@ -159,7 +159,7 @@ typedef struct apus_window {
 /// and B, Σk (a − A) · (b − B) has a_zeros = A, a_sums = Σk a − depth · A and b_zeros = B; where B
 /// is one number, −B · a_sums may be part of start instead.
 typedef struct apus_integer_product {
-  intptr_t rows, depth;
+  intptr_t rows, words;
   /// At most integer_columns.
   intptr_t columns;
   const int32_t *a;        ///< integer_pack_rows
@@ -291,19 +291,19 @@ typedef struct apus_kernels {
   // MARK: Integers of 8 bits
 
   /// Columns of a tile, and rows of a full panel. Panels hold `words` 32-bit words for each row or
-  /// column, ceil(depth / integer_word_depth) of them.
+  /// column: for each tap, integer_word_depth channels in a word, the last of them filled up.
   intptr_t integer_columns, integer_rows, integer_word_depth;
-  /// Packs `rows` rows of `depth` adjacent bytes and writes the sum of each, as packed (see
+  /// Packs `rows` rows of [channels][taps] bytes and writes the sum of each, as packed (see
   /// apus_integer_product). Takes (rows rounded up to integer_rows) · words; threads may share rows
   /// from multiples of integer_rows on. flip: 0x80 for bytes without a sign, 0 for those with one.
-  void (*integer_pack_rows)(const uint8_t *a, intptr_t rows, intptr_t depth, intptr_t flip,
-                            int32_t *packed, int32_t *sums);
+  void (*integer_pack_rows)(const uint8_t *a, intptr_t rows, intptr_t channels, intptr_t taps,
+                            intptr_t flip, int32_t *packed, int32_t *sums);
   /// Packs the tile of columns from `first` on of the matrix that a convolution multiplies its
-  /// weights with, [channels · taps][columns], and writes their sums behind it: integer_columns ·
-  /// (words + 1) in all. flip: 0 for bytes without a sign, 0x80 for those with one. The padding
-  /// counts as `fill`, a byte as in x. Of c, rows, y_step_…, table, minimum and maximum are not read.
+  /// weights with, and writes their sums behind it (where wanted): integer_columns · (words + 1) in
+  /// all. flip: 0 for bytes without a sign, 0x80 for those with one. The padding counts as `fill`, a
+  /// byte as in x. Of c, rows, y_step_…, table, minimum and maximum are not read.
   void (*integer_gather)(const apus_convolution *c, const uint8_t *x, intptr_t flip, intptr_t fill,
-                         intptr_t first, int32_t *panel);
+                         intptr_t first, bool sums, int32_t *panel);
   void (*integer_product)(const apus_integer_product *p);
   /// y[i] = low byte of (zero + clip(round(x[i] / scale), lower, upper)), halves to even.
   void (*quantize)(const float *x, intptr_t n, float scale, int32_t zero, float lower, float upper,

@@ -48,6 +48,12 @@ typealias SmallNarrowTile = InlineArray<4, Vector>
   apus_dot_i32x16(sum, lanes, scalar)
 }
 @inline(__always) func widen(_ p: UnsafePointer<UInt8>) -> IntVector { apus_widen_u8x16(p) }
+@inline(__always) func widenEven(_ p: UnsafePointer<UInt8>) -> IntVector { apus_even_u8x16(p) }
+@inline(__always) func inside(
+  _ v: IntVector, _ first: Int32, _ step: Int32, _ width: UInt32, _ fill: IntVector
+) -> IntVector {
+  apus_inside_i32x16(v, first, step, width, fill)
+}
 @inline(__always) func narrow(_ v: IntVector, _ p: UnsafeMutablePointer<UInt8>) {
   apus_narrow_i32x16(v, p)
 }
@@ -55,7 +61,7 @@ typealias SmallNarrowTile = InlineArray<4, Vector>
 @inline(__always) func quantized(_ v: Vector, _ lower: Float, _ upper: Float) -> IntVector {
   apus_quantize_f32x16(v, lower, upper)
 }
-/// Rows of the two integer tiles, each with two vectors of columns, and their accumulators.
+/// Rows of the larger two of the three integer tiles, each with two vectors of columns; accumulators.
 @inline(__always) var integerTileRows: Int { 12 }
 @inline(__always) var smallIntegerTileRows: Int { 4 }
 typealias IntegerTile = InlineArray<24, IntVector>

@@ -61,6 +61,12 @@ typealias SmallNarrowTile = InlineArray<1, Vector>
   apus_dot_i32x4(sum, lanes, scalar)
 }
 @inline(__always) func widen(_ p: UnsafePointer<UInt8>) -> IntVector { apus_widen_u8x4(p) }
+@inline(__always) func widenEven(_ p: UnsafePointer<UInt8>) -> IntVector { apus_even_u8x4(p) }
+@inline(__always) func inside(
+  _ v: IntVector, _ first: Int32, _ step: Int32, _ width: UInt32, _ fill: IntVector
+) -> IntVector {
+  apus_inside_i32x4(v, first, step, width, fill)
+}
 @inline(__always) func narrow(_ v: IntVector, _ p: UnsafeMutablePointer<UInt8>) {
   apus_narrow_i32x4(v, p)
 }
@@ -68,11 +74,11 @@ typealias SmallNarrowTile = InlineArray<1, Vector>
 @inline(__always) func quantized(_ v: Vector, _ lower: Float, _ upper: Float) -> IntVector {
   apus_quantize_f32x4(v, lower, upper)
 }
-/// Rows of the two integer tiles, each with two vectors of columns, and their accumulators.
+/// Rows of the larger two of the three integer tiles, each with two vectors of columns; accumulators.
 @inline(__always) var integerTileRows: Int { 4 }
-@inline(__always) var smallIntegerTileRows: Int { 1 }
+@inline(__always) var smallIntegerTileRows: Int { 2 }
 typealias IntegerTile = InlineArray<8, IntVector>
-typealias SmallIntegerTile = InlineArray<2, IntVector>
+typealias SmallIntegerTile = InlineArray<4, IntVector>
 
 @c(kernels_fill_baseline) public func fillKernels(_ table: UnsafeMutablePointer<apus_kernels>) {
   fill(table)

@@ -1,102 +1,104 @@
 import CKernels
 
-/// Where a tile of columns starts in the grid.
-private struct GridStart {
-  let x: Int
-  let y: Int
-  let z: Int
+/// A stretch of a tile that lies in one row of the grid: `length` columns from `column` on, the first
+/// at grid position (z, y, x). Under the tap at hand it reads the input's row at `offset`, which is
+/// `width` long, from position `first` on.
+private struct Stretch {
+  var column = 0
+  var length = 0
+  var z = 0
+  var y = 0
+  var x = 0
+  var offset = 0
+  var width = 0
+  var first = 0
 }
 
-/// One row of the panel for each number of a word, 32 columns at most.
-private typealias RowBuffer = InlineArray<128, UInt8>
+/// A tile has at most 32 columns.
+private typealias Stretches = InlineArray<32, Stretch>
 
 /// Packs columns `first …` as [words][columns], their sums behind; see `CKernels.h`.
 func integerGather(
   _ descriptor: UnsafePointer<apus_convolution>, _ x: UnsafePointer<UInt8>, _ flip: Int,
-  _ fill: Int, _ first: Int, _ panel: UnsafeMutablePointer<Int32>
+  _ fill: Int, _ first: Int, _ needsSums: Bool, _ panel: UnsafeMutablePointer<Int32>
 ) {
   let c = descriptor.pointee
   let width = IntVector.scalarCount
-  let valid = min(2 &* width, c.columns &- first)
-  let depth = c.channels &* c.taps
   let plane = c.input_depth &* c.input_height &* c.input_width
-  let fill = UInt8(truncatingIfNeeded: fill)
-  let flipVector = IntVector(repeating: Int32(truncatingIfNeeded: flip))
-  let ones: Int32 = wordBits == 8 ? 0x0101_0101 : 0x0001_0001
-  let line = first / c.grid_width
-  let z = line / c.grid_height
-  let start = GridStart(x: first &- line &* c.grid_width, y: line &- z &* c.grid_height, z: z)
-
-  var sum0 = IntVector(repeating: 0)
-  var sum1 = IntVector(repeating: 0)
-  var buffer = RowBuffer(repeating: 0)
-  withUnsafeMutableBytes(of: &buffer) { bytes in
-    let rows = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self)
-    var channel = x
-    var tap = 0
-    var target = panel
-    var k = 0
-    while k < depth {
-      var word0 = IntVector(repeating: 0)
-      var word1 = IntVector(repeating: 0)
-      var shift: Int32 = 0
-      let end = min(depth, k &+ wordDepth)
-      var row = rows
-      while k < end {
-        let source = gatherRow(c, channel, tap, start, valid, fill, row)
-        let shifts = IntVector(repeating: shift)
-        word0 |= (widen(source) ^ flipVector) &<< shifts
-        word1 |= (widen(source + width) ^ flipVector) &<< shifts
-        shift &+= wordBits
-        row += 2 &* width
-        tap &+= 1
-        if tap == c.taps {
-          tap = 0
-          channel += plane
-        }
-        k &+= 1
+  let end = x + c.channels &* plane
+  let fill = IntVector(repeating: Int32(truncatingIfNeeded: fill))
+  var stretches = Stretches(repeating: Stretch())
+  let count = findStretches(c, first, min(2 &* width, c.columns &- first), &stretches)
+  var target = panel
+  var tap = 0
+  while tap < c.taps {
+    place(c, tap, count, &stretches)
+    var channel = 0
+    while channel < c.channels {
+      let base = x + channel &* plane
+      let channels = min(wordDepth, c.channels &- channel)
+      var flips: Int32 = 0
+      for j in 0..<wordDepth where j < channels {
+        flips |= Int32(truncatingIfNeeded: flip) &<< (Int32(truncatingIfNeeded: j) &* wordBits)
       }
-      storeIntegers(word0, target)
-      storeIntegers(word1, target + width)
-      sum0 = dot(sum0, word0, ones)
-      sum1 = dot(sum1, word1, ones)
+      var s = 0
+      while s < count {
+        let stretch = stretches[s]
+        var i = 0
+        while i < stretch.length {
+          var word = IntVector(repeating: flips)
+          for j in 0..<wordDepth where j < channels {
+            let bytes = loadBytes(
+              base + (j &* plane &+ stretch.offset), stretch.first &+ i &* c.step_x, c.step_x,
+              stretch.length &- i, stretch.width, fill, x, end)
+            word ^= bytes &<< IntVector(repeating: Int32(truncatingIfNeeded: j) &* wordBits)
+          }
+          // What reaches beyond the stretch is written anew by what follows.
+          storeIntegers(word, target + (stretch.column &+ i))
+          i &+= width
+        }
+        s &+= 1
+      }
       target += 2 &* width
+      channel &+= wordDepth
     }
-    storeIntegers(sum0, target)
-    storeIntegers(sum1, target + width)
+    tap &+= 1
   }
+  if needsSums { sumColumns(panel, target) }
 }
 
-/// The bytes under a tap for each column of the tile: in place where they are all adjacent in the
-/// input, else copied to `copy`.
+/// Writes the sums of the columns behind the words.
 @inline(__always)
-private func gatherRow(
-  _ c: apus_convolution, _ channel: UnsafePointer<UInt8>, _ tap: Int, _ start: GridStart,
-  _ valid: Int, _ fill: UInt8, _ copy: UnsafeMutablePointer<UInt8>
-) -> UnsafePointer<UInt8> {
-  let offsets = c.tap_offsets.unsafelyUnwrapped
-  let tapZ = Int(offsets[3 &* tap])
-  let tapY = Int(offsets[3 &* tap &+ 1])
-  let tapX = Int(offsets[3 &* tap &+ 2])
-  var x = start.x
-  var y = start.y
-  var z = start.z
+private func sumColumns(_ panel: UnsafePointer<Int32>, _ end: UnsafeMutablePointer<Int32>) {
+  let width = IntVector.scalarCount
+  let ones: Int32 = wordBits == 8 ? 0x0101_0101 : 0x0001_0001
+  var sum0 = IntVector(repeating: 0)
+  var sum1 = IntVector(repeating: 0)
+  var p = panel
+  while p < UnsafePointer(end) {
+    sum0 = dot(sum0, loadIntegers(p), ones)
+    sum1 = dot(sum1, loadIntegers(p + width), ones)
+    p += 2 &* width
+  }
+  storeIntegers(sum0, end)
+  storeIntegers(sum1, end + width)
+}
+
+/// The stretches of columns `first ..< first + columns`; returns how many.
+@inline(__always)
+private func findStretches(
+  _ c: apus_convolution, _ first: Int, _ columns: Int, _ stretches: inout Stretches
+) -> Int {
+  let line = first / c.grid_width
+  var x = first &- line &* c.grid_width
+  var z = line / c.grid_height
+  var y = line &- z &* c.grid_height
   var column = 0
-  while column < valid {
-    let length = min(c.grid_width &- x, valid &- column)
-    let inputZ = z &* c.step_z &+ tapZ
-    let inputY = y &* c.step_y &+ tapY
-    let inputX = x &* c.step_x &+ tapX
-    let isInside = inputZ >= 0 && inputZ < c.input_depth && inputY >= 0 && inputY < c.input_height
-    // A row outside is read as one of width 0: nothing but padding.
-    let row = isInside ? channel + (inputZ &* c.input_height &+ inputY) &* c.input_width : channel
-    let width = isInside ? c.input_width : 0
-    if length == 2 &* IntVector.scalarCount && c.step_x == 1 && inputX >= 0
-      && inputX &+ length <= width
-    {
-      return row + inputX
-    }
-    copyStretch(row, first: inputX, step: c.step_x, width: width, fill, copy + column, length)
+  var count = 0
+  while column < columns {
+    let length = min(c.grid_width &- x, columns &- column)
+    stretches[count] = Stretch(column: column, length: length, z: z, y: y, x: x)
+    count &+= 1
     column &+= length
     x = 0
     y &+= 1
@@ -105,49 +107,61 @@ private func gatherRow(
       z &+= 1
     }
   }
-  return UnsafePointer(copy)
+  return count
 }
 
-/// target[i] = row[first + i · step] for 0 ≤ i < n, or `fill` where that lies outside 0..<width.
+/// Sets what the stretches read under a tap.
 @inline(__always)
-private func copyStretch(
-  _ row: UnsafePointer<UInt8>, first: Int, step: Int, width: Int, _ fill: UInt8,
-  _ target: UnsafeMutablePointer<UInt8>, _ n: Int
+private func place(
+  _ c: apus_convolution, _ tap: Int, _ count: Int, _ stretches: inout Stretches
 ) {
-  var i = 0
-  var position = first
-  while i < n && position < 0 {
-    target[i] = fill
-    i &+= 1
-    position &+= step
+  let offsets = c.tap_offsets.unsafelyUnwrapped + 3 &* tap
+  var s = 0
+  while s < count {
+    let z = stretches[s].z &* c.step_z &+ Int(offsets[0])
+    let y = stretches[s].y &* c.step_y &+ Int(offsets[1])
+    let isInside = z >= 0 && z < c.input_depth && y >= 0 && y < c.input_height
+    // A row outside is read as one of width 0: nothing but padding.
+    stretches[s].offset = isInside ? (z &* c.input_height &+ y) &* c.input_width : 0
+    stretches[s].width = isInside ? c.input_width : 0
+    stretches[s].first = stretches[s].x &* c.step_x &+ Int(offsets[2])
+    s &+= 1
   }
-  if step == 1 {
-    // Pieces of 8, the last of them over what is there already.
-    let end = min(n, i &+ max(0, width &- position))
-    if end &- i >= 8 {
-      while i &+ 8 <= end {
-        copyWord(row + position, target + i)
-        i &+= 8
-        position &+= 8
-      }
-      copyWord(row + (position &+ end &- i &- 8), target + (end &- 8))
-      position &+= end &- i
-      i = end
+}
+
+/// row[first + i · step] in lane i, or `fill` where that lies outside 0..<width. Lanes from `count` on
+/// hold anything. Memory from `begin` to `end` may be read.
+@inline(__always)
+func loadBytes(
+  _ row: UnsafePointer<UInt8>, _ first: Int, _ step: Int, _ count: Int, _ width: Int,
+  _ fill: IntVector, _ begin: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
+) -> IntVector {
+  let source = row + first
+  let lanes = IntVector.scalarCount
+  if step > 2 || source < begin || source + step &* lanes > end {
+    return loadFewBytes(row, first, step, count, width, fill)
+  }
+  let bytes = step == 1 ? widen(source) : widenEven(source)
+  if first >= 0 && first &+ (min(count, lanes) &- 1) &* step < width { return bytes }
+  return inside(
+    bytes, Int32(truncatingIfNeeded: first), Int32(truncatingIfNeeded: step),
+    UInt32(truncatingIfNeeded: width), fill)
+}
+
+@inline(never)
+private func loadFewBytes(
+  _ row: UnsafePointer<UInt8>, _ first: Int, _ step: Int, _ count: Int, _ width: Int,
+  _ fill: IntVector
+) -> IntVector {
+  var v = fill
+  withUnsafeMutableBytes(of: &v) { bytes in
+    let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Int32.self)
+    var i = 0
+    while i < min(count, IntVector.scalarCount) {
+      let position = first &+ i &* step
+      if position >= 0 && position < width { lanes[i] = Int32(row[position]) }
+      i &+= 1
     }
   }
-  while i < n && position < width {
-    target[i] = row[position]
-    i &+= 1
-    position &+= step
-  }
-  while i < n {
-    target[i] = fill
-    i &+= 1
-  }
-}
-
-@inline(__always)
-private func copyWord(_ source: UnsafePointer<UInt8>, _ target: UnsafeMutablePointer<UInt8>) {
-  UnsafeMutableRawPointer(target).storeBytes(
-    of: UnsafeRawPointer(source).loadUnaligned(as: UInt64.self), as: UInt64.self)
+  return v
 }

@@ -7,8 +7,8 @@ import CKernels
   table.pointee.integer_columns = integerColumns
   table.pointee.integer_rows = integerTileRows
   table.pointee.integer_word_depth = wordDepth
-  table.pointee.integer_pack_rows = { integerPackRows($0!, $1, $2, $3, $4!, $5!) }
-  table.pointee.integer_gather = { integerGather($0!, $1!, $2, $3, $4, $5!) }
+  table.pointee.integer_pack_rows = { integerPackRows($0!, $1, $2, $3, $4, $5!, $6!) }
+  table.pointee.integer_gather = { integerGather($0!, $1!, $2, $3, $4, $5, $6!) }
   table.pointee.integer_product = { integerProduct($0!) }
 }
 
@@ -20,55 +20,70 @@ import CKernels
   UnsafeMutableRawPointer(p).storeBytes(of: v, as: IntVector.self)
 }
 
-@inline(__always) private func words(_ depth: Int) -> Int {
-  (depth &+ wordDepth &- 1) / wordDepth
-}
-
 /// Rows of the panel that takes the next of `remaining` rows.
 @inline(__always) private func integerPanelRows(_ remaining: Int) -> Int {
-  remaining > smallIntegerTileRows ? integerTileRows : smallIntegerTileRows
+  if remaining > smallIntegerTileRows { return integerTileRows }
+  return remaining > 1 ? smallIntegerTileRows : 1
 }
 
 /// Packs into panels of rows, [panel][words][panel rows], what is missing as zeros.
 func integerPackRows(
-  _ a: UnsafePointer<UInt8>, _ rows: Int, _ depth: Int, _ flip: Int,
+  _ a: UnsafePointer<UInt8>, _ rows: Int, _ channels: Int, _ taps: Int, _ flip: Int,
   _ packed: UnsafeMutablePointer<Int32>, _ sums: UnsafeMutablePointer<Int32>
 ) {
-  let words = words(depth)
+  let words = taps &* ((channels &+ wordDepth &- 1) / wordDepth)
   let flip = UInt8(truncatingIfNeeded: flip)
   let mask: Int32 = wordBits == 8 ? 0xFF : 0xFFFF
   var first = 0
   while first < rows {
     let height = integerPanelRows(rows &- first)
-    let panel = packed + first &* words
     var r = 0
     while r < height {
       let row = first &+ r
-      let source = a + row &* depth
-      var sum: Int32 = 0
-      var k = 0
-      var out = panel + r
-      while k < depth {
-        var word: Int32 = 0
-        var shift: Int32 = 0
-        let end = row < rows ? min(depth, k &+ wordDepth) : k
-        var i = k
-        while i < end {
-          let value = Int32(Int8(bitPattern: source[i] ^ flip))
-          sum &+= value
-          word |= (value & mask) &<< shift
-          shift &+= wordBits
-          i &+= 1
+      let source = a + row &* channels &* taps
+      var out = packed + (first &* words &+ r)
+      var tap = 0
+      while tap < taps {
+        var channel = 0
+        while channel < channels {
+          var word: Int32 = 0
+          if row < rows {
+            let p = source + (channel &* taps &+ tap)
+            for i in 0..<wordDepth where channel &+ i < channels {
+              let value = Int32(Int8(bitPattern: p[i &* taps] ^ flip))
+              word |= (value & mask) &<< (Int32(truncatingIfNeeded: i) &* wordBits)
+            }
+          }
+          out.pointee = word
+          out += height
+          channel &+= wordDepth
         }
-        out.pointee = word
-        out += height
-        k &+= wordDepth
+        tap &+= 1
       }
-      if row < rows { sums[row] = sum }
+      if row < rows { sums[row] = signedSum(source, channels &* taps, flip) }
       r &+= 1
     }
     first &+= height
   }
+}
+
+/// The sum of n bytes with a sign, the top bit of each flipped before where `flip` says so.
+@inline(__always)
+private func signedSum(_ p: UnsafePointer<UInt8>, _ n: Int, _ flip: UInt8) -> Int32 {
+  // With the top bit flipped once more, each is 128 larger and has no sign.
+  let flips = IntVector(repeating: Int32(flip ^ 0x80))
+  var lanes = IntVector(repeating: 0)
+  var i = 0
+  while i &+ IntVector.scalarCount <= n {
+    lanes = lanes &+ (widen(p + i) ^ flips)
+    i &+= IntVector.scalarCount
+  }
+  var sum = lanes.wrappedSum()
+  while i < n {
+    sum &+= Int32(p[i] ^ flip ^ 0x80)
+    i &+= 1
+  }
+  return sum &- 128 &* Int32(truncatingIfNeeded: n)
 }
 
 /// The sums of one tile, without start and zero points.
@@ -96,12 +111,39 @@ private func multiplyTile<let n: Int>(
   for i in 0..<n { storeIntegers(sums[i], tile + i &* width) }
 }
 
-/// One row of 12 x 2 vectors of 16.
+/// The same for a single row, by steps of four words, so that one product need not wait for another.
+@inline(__always)
+private func multiplyRow(
+  _ words: Int, _ a: UnsafePointer<Int32>, _ b: UnsafePointer<Int32>,
+  _ tile: UnsafeMutablePointer<Int32>
+) {
+  let width = IntVector.scalarCount
+  var sums: InlineArray<8, IntVector> = InlineArray { _ in IntVector(repeating: 0) }
+  var k = 0
+  while k &+ 4 <= words {
+    for i in 0..<8 {
+      sums[i] = dot(
+        sums[i], loadIntegers(b + (2 &* k &+ i) &* width), a[k &+ i / 2])
+    }
+    k &+= 4
+  }
+  while k < words {
+    for i in 0..<2 {
+      sums[i] = dot(sums[i], loadIntegers(b + (2 &* k &+ i) &* width), a[k])
+    }
+    k &+= 1
+  }
+  for i in 0..<2 {
+    storeIntegers((sums[i] &+ sums[i &+ 2]) &+ (sums[i &+ 4] &+ sums[i &+ 6]), tile + i &* width)
+  }
+}
+
+/// 12 rows of two vectors of 16.
 private typealias TileBuffer = InlineArray<384, Int32>
 
 func integerProduct(_ descriptor: UnsafePointer<apus_integer_product>) {
   let p = descriptor.pointee
-  let words = words(p.depth)
+  let words = p.words
   guard let a = p.a, let b = p.b else { return }
   var buffer = TileBuffer(repeating: 0)
   withUnsafeMutableBytes(of: &buffer) { bytes in
@@ -112,9 +154,11 @@ func integerProduct(_ descriptor: UnsafePointer<apus_integer_product>) {
       if height == integerTileRows {
         multiplyTile(
           IntegerTile.self, rows: integerTileRows, words, a + row &* words, b, tile)
-      } else {
+      } else if height == smallIntegerTileRows {
         multiplyTile(
           SmallIntegerTile.self, rows: smallIntegerTileRows, words, a + row &* words, b, tile)
+      } else {
+        multiplyRow(words, a + row &* words, b, tile)
       }
       var r = row
       let end = min(p.rows, row &+ height)

@@ -69,7 +69,8 @@ final class IntegerProduct {
   var tiles: Int { (columns + width - 1) / width }
   var panelsOfSet: Int { (rows + kernels.pointee.integer_rows - 1) / kernels.pointee.integer_rows }
   var words: Int {
-    (depth + kernels.pointee.integer_word_depth - 1) / kernels.pointee.integer_word_depth
+    let depth = kernels.pointee.integer_word_depth
+    return (pass.descriptor.channels + depth - 1) / depth * pass.descriptor.taps
   }
   /// int32 of packed rows of a set; their sums follow.
   var sumsOffset: Int { panelsOfSet * kernels.pointee.integer_rows * words }
@@ -97,17 +98,18 @@ final class IntegerProduct {
       let out = packed.assumingMemoryBound(to: Int32.self) + set * setStride
       kernels.pointee.integer_pack_rows(
         a.assumingMemoryBound(to: UInt8.self) + (set * rows + row) * depth, min(height, rows - row),
-        depth, 0x80 - rowType.flip, out + row * words, out + (sumsOffset + row))
+        pass.descriptor.channels, pass.descriptor.taps, 0x80 - rowType.flip, out + row * words, out + (sumsOffset + row))
     }
   }
 
   func gather(
-    _ x: UnsafeRawPointer, set: Int, tile: Int, fill: Int, _ panel: UnsafeMutablePointer<Int32>
+    _ x: UnsafeRawPointer, set: Int, tile: Int, fill: Int, sums: Bool,
+    _ panel: UnsafeMutablePointer<Int32>
   ) {
     withUnsafePointer(to: pass.descriptor) {
       kernels.pointee.integer_gather(
         $0, x.assumingMemoryBound(to: UInt8.self) + set * inputStride, columnType.flip, fill,
-        tile * width, panel)
+        tile * width, sums, panel)
     }
   }
 
@@ -115,7 +117,7 @@ final class IntegerProduct {
   func packColumns(_ x: UnsafeRawPointer, _ packed: UnsafeMutableRawPointer) {
     let out = packed.assumingMemoryBound(to: Int32.self)
     for i in 0..<(columnSets * tiles) {
-      gather(x, set: i / tiles, tile: i % tiles, fill: 0, out + i * panelStride)
+      gather(x, set: i / tiles, tile: i % tiles, fill: 0, sums: true, out + i * panelStride)
     }
   }
 }

@@ -158,7 +158,7 @@ final class IntegerProductStep: Step {
       memory[panels].assumingMemoryBound(to: Int32.self)
       + (packedColumns == nil ? share.index * product.panelStride : 0)
     var p = apus_integer_product()
-    p.depth = product.depth
+    p.words = product.words
     p.y_row_stride = product.columns
     if let yScale = start.yScale {
       p.y_zero = memory.integer(yZero, 0, type)
@@ -181,7 +181,8 @@ final class IntegerProductStep: Step {
       } else {
         if gathered != tile {
           product.gather(
-            memory[x], set: sets.column, tile: tile - item * product.tiles, fill: fill, own)
+            memory[x], set: sets.column, tile: tile - item * product.tiles, fill: fill,
+            sums: hasRowZeros, own)
         }
         gathered = tile
         p.b = UnsafePointer(own)
