@@ -1,8 +1,8 @@
 import CKernels
 
-/// A stretch of a tile that lies in one row of the grid: `length` columns from `column` on, the first
-/// at grid position (z, y, x). Under the tap at hand it reads the input's row at `offset`, which is
-/// `width` long, from position `first` on.
+/// A vector's worth of columns, or what of it lies in one row of the grid: from `column` of the tile
+/// on, `length` columns, the first at grid position (z, y, x). Under the tap at hand it reads the
+/// input's row at `offset`, which is `width` long, from position `first` on.
 private struct Stretch {
   var column = 0
   var length = 0
@@ -26,7 +26,6 @@ func integerGather(
   let width = IntVector.scalarCount
   let plane = c.input_depth &* c.input_height &* c.input_width
   let end = x + c.channels &* plane
-  let fill = IntVector(repeating: Int32(truncatingIfNeeded: fill))
   var stretches = Stretches(repeating: Stretch())
   let count = findStretches(c, first, min(2 &* width, c.columns &- first), &stretches)
   var target = panel
@@ -37,26 +36,37 @@ func integerGather(
     while channel < c.channels {
       let base = x + channel &* plane
       let channels = min(wordDepth, c.channels &- channel)
-      var flips: Int32 = 0
-      for j in 0..<wordDepth where j < channels {
-        flips |= Int32(truncatingIfNeeded: flip) &<< (Int32(truncatingIfNeeded: j) &* wordBits)
-      }
+      let flips = repeated(flip, channels)
+      let fills = IntVector(repeating: repeated(fill, channels) ^ flips)
       var s = 0
       while s < count {
         let stretch = stretches[s]
-        var i = 0
-        while i < stretch.length {
-          var word = IntVector(repeating: flips)
+        let source = base + (stretch.offset &+ stretch.first)
+        let reach = source + ((channels &- 1) &* plane &+ c.step_x &* width)
+        var word = IntVector(repeating: flips)
+        if c.step_x <= 2 && source >= x && reach <= end {
           for j in 0..<wordDepth where j < channels {
-            let bytes = loadBytes(
-              base + (j &* plane &+ stretch.offset), stretch.first &+ i &* c.step_x, c.step_x,
-              stretch.length &- i, stretch.width, fill, x, end)
+            let p = source + j &* plane
+            let bytes = c.step_x == 1 ? widen(p) : widenEven(p)
             word ^= bytes &<< IntVector(repeating: Int32(truncatingIfNeeded: j) &* wordBits)
           }
-          // What reaches beyond the stretch is written anew by what follows.
-          storeIntegers(word, target + (stretch.column &+ i))
-          i &+= width
+          if stretch.first < 0
+            || stretch.first &+ (stretch.length &- 1) &* c.step_x >= stretch.width
+          {
+            word = inside(
+              word, Int32(truncatingIfNeeded: stretch.first),
+              Int32(truncatingIfNeeded: c.step_x), UInt32(truncatingIfNeeded: stretch.width), fills)
+          }
+        } else {
+          for j in 0..<wordDepth where j < channels {
+            let bytes = loadFewBytes(
+              base + (j &* plane &+ stretch.offset), stretch.first, c.step_x, stretch.length,
+              stretch.width, fill)
+            word ^= bytes &<< IntVector(repeating: Int32(truncatingIfNeeded: j) &* wordBits)
+          }
         }
+        // What reaches beyond the stretch is written anew by what follows.
+        storeIntegers(word, target + stretch.column)
         s &+= 1
       }
       target += 2 &* width
@@ -67,11 +77,20 @@ func integerGather(
   if needsSums { sumColumns(panel, target) }
 }
 
+/// A word that holds `byte` in the first `count` of its numbers.
+@inline(__always) func repeated(_ byte: Int, _ count: Int) -> Int32 {
+  var word: Int32 = 0
+  for j in 0..<wordDepth where j < count {
+    word |= Int32(truncatingIfNeeded: byte) &<< (Int32(truncatingIfNeeded: j) &* wordBits)
+  }
+  return word
+}
+
 /// Writes the sums of the columns behind the words.
 @inline(__always)
 private func sumColumns(_ panel: UnsafePointer<Int32>, _ end: UnsafeMutablePointer<Int32>) {
   let width = IntVector.scalarCount
-  let ones: Int32 = wordBits == 8 ? 0x0101_0101 : 0x0001_0001
+  let ones = repeated(1, wordDepth)
   var sum0 = IntVector(repeating: 0)
   var sum1 = IntVector(repeating: 0)
   var p = panel
@@ -96,10 +115,12 @@ private func findStretches(
   var column = 0
   var count = 0
   while column < columns {
-    let length = min(c.grid_width &- x, columns &- column)
+    let length = min(min(c.grid_width &- x, columns &- column), IntVector.scalarCount)
     stretches[count] = Stretch(column: column, length: length, z: z, y: y, x: x)
     count &+= 1
     column &+= length
+    x &+= length
+    if x < c.grid_width { continue }
     x = 0
     y &+= 1
     if y == c.grid_height {
@@ -134,7 +155,7 @@ private func place(
 @inline(__always)
 func loadBytes(
   _ row: UnsafePointer<UInt8>, _ first: Int, _ step: Int, _ count: Int, _ width: Int,
-  _ fill: IntVector, _ begin: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
+  _ fill: Int, _ begin: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
 ) -> IntVector {
   let source = row + first
   let lanes = IntVector.scalarCount
@@ -145,15 +166,15 @@ func loadBytes(
   if first >= 0 && first &+ (min(count, lanes) &- 1) &* step < width { return bytes }
   return inside(
     bytes, Int32(truncatingIfNeeded: first), Int32(truncatingIfNeeded: step),
-    UInt32(truncatingIfNeeded: width), fill)
+    UInt32(truncatingIfNeeded: width), IntVector(repeating: Int32(truncatingIfNeeded: fill)))
 }
 
 @inline(never)
 private func loadFewBytes(
   _ row: UnsafePointer<UInt8>, _ first: Int, _ step: Int, _ count: Int, _ width: Int,
-  _ fill: IntVector
+  _ fill: Int
 ) -> IntVector {
-  var v = fill
+  var v = IntVector(repeating: Int32(truncatingIfNeeded: fill))
   withUnsafeMutableBytes(of: &v) { bytes in
     let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Int32.self)
     var i = 0

@@ -10,6 +10,9 @@ import CKernels
   table.pointee.integer_pack_rows = { integerPackRows($0!, $1, $2, $3, $4, $5!, $6!) }
   table.pointee.integer_gather = { integerGather($0!, $1!, $2, $3, $4, $5, $6!) }
   table.pointee.integer_product = { integerProduct($0!) }
+  table.pointee.integer_depthwise = {
+    integerDepthwise($0!, $1!, $2!, $3, $4, $5!, $6!, $7, $8)
+  }
 }
 
 @inline(__always) func loadIntegers(_ p: UnsafePointer<Int32>) -> IntVector {
@@ -49,9 +52,13 @@ func integerPackRows(
           var word: Int32 = 0
           if row < rows {
             let p = source + (channel &* taps &+ tap)
-            for i in 0..<wordDepth where channel &+ i < channels {
-              let value = Int32(Int8(bitPattern: p[i &* taps] ^ flip))
-              word |= (value & mask) &<< (Int32(truncatingIfNeeded: i) &* wordBits)
+            if wordBits == 8 && taps == 1 && channel &+ 4 <= channels {
+              word = UnsafeRawPointer(p).loadUnaligned(as: Int32.self) ^ repeated(Int(flip), 4)
+            } else {
+              for i in 0..<wordDepth where channel &+ i < channels {
+                let value = Int32(Int8(bitPattern: p[i &* taps] ^ flip))
+                word |= (value & mask) &<< (Int32(truncatingIfNeeded: i) &* wordBits)
+              }
             }
           }
           out.pointee = word
@@ -178,46 +185,51 @@ private func finishRow(
   _ columnSums: UnsafePointer<Int32>
 ) {
   let width = IntVector.scalarCount
-  let start = IntVector(repeating: p.start[row])
-  let position = row &* p.y_row_stride
-  var part = InlineArray<16, Int32>(repeating: 0)
   var first = 0
   while first < p.columns {
-    let valid = min(width, p.columns &- first)
-    var sum = loadIntegers(tile + first) &+ start
+    var sum = loadIntegers(tile + first)
     if let zeros = p.a_zeros {
       sum = sum &- IntVector(repeating: zeros[row]) &* loadIntegers(columnSums + first)
     }
     if let zeros = p.b_zeros {
       sum = sum &- IntVector(repeating: p.a_sums[row]) &* loadIntegers(zeros + first)
     }
-    if let scales = p.a_scales {
-      var scale = Vector(repeating: scales[row])
-      if let columnScales = p.b_scales {
-        let b = UnsafeRawPointer(columnScales + first).loadUnaligned(as: Vector.self)
-        scale = scale * b / Vector(repeating: p.y_scale)
-      }
-      let byte =
-        quantized(real(sum) * scale, p.y_lower, p.y_upper) &+ IntVector(repeating: p.y_zero)
-      let y = p.y.assumingMemoryBound(to: UInt8.self) + (position &+ first)
-      storeBytes(byte, y, valid)
-    } else {
-      let y = p.y.assumingMemoryBound(to: Int32.self) + (position &+ first)
-      if valid == width {
-        storeIntegers(sum, y)
-      } else {
-        withUnsafeMutableBytes(of: &part) { bytes in
-          let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Int32.self)
-          storeIntegers(sum, lanes)
-          var i = 0
-          while i < valid {
-            y[i] = lanes[i]
-            i &+= 1
-          }
-        }
-      }
-    }
+    finish(p, row, first, sum, row &* p.y_row_stride &+ first, min(width, p.columns &- first))
     first &+= width
+  }
+}
+
+/// Adds the start to sums of a row, from column `first` on, and stores `valid` of them at y +
+/// position.
+@inline(__always)
+func finish(
+  _ p: apus_integer_product, _ row: Int, _ first: Int, _ sum: IntVector, _ position: Int,
+  _ valid: Int
+) {
+  let sum = sum &+ IntVector(repeating: p.start[row])
+  if let scales = p.a_scales {
+    var scale = Vector(repeating: scales[row])
+    if let columnScales = p.b_scales {
+      let b = UnsafeRawPointer(columnScales + first).loadUnaligned(as: Vector.self)
+      scale = scale * b / Vector(repeating: p.y_scale)
+    }
+    storeBytes(
+      quantized(real(sum) * scale, p.y_lower, p.y_upper) &+ IntVector(repeating: p.y_zero),
+      p.y.assumingMemoryBound(to: UInt8.self) + position, valid)
+    return
+  }
+  let y = p.y.assumingMemoryBound(to: Int32.self) + position
+  if valid == IntVector.scalarCount {
+    storeIntegers(sum, y)
+    return
+  }
+  withUnsafeBytes(of: sum) { bytes in
+    let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Int32.self)
+    var i = 0
+    while i < valid {
+      y[i] = lanes[i]
+      i &+= 1
+    }
   }
 }
 

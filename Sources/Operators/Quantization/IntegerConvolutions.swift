@@ -85,12 +85,16 @@ private func planIntegerConv(
   let geometry = try convGeometry(node, weights: inputs.weights.tensor, bias: inputs.bias)
   let weights = node.input(inputs.weights.tensor).shape
   let groups = node.int("group", default: 1)
-  let items = node.input(0).shape[0] * groups
+  let batch = node.input(0).shape[0]
+  let isDepthwise =
+    weights[1] == 1 && weights[0] <= 2 * groups && geometry.kernelCount <= Int(APUS_INTEGER_TAPS)
+  // Of a depthwise convolution each output channel is an item of its own.
+  let sets = isDepthwise ? weights[0] : groups
   let pass = ConvolutionPass.convolution(
-    nil, geometry, channels: weights[1], rows: weights[0] / groups, Activation.none)
+    nil, geometry, channels: weights[1], rows: weights[0] / sets, Activation.none)
   context.planIntegerProduct(
     IntegerProduct(
-      context, pass, inputs.weights, inputs.x, rowSets: groups, columnSets: items, items: items,
-      matrices: nil),
+      context, pass, inputs.weights, inputs.x, rowSets: sets, columnSets: batch * groups,
+      items: batch * sets, window: isDepthwise ? geometry : nil),
     inputs.weights, inputs.x, bias: inputs.bias, result: inputs.result)
 }

@@ -28,7 +28,11 @@ final class IntegerStartStep: Step {
   let rowCount: Int
   let columnCount: Int
   let yScale: Slot?
-  let columnZero: Slot?
+  let hasRowZeros: Bool
+  /// Of the output.
+  let type: DataType
+  private let yZero: Slot?
+  private let columnZero: Slot?
   private let columnScale: (slot: Slot, count: Int)?
   private let columnZeros: Int
   private let rowZero: (slot: Slot, count: Int)?
@@ -38,8 +42,8 @@ final class IntegerStartStep: Step {
 
   init(
     _ product: IntegerProduct, _ context: PlanContext, _ rows: IntegerOperand,
-    _ columns: IntegerOperand, bias: Slot?, yScale: Slot?, packedRows: Slot, values: Slot,
-    rowCount: Int, columnCount: Int
+    _ columns: IntegerOperand, bias: Slot?, yScale: Slot?, yZero: Slot?, packedRows: Slot,
+    values: Slot, rowCount: Int, columnCount: Int, hasRowZeros: Bool
   ) {
     func numbers(_ input: Int?) -> (slot: Slot, count: Int)? {
       guard let input, let info = context.node.optionalInput(input) else { return nil }
@@ -48,6 +52,9 @@ final class IntegerStartStep: Step {
     self.product = product
     self.bias = bias
     self.yScale = yScale
+    self.yZero = yZero
+    self.hasRowZeros = hasRowZeros
+    type = context.node.outputs[0].dataType
     self.packedRows = packedRows
     self.values = values
     self.rowCount = rowCount
@@ -61,21 +68,52 @@ final class IntegerStartStep: Step {
   }
 
   /// The columns have numbers of their own, not one for all.
-  var hasColumnNumbers: Bool { columnCount > 1 }
+  private var hasColumnNumbers: Bool { columnCount > 1 }
+
+  /// What all rows and columns share.
+  func descriptor(_ memory: Memory) -> apus_integer_product {
+    var p = apus_integer_product()
+    p.words = product.words
+    p.y_row_stride = product.columns
+    if let yScale {
+      p.y_zero = memory.integer(yZero, 0, type)
+      p.y_scale = memory.floats(yScale)[0]
+      p.y_lower = Float(type.byteRange.lower - p.y_zero)
+      p.y_upper = Float(type.byteRange.upper - p.y_zero)
+    }
+    return p
+  }
+
+  /// The numbers of the rows from `row` of a set on.
+  func setRows(_ p: inout apus_integer_product, _ memory: Memory, set: Int, _ row: Int) {
+    let first = set * product.rows + row
+    p.a = UnsafePointer(
+      memory[packedRows].assumingMemoryBound(to: Int32.self)
+        + (set * product.setStride + row * product.words))
+    p.start = UnsafePointer(starts(memory) + first)
+    p.a_zeros = hasRowZeros ? UnsafePointer(zeros(memory) + first) : nil
+    p.a_sums = UnsafePointer(sums(memory) + first)
+    p.a_scales = yScale == nil ? nil : UnsafePointer(scales(memory) + first)
+  }
+
+  /// What the columns' padding counts as: their zero point, a byte.
+  func fill(_ memory: Memory) -> Int {
+    Int(memory.integer(columnZero, 0, product.columnType)) & 0xFF
+  }
 
   // Inside `values`.
-  func starts(_ memory: Memory) -> UnsafeMutablePointer<Int32> {
+  private func starts(_ memory: Memory) -> UnsafeMutablePointer<Int32> {
     memory[values].assumingMemoryBound(to: Int32.self)
   }
-  func zeros(_ memory: Memory) -> UnsafeMutablePointer<Int32> { starts(memory) + rowCount }
-  func sums(_ memory: Memory) -> UnsafeMutablePointer<Int32> { starts(memory) + 2 * rowCount }
-  func columnZeros(_ memory: Memory) -> UnsafeMutablePointer<Int32> {
+  private func zeros(_ memory: Memory) -> UnsafeMutablePointer<Int32> { starts(memory) + rowCount }
+  private func sums(_ memory: Memory) -> UnsafeMutablePointer<Int32> { starts(memory) + 2 * rowCount }
+  private func columnZeros(_ memory: Memory) -> UnsafeMutablePointer<Int32> {
     starts(memory) + 4 * rowCount
   }
-  func scales(_ memory: Memory) -> UnsafeMutablePointer<Float> {
+  private func scales(_ memory: Memory) -> UnsafeMutablePointer<Float> {
     memory.mutableFloats(values) + 3 * rowCount
   }
-  func columnScales(_ memory: Memory) -> UnsafeMutablePointer<Float> {
+  private func columnScales(_ memory: Memory) -> UnsafeMutablePointer<Float> {
     memory.mutableFloats(values) + (4 * rowCount + columnCount + product.width)
   }
 
@@ -83,6 +121,14 @@ final class IntegerStartStep: Step {
   private func columnZero(_ memory: Memory, _ i: Int) -> Int32 {
     memory.integer(columnZero, i % columnZeros, product.columnType)
       + Int32(truncatingIfNeeded: product.columnType.flip)
+  }
+
+  /// The numbers of the columns from `column` of a set on, where they have any.
+  func setColumns(_ p: inout apus_integer_product, _ memory: Memory, set: Int, _ column: Int) {
+    if !hasColumnNumbers { return }
+    let position = (columnCount > product.columns ? set * product.columns : 0) + column
+    p.b_zeros = UnsafePointer(columnZeros(memory) + position)
+    p.b_scales = yScale == nil ? nil : UnsafePointer(columnScales(memory) + position)
   }
 
   override func run(_ memory: Memory, _ share: Share) {
@@ -124,25 +170,18 @@ final class IntegerProductStep: Step {
   private let x: Slot
   private let packedColumns: Slot?
   private let panels: Slot
-  private let yZero: Slot?
-  private let type: DataType
   private let y: Slot
-  private let hasRowZeros: Bool
   private let rowsOfUnit: Int
   private let rowUnits: Int
 
   init(
-    _ start: IntegerStartStep, threads: Int, x: Slot, packedColumns: Slot?, panels: Slot,
-    yZero: Slot?, type: DataType, y: Slot, hasRowZeros: Bool
+    _ start: IntegerStartStep, threads: Int, x: Slot, packedColumns: Slot?, panels: Slot, y: Slot
   ) {
     self.start = start
     self.x = x
     self.packedColumns = packedColumns
     self.panels = panels
-    self.yZero = yZero
-    self.type = type
     self.y = y
-    self.hasRowZeros = hasRowZeros
     let product = start.product
     let units = product.items * product.tiles
     let parts = units >= 4 * threads ? 1 : min(product.panelsOfSet, threads)
@@ -153,67 +192,75 @@ final class IntegerProductStep: Step {
 
   override func run(_ memory: Memory, _ share: Share) {
     let product = start.product
-    let part = share.part(of: product.items * product.tiles * rowUnits)
-    let own =
-      memory[panels].assumingMemoryBound(to: Int32.self)
+    let panels =
+      memory[packedColumns ?? panels].assumingMemoryBound(to: Int32.self)
       + (packedColumns == nil ? share.index * product.panelStride : 0)
-    var p = apus_integer_product()
-    p.words = product.words
-    p.y_row_stride = product.columns
-    if let yScale = start.yScale {
-      p.y_zero = memory.integer(yZero, 0, type)
-      p.y_scale = memory.floats(yScale)[0]
-      p.y_lower = Float(type.byteRange.lower - p.y_zero)
-      p.y_upper = Float(type.byteRange.upper - p.y_zero)
-    }
-    let fill = Int(memory.integer(start.columnZero, 0, product.columnType)) & 0xFF
+    var p = start.descriptor(memory)
+    let fill = start.fill(memory)
     var gathered = -1
-    for unit in part {
-      let tile = unit / rowUnits
-      let item = tile / product.tiles
-      let column = (tile - item * product.tiles) * product.width
-      let row = (unit - tile * rowUnits) * rowsOfUnit
+    for unit in share.part(of: product.items * product.tiles * rowUnits) {
+      let position = unit / rowUnits
+      let item = position / product.tiles
+      let tile = position - item * product.tiles
+      let column = tile * product.width
+      let row = (unit - position * rowUnits) * rowsOfUnit
       let sets = product.sets(item)
-      if let packedColumns {
-        let i = sets.column * product.tiles + tile - item * product.tiles
-        p.b = UnsafePointer(
-          memory[packedColumns].assumingMemoryBound(to: Int32.self) + i * product.panelStride)
-      } else {
-        if gathered != tile {
-          product.gather(
-            memory[x], set: sets.column, tile: tile - item * product.tiles, fill: fill,
-            sums: hasRowZeros, own)
-        }
-        gathered = tile
-        p.b = UnsafePointer(own)
+      p.b = UnsafePointer(panels)
+      if packedColumns != nil {
+        p.b = UnsafePointer(panels + (sets.column * product.tiles + tile) * product.panelStride)
+      } else if gathered != position {
+        product.gather(
+          memory[x], set: sets.column, tile: tile, fill: fill, sums: start.hasRowZeros, panels)
+        gathered = position
       }
-      set(&p, memory, rowSet: sets.row, row, columnSet: sets.column, column)
-      p.y = memory[y] + ((item * product.rows + row) * product.columns + column) * type.size
+      start.setRows(&p, memory, set: sets.row, row)
+      start.setColumns(&p, memory, set: sets.column, column)
+      p.rows = min(rowsOfUnit, product.rows - row)
+      p.columns = min(product.width, product.columns - column)
+      p.y =
+        memory[y] + ((item * product.rows + row) * product.columns + column) * start.type.size
       product.kernels.pointee.integer_product(&p)
     }
   }
+}
 
-  /// The numbers of the rows and columns of a unit.
-  private func set(
-    _ p: inout apus_integer_product, _ memory: Memory, rowSet: Int, _ row: Int, columnSet: Int,
-    _ column: Int
+/// A convolution with one input channel a group: each output channel is a window over one plane.
+final class IntegerDepthwiseStep: Step {
+  private let start: IntegerStartStep
+  private let window: apus_window
+  private let split: PlaneSplit
+  private let inputPlanes: Int
+  private let x: Slot
+  private let y: Slot
+
+  /// - Parameters:
+  ///   - planes: of the output, the batch's items counted.
+  ///   - inputPlanes: the same of the input.
+  init(
+    _ start: IntegerStartStep, _ geometry: SpatialGeometry, planes: Int, x: Slot,
+    inputPlanes: Int, y: Slot
   ) {
+    self.start = start
+    window = geometry.window
+    split = PlaneSplit(planes: planes, rows: geometry.output[0] * geometry.output[1])
+    self.inputPlanes = inputPlanes
+    self.x = x
+    self.y = y
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
     let product = start.product
-    let first = rowSet * product.rows + row
-    p.rows = min(rowsOfUnit, product.rows - row)
-    p.columns = min(product.width, product.columns - column)
-    p.a = UnsafePointer(
-      memory[start.packedRows].assumingMemoryBound(to: Int32.self)
-        + (rowSet * product.setStride + row * product.words))
-    p.start = UnsafePointer(start.starts(memory) + first)
-    p.a_zeros = hasRowZeros ? UnsafePointer(start.zeros(memory) + first) : nil
-    p.a_sums = UnsafePointer(start.sums(memory) + first)
-    p.a_scales = start.yScale == nil ? nil : UnsafePointer(start.scales(memory) + first)
-    if start.hasColumnNumbers {
-      let isOfEachSet = start.columnCount > product.columns
-      let position = (isOfEachSet ? columnSet * product.columns : 0) + column
-      p.b_zeros = UnsafePointer(start.columnZeros(memory) + position)
-      p.b_scales = UnsafePointer(start.columnScales(memory) + position)
+    var window = window
+    var p = start.descriptor(memory)
+    let fill = start.fill(memory)
+    let begin = UnsafePointer(memory[x].assumingMemoryBound(to: UInt8.self))
+    let count = product.inputStride
+    split.forEach(share) { (plane, firstRow, endRow) in
+      start.setRows(&p, memory, set: plane % product.rowSets, 0)
+      p.y = memory[y] + plane * product.columns * start.type.size
+      product.kernels.pointee.integer_depthwise(
+        &window, &p, begin + plane / (split.planes / inputPlanes) * count,
+        product.columnType.flip, fill, begin, begin + inputPlanes * count, firstRow, endRow)
     }
   }
 }
