@@ -8,7 +8,17 @@ private struct Tap {
   var first = 0
 }
 
-private typealias Taps = InlineArray<64, Tap>
+/// The taps for a row of the output.
+private struct Taps {
+  var items: InlineArray<64, Tap> = InlineArray(repeating: Tap())
+  var count = 0
+  /// The least and the largest first position, the same with the offset, and the least width.
+  var first = 0
+  var last = 0
+  var begin = 0
+  var end = 0
+  var width = 0
+}
 
 /// A window over one plane; see `CKernels.h`.
 func integerDepthwise(
@@ -18,46 +28,72 @@ func integerDepthwise(
 ) {
   let w = window.pointee
   let p = descriptor.pointee
-  var taps = Taps(repeating: Tap())
+  let width = IntVector.scalarCount
+  let fills = IntVector(repeating: Int32(truncatingIfNeeded: fill))
+  var taps = Taps()
   var row = firstRow
   while row < endRow {
-    let count = place(w, row, &taps)
+    place(w, row, &taps)
     var column = 0
     while column < w.output_width {
-      let valid = min(IntVector.scalarCount, w.output_width &- column)
+      let valid = min(width, w.output_width &- column)
+      let start = column &* w.stride_x
+      // Whole vectors may be read, and need none of the padding.
+      let isSafe =
+        w.stride_x <= 2 && x + (taps.begin &+ start) >= begin
+        && x + (taps.end &+ start &+ w.stride_x &* width) <= end
+      let isInside =
+        taps.first &+ start >= 0
+        && taps.last &+ start &+ (valid &- 1) &* w.stride_x < taps.width
       var sum = IntVector(repeating: 0)
       var total = IntVector(repeating: 0)
       var first = 0
       var a = p.a.unsafelyUnwrapped
-      while first < count {
-        var word = IntVector(repeating: repeated(flip, count &- first))
-        for j in 0..<wordDepth where first &+ j < count {
-          let tap = taps[first &+ j]
-          let bytes = loadBytes(
-            x + tap.offset, tap.first &+ column &* w.stride_x, w.stride_x, valid, tap.width, fill,
-            begin, end)
+      while first < taps.count {
+        var word = IntVector(repeating: repeated(flip, taps.count &- first))
+        for j in 0..<wordDepth where first &+ j < taps.count {
+          let tap = taps.items[first &+ j]
+          let source = x + (tap.offset &+ tap.first &+ start)
+          var bytes: IntVector
+          if isSafe {
+            bytes = w.stride_x == 1 ? widen(source) : widenEven(source)
+            if !isInside {
+              bytes = inside(
+                bytes, Int32(truncatingIfNeeded: tap.first &+ start),
+                Int32(truncatingIfNeeded: w.stride_x), UInt32(truncatingIfNeeded: tap.width),
+                fills)
+            }
+          } else {
+            bytes = loadFewBytes(
+              x + tap.offset, tap.first &+ start, w.stride_x, valid, tap.width, fill)
+          }
           word ^= bytes &<< IntVector(repeating: Int32(truncatingIfNeeded: j) &* wordBits)
         }
         sum = dot(sum, word, a.pointee)
-        total = dot(total, word, repeated(1, wordDepth))
+        if p.a_zeros != nil { total = dot(total, word, repeated(1, wordDepth)) }
         a += 1
         first &+= wordDepth
       }
       if let zeros = p.a_zeros { sum = sum &- IntVector(repeating: zeros[0]) &* total }
       finish(p, 0, 0, sum, row &* w.output_width &+ column, valid)
-      column &+= IntVector.scalarCount
+      column &+= width
     }
     row &+= 1
   }
 }
 
-/// Sets what the taps read for a row of the output; returns how many there are.
+/// Sets what the taps read for a row of the output.
 @inline(__always)
-private func place(_ w: apus_window, _ row: Int, _ taps: inout Taps) -> Int {
+private func place(_ w: apus_window, _ row: Int, _ taps: inout Taps) {
   let outputZ = row / w.output_height
   let inputZ = outputZ &* w.stride_z &- w.pad_z
   let inputY = (row &- outputZ &* w.output_height) &* w.stride_y &- w.pad_y
-  var count = 0
+  taps.count = 0
+  taps.first = 0 &- w.pad_x
+  taps.last = (w.kernel_width &- 1) &* w.dilation_x &- w.pad_x
+  taps.begin = Int.max
+  taps.end = Int.min
+  taps.width = w.input_width
   var kz = 0
   while kz < w.kernel_depth {
     let z = inputZ &+ kz &* w.dilation_z
@@ -65,17 +101,20 @@ private func place(_ w: apus_window, _ row: Int, _ taps: inout Taps) -> Int {
     while ky < w.kernel_height {
       let y = inputY &+ ky &* w.dilation_y
       let isInside = z >= 0 && z < w.input_depth && y >= 0 && y < w.input_height
+      let offset = isInside ? (z &* w.input_height &+ y) &* w.input_width : 0
+      taps.begin = min(taps.begin, offset &+ taps.first)
+      taps.end = max(taps.end, offset &+ taps.last)
+      if !isInside { taps.width = 0 }
       var kx = 0
       while kx < w.kernel_width {
-        taps[count] = Tap(
-          offset: isInside ? (z &* w.input_height &+ y) &* w.input_width : 0,
-          width: isInside ? w.input_width : 0, first: kx &* w.dilation_x &- w.pad_x)
-        count &+= 1
+        taps.items[taps.count] = Tap(
+          offset: offset, width: isInside ? w.input_width : 0,
+          first: kx &* w.dilation_x &- w.pad_x)
+        taps.count &+= 1
         kx &+= 1
       }
       ky &+= 1
     }
     kz &+= 1
   }
-  return count
 }

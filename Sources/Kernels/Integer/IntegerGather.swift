@@ -150,27 +150,9 @@ private func place(
   }
 }
 
-/// row[first + i · step] in lane i, or `fill` where that lies outside 0..<width. Lanes from `count` on
-/// hold anything. Memory from `begin` to `end` may be read.
-@inline(__always)
-func loadBytes(
-  _ row: UnsafePointer<UInt8>, _ first: Int, _ step: Int, _ count: Int, _ width: Int,
-  _ fill: Int, _ begin: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
-) -> IntVector {
-  let source = row + first
-  let lanes = IntVector.scalarCount
-  if step > 2 || source < begin || source + step &* lanes > end {
-    return loadFewBytes(row, first, step, count, width, fill)
-  }
-  let bytes = step == 1 ? widen(source) : widenEven(source)
-  if first >= 0 && first &+ (min(count, lanes) &- 1) &* step < width { return bytes }
-  return inside(
-    bytes, Int32(truncatingIfNeeded: first), Int32(truncatingIfNeeded: step),
-    UInt32(truncatingIfNeeded: width), IntVector(repeating: Int32(truncatingIfNeeded: fill)))
-}
-
+/// row[first + i · step] in lane i < count, or `fill` where that lies outside 0..<width.
 @inline(never)
-private func loadFewBytes(
+func loadFewBytes(
   _ row: UnsafePointer<UInt8>, _ first: Int, _ step: Int, _ count: Int, _ width: Int,
   _ fill: Int
 ) -> IntVector {
