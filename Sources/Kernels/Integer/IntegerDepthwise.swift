@@ -8,9 +8,10 @@ private struct Tap {
   var first = 0
 }
 
-/// The taps for a row of the output.
+/// The taps for a row of the output, as many as fill up whole words: those beyond `count`, whose
+/// weights are packed as zeros, are like the last.
 private struct Taps {
-  var items: InlineArray<64, Tap> = InlineArray(repeating: Tap())
+  var items: InlineArray<68, Tap> = InlineArray(repeating: Tap())
   var count = 0
   /// The least and the largest first position, the same with the offset, and the least width.
   var first = 0
@@ -29,6 +30,7 @@ func integerDepthwise(
   let w = window.pointee
   let p = descriptor.pointee
   let width = IntVector.scalarCount
+  let flips = repeated(flip, wordDepth)
   let fills = IntVector(repeating: Int32(truncatingIfNeeded: fill))
   var taps = Taps()
   var row = firstRow
@@ -50,27 +52,35 @@ func integerDepthwise(
       var first = 0
       var a = p.a.unsafelyUnwrapped
       while first < taps.count {
-        var word = IntVector(repeating: repeated(flip, taps.count &- first))
-        for j in 0..<wordDepth where first &+ j < taps.count {
-          let tap = taps.items[first &+ j]
-          let source = x + (tap.offset &+ tap.first &+ start)
-          var bytes: IntVector
-          if isSafe {
-            bytes = w.stride_x == 1 ? widen(source) : widenEven(source)
-            if !isInside {
-              bytes = inside(
-                bytes, Int32(truncatingIfNeeded: tap.first &+ start),
-                Int32(truncatingIfNeeded: w.stride_x), UInt32(truncatingIfNeeded: tap.width),
-                fills)
-            }
-          } else {
-            bytes = loadFewBytes(
-              x + tap.offset, tap.first &+ start, w.stride_x, valid, tap.width, fill)
+        var word = IntVector(repeating: flips)
+        if isSafe && isInside && w.stride_x == 1 {
+          for j in 0..<wordDepth {
+            let tap = taps.items[first &+ j]
+            word ^= shifted(widen(x + (tap.offset &+ tap.first &+ start)), j)
           }
-          word ^= bytes &<< IntVector(repeating: Int32(truncatingIfNeeded: j) &* wordBits)
+        } else if isSafe {
+          for j in 0..<wordDepth {
+            let tap = taps.items[first &+ j]
+            let source = x + (tap.offset &+ tap.first &+ start)
+            let bytes = inside(
+              w.stride_x == 1 ? widen(source) : widenEven(source),
+              Int32(truncatingIfNeeded: tap.first &+ start),
+              Int32(truncatingIfNeeded: w.stride_x), UInt32(truncatingIfNeeded: tap.width), fills)
+            word ^= shifted(bytes, j)
+          }
+        } else {
+          for j in 0..<wordDepth {
+            let tap = taps.items[first &+ j]
+            let bytes = loadFewBytes(
+              x + tap.offset, tap.first &+ start, w.stride_x, valid, tap.width, fill)
+            word ^= shifted(bytes, j)
+          }
         }
         sum = dot(sum, word, a.pointee)
-        if p.a_zeros != nil { total = dot(total, word, repeated(1, wordDepth)) }
+        if p.a_zeros != nil {
+          let missing = max(0, first &+ wordDepth &- taps.count)
+          total = dot(total, word, repeated(1, wordDepth &- missing))
+        }
         a += 1
         first &+= wordDepth
       }
@@ -117,4 +127,10 @@ private func place(_ w: apus_window, _ row: Int, _ taps: inout Taps) {
     }
     kz &+= 1
   }
+  for i in 0..<wordDepth { taps.items[taps.count &+ i] = taps.items[taps.count &- 1] }
+}
+
+/// Bytes as number `j` of a word.
+@inline(__always) private func shifted(_ bytes: IntVector, _ j: Int) -> IntVector {
+  bytes &<< IntVector(repeating: Int32(truncatingIfNeeded: j) &* wordBits)
 }
