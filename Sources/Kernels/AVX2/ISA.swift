@@ -69,4 +69,5 @@ typealias SmallIntegerTile = InlineArray<4, IntVector>
 
 @c(kernels_fill_avx2) public func fillKernels(_ table: UnsafeMutablePointer<apus_kernels>) {
   fill(table)
+  fillIntegers(table)
 }

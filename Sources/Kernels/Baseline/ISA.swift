@@ -82,4 +82,5 @@ typealias SmallIntegerTile = InlineArray<4, IntVector>
 
 @c(kernels_fill_baseline) public func fillKernels(_ table: UnsafeMutablePointer<apus_kernels>) {
   fill(table)
+  fillIntegers(table)
 }

@@ -1,6 +1,6 @@
 import CKernels
 
-/// Fills every field of the table with this module's kernels.
+/// Fills the table with this module's kernels, but for those that multiply integers.
 @inline(__always) func fill(_ table: UnsafeMutablePointer<apus_kernels>) {
   table.pointee.name = UnsafeRawPointer(isaName.utf8Start).assumingMemoryBound(to: CChar.self)
   table.pointee.vector_width = Vector.scalarCount
@@ -33,7 +33,6 @@ import CKernels
   }
   table.pointee.max_pool = { maxPool($0!, $1!, $2!, $3, $4) }
   table.pointee.average_pool = { averagePool($0!, $1, $2!, $3!, $4, $5) }
-  fillIntegers(table)
   table.pointee.quantize = { quantize($0!, $1, $2, $3, $4, $5, $6!) }
   table.pointee.dequantize = { dequantize($0!, $1, $2, $3, $4, $5!) }
 }
