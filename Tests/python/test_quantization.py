@@ -47,9 +47,11 @@ def wrapped(sums):
 
 
 def check(op, inputs, attributes, wanted, constants=(), threads=(1,)):
-    for isa, found in run_node_everywhere(op, inputs, attributes, len(wanted), constants, threads).items():
+    results = run_node_everywhere(op, inputs, attributes, len(wanted), constants, threads)
+    given = [None if i is None else (i.shape, i.dtype.name) for i in inputs]
+    for isa, found in results.items():
         for y, w in zip(found, wanted):
-            what = f"{isa} {op} {[None if i is None else (i.shape, i.dtype.name) for i in inputs]} {attributes}"
+            what = f"{isa} {op} {given} {attributes}"
             assert y.dtype == w.dtype and y.shape == w.shape, what
             np.testing.assert_array_equal(y, w, err_msg=what)
 
@@ -122,7 +124,8 @@ def test_quantize_and_dequantize(seed):
             dtype = np.uint8
         expanded = [np.asarray(p, np.float64) for p in inputs[1:]]
         if kind == "axis":
-            expanded = [p.reshape([-1 if i == axis % len(shape) else 1 for i in range(len(shape))]) for p in expanded]
+            aligned = [-1 if i == axis % len(shape) else 1 for i in range(len(shape))]
+            expanded = [p.reshape(aligned) for p in expanded]
         if kind == "block":
             expanded = [
                 np.take(np.repeat(p, block, axis), range(shape[axis]), axis) for p in expanded]
@@ -142,13 +145,15 @@ def test_quantize_and_dequantize(seed):
                 q = rng.integers(-(2**31), 2**31, shape).astype(np.int32)
             back = [q, scale] if len(inputs) == 2 or type == np.int32 else [q, scale, zero]
             offset = expanded[1] if len(back) == 3 else 0
-            wanted = (q.astype(np.int64) - np.asarray(offset, np.int64)).astype(np.float32) * expanded[0].astype(np.float32)
+            centred = q.astype(np.int64) - np.asarray(offset, np.int64)
+            wanted = centred.astype(np.float32) * expanded[0].astype(np.float32)
             check("DequantizeLinear", back, attributes, [wanted], threads=(1, 3))
 
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_quantize_extremes(isa):
-    x = np.array([np.nan, np.inf, -np.inf, 3e38, -3e38, 1e10, -1e10, 2.5, 3.5, -2.5, -0.0] * 3, np.float32)
+    x = [np.nan, np.inf, -np.inf, 3e38, -3e38, 1e10, -1e10, 2.5, 3.5, -2.5, -0.0]
+    x = np.array(x * 3, np.float32)
     for dtype in BYTES:
         for zero in [np.iinfo(dtype).min, 0, 5, np.iinfo(dtype).max]:
             inputs = [x, np.float32(1), dtype(zero)]
@@ -182,7 +187,8 @@ def random_matrices(rng):
     types = BYTES[rng.integers(2)], BYTES[rng.integers(2)]
     a = random_bytes(rng, (*batch_a, rows, depth), types[0])
     b = random_bytes(rng, (*batch_b, depth, columns), types[1])
-    shapes = [(), (1,), (rows,), (*batch_a, rows, 1)], [(), (1,), (columns,), (*batch_b, 1, columns)]
+    shapes = (
+        [(), (1,), (rows,), (*batch_a, rows, 1)], [(), (1,), (columns,), (*batch_b, 1, columns)])
     za, zb = (s[rng.integers(len(s))] for s in shapes)
     return a, b, za, zb
 
@@ -229,7 +235,8 @@ def test_products_of_matrices_are_those_of_onnx_runtime(types):
             za = np.asarray(random_zero(rng, (), types[0]))
             zb = np.asarray(random_zero(rng, shape, types[1]))
             zy = np.asarray(random_zero(rng, (), types[0]))
-            check("MatMulInteger", [a, b, za, zb], {}, run_onnx("MatMulInteger", [a, b, za, zb]), [1])
+            wanted = run_onnx("MatMulInteger", [a, b, za, zb])
+            check("MatMulInteger", [a, b, za, zb], {}, wanted, [1])
             inputs = [a, sa, za, b, sb, zb, sy, zy]
             check("QLinearMatMul", inputs, {}, run_onnx("QLinearMatMul", inputs), [3])
 
@@ -247,7 +254,8 @@ def test_sums_wrap_around(isa):
 
 def test_empty_products():
     for isa in ISAS:
-        (y,) = run_node("MatMulInteger", [np.zeros((3, 0), np.int8), np.zeros((0, 4), np.int8)], isa=isa)
+        a, b = np.zeros((3, 0), np.int8), np.zeros((0, 4), np.int8)
+        (y,) = run_node("MatMulInteger", [a, b], isa=isa)
         np.testing.assert_array_equal(y, np.zeros((3, 4), np.int32))
 
 
@@ -263,7 +271,8 @@ def direct_conv(x, w, attributes, rank):
     auto = attributes.get("auto_pad", "NOTSET")
     if auto.startswith("SAME"):
         size = np.array(x.shape[2:])
-        total = np.maximum(0, (-(-size // strides) - 1) * strides + extent(kernel, dilations) - size)
+        reach = (-(-size // strides) - 1) * strides + extent(kernel, dilations)
+        total = np.maximum(0, reach - size)
         begin = total // 2 if auto == "SAME_UPPER" else total - total // 2
         pads = np.concatenate([begin, total - begin])
     if auto == "VALID":
@@ -278,7 +287,8 @@ def direct_conv(x, w, attributes, rank):
         channels = slice(g * w.shape[1], (g + 1) * w.shape[1])
         for k in np.ndindex(*w.shape[2:]):
             window = tuple(
-                slice(k[i] * dilations[i], k[i] * dilations[i] + (out[i] - 1) * strides[i] + 1, strides[i])
+                slice(k[i] * dilations[i], k[i] * dilations[i] + (out[i] - 1) * strides[i] + 1,
+                      strides[i])
                 for i in range(rank))  # fmt: skip
             y[:, own] += np.einsum(
                 "mc,nc...->nm...", w[(own, slice(None), *k)], x[(slice(None), channels, *window)])
@@ -327,13 +337,16 @@ def test_convolutions_are_those_of_onnx_runtime(types):
             rng.integers(-20000, 20000, len(w)).astype(np.int32),
         ]  # fmt: skip
         inputs = [np.asarray(i) for i in inputs]
-        check("QLinearConv", inputs, attributes, run_onnx("QLinearConv", inputs, attributes), [3, 8])
+        wanted = run_onnx("QLinearConv", inputs, attributes)
+        check("QLinearConv", inputs, attributes, wanted, [3, 8])
 
 
 def test_layers_of_every_size_and_thread():
     """Deep and wide enough for each panel and for units that are parts of the rows."""
     rng = np.random.default_rng(17)
-    for size, channels, rows, kernel in [(7, 130, 97, 3), (14, 64, 50, 1), (33, 3, 24, 5), (1, 9, 1, 1)]:
+    for size, channels, rows, kernel in [
+        (7, 130, 97, 3), (14, 64, 50, 1), (33, 3, 24, 5), (1, 9, 1, 1)
+    ]:  # fmt: skip
         x = random_bytes(rng, (1, channels, size, size), np.uint8)
         w = random_bytes(rng, (rows, channels, kernel, kernel), np.int8)
         zx = np.asarray(np.uint8(117))
@@ -348,21 +361,17 @@ def test_layers_of_every_size_and_thread():
 @pytest.mark.parametrize(
     "op, inputs, attributes, message",
     [
-        ("QuantizeLinear", [np.zeros(3, np.float32), np.ones(2, np.float32)], {"axis": 0}, r"scale is \[2\]"),
-        ("QuantizeLinear", [np.zeros(3, np.int8), np.ones((), np.float32)], {}, "float32 or int32"),
-        ("DequantizeLinear", [np.zeros(3, np.float32), np.ones((), np.float32)], {}, "int8 or uint8"),
-        ("DequantizeLinear",
-         [np.zeros(3, np.int8), np.ones((), np.float32), np.zeros((), np.uint8)], {}, "int8"),
-        ("MatMulInteger", [np.zeros((2, 3), np.int8), np.zeros((4, 2), np.int8)], {}, "inner dimensions"),
-        ("MatMulInteger", [np.zeros((2, 3), np.int32), np.zeros((3, 2), np.int8)], {}, "int8 or uint8"),
-        ("MatMulInteger",
-         [np.zeros((2, 3), np.int8), np.zeros((3, 2), np.int8), np.zeros(3, np.int8)], {},
-         "single number"),
-        ("ConvInteger",
-         [np.zeros((1, 2, 5), np.uint8), np.zeros((3, 2, 2), np.int8), np.zeros((2,), np.uint8)], {},
+        ("QuantizeLinear", [(3, "float32"), (2, "float32")], {"axis": 0}, r"scale is \[2\]"),
+        ("QuantizeLinear", [(3, "int8"), ((), "float32")], {}, "float32 or int32"),
+        ("DequantizeLinear", [(3, "float32"), ((), "float32")], {}, "int8 or uint8"),
+        ("DequantizeLinear", [(3, "int8"), ((), "float32"), ((), "uint8")], {}, "int8"),
+        ("MatMulInteger", [((2, 3), "int8"), ((4, 2), "int8")], {}, "inner dimensions"),
+        ("MatMulInteger", [((2, 3), "int32"), ((3, 2), "int8")], {}, "int8 or uint8"),
+        ("MatMulInteger", [((2, 3), "int8"), ((3, 2), "int8"), (3, "int8")], {}, "single number"),
+        ("ConvInteger", [((1, 2, 5), "uint8"), ((3, 2, 2), "int8"), (2, "uint8")], {},
          "single number"),
     ],
 )  # fmt: skip
 def test_refused(op, inputs, attributes, message):
     with pytest.raises(apus.ApusError, match=message):
-        run_node(op, inputs, attributes)
+        run_node(op, [np.ones(shape, dtype) for shape, dtype in inputs], attributes)

@@ -152,10 +152,11 @@ typedef struct apus_window {
   intptr_t pad_end_z, pad_end_y, pad_end_x;
 } apus_window;
 
-/// One tile of columns of a product of 8-bit integers, with or without a sign, summed in int32 (which
-/// wraps around):
+/// One tile of columns of a product of 8-bit integers, with or without a sign, summed in int32
+/// (which wraps around):
 ///
-///     sum[r][c] = start[r] + Σk a[r][k] · b[k][c] − a_zeros[r] · Σk b[k][c] − a_sums[r] · b_zeros[c]
+///     sum[r][c] = start[r] + Σk a[r][k] · b[k][c]
+///                 − a_zeros[r] · Σk b[k][c] − a_sums[r] · b_zeros[c]
 ///
 /// a is packed as integers with a sign: one without has its top bit flipped, which takes 128 from
 /// it and its zero point. b is packed without a sign: one with it gains 128. So with zero points A
@@ -303,15 +304,15 @@ typedef struct apus_kernels {
                             intptr_t flip, int32_t *packed, int32_t *sums);
   /// Packs the tile of columns from `first` on of the matrix that a convolution multiplies its
   /// weights with, and writes their sums behind it (where wanted): integer_columns · (words + 1) in
-  /// all. flip: 0 for bytes without a sign, 0x80 for those with one. The padding counts as `fill`, a
-  /// byte as in x. Of c, rows, y_step_…, table, minimum and maximum are not read.
+  /// all. flip: 0 for bytes without a sign, 0x80 for those with one. The padding counts as `fill`,
+  /// a byte as in x. Of c, rows, y_step_…, table, minimum and maximum are not read.
   void (*integer_gather)(const apus_convolution *c, const uint8_t *x, intptr_t flip, intptr_t fill,
                          intptr_t first, bool sums, int32_t *panel);
   void (*integer_product)(const apus_integer_product *p);
-  /// A window of at most APUS_INTEGER_TAPS taps over one plane x: output rows first_row ... end_row - 1 of
-  /// output_depth · output_height. p->a is one packed row of `taps` channels, p->y the plane of the
-  /// output; of p, rows, words, columns, b, b_zeros, b_scales and y_row_stride are not read. flip and
-  /// fill as integer_gather; memory from `begin` to `end` may be read.
+  /// A window of at most APUS_INTEGER_TAPS taps over one plane x: output rows first_row ... end_row
+  /// - 1 of output_depth · output_height. p->a is one packed row of `taps` channels, p->y the plane
+  /// of the output; of p, rows, words, columns, b, b_zeros, b_scales and y_row_stride are not read.
+  /// flip and fill as integer_gather; memory from `begin` to `end` may be read.
   void (*integer_depthwise)(const apus_window *w, const apus_integer_product *p, const uint8_t *x,
                             intptr_t flip, intptr_t fill, const uint8_t *begin,
                             const uint8_t *end, intptr_t first_row, intptr_t end_row);

@@ -50,10 +50,11 @@
     return __builtin_elementwise_roundeven(a);                                                   \
   }
 
-/// For one width: widen, N bytes of memory to 32 bits each; even, every second of 2·N bytes; narrow,
-/// the low bytes of the lanes to memory; inside, lane i of v where 0 <= first + i · step < width, else
-/// fill; real, the nearest float; quantize, an integer whose low byte is that of the nearest with
-/// halves to even, after clipping to lower ... upper, which lie within ±2^21 (NaN becomes lower).
+/// For one width: widen, N bytes of memory to 32 bits each; even, every second of 2·N bytes;
+/// narrow, the low bytes of the lanes to memory; inside, lane i of v where 0 <= first + i · step <
+/// width, else fill; real, the nearest float; quantize, an integer whose low byte is that of the
+/// nearest with halves to even, after clipping to lower ... upper, which lie within ±2^21 (NaN
+/// becomes lower).
 #define APUS_INTEGER_INTRINSICS(N)                                                               \
   typedef uint8_t apus_u8x##N __attribute__((ext_vector_type(N)));                               \
   typedef uint16_t apus_u16x##N __attribute__((ext_vector_type(N)));                             \
@@ -93,7 +94,8 @@
   }
 
 /// sum + a dot product in each 32-bit lane. With VNNI of four bytes, those of a without a sign and
-/// those of b with one; else of two 16-bit integers, exact as long as they are no larger than bytes.
+/// those of b with one; else of two 16-bit integers, exact as long as they are no larger than
+/// bytes.
 #define APUS_INTEGER_DOT(N, EXPRESSION)                                                          \
   static inline __attribute__((always_inline)) apus_i32x##N apus_dot_i32x##N(                    \
       apus_i32x##N sum, apus_i32x##N a, int32_t scalar) {                                        \

@@ -29,7 +29,8 @@ private var isaName: StaticString { "avx512vnni" }
 @inline(__always) func quantized(_ v: Vector, _ lower: Float, _ upper: Float) -> IntVector {
   apus_quantize_f32x16(v, lower, upper)
 }
-/// Rows of the larger two of the three integer tiles, each with two vectors of columns; accumulators.
+/// Rows of the larger two of the three integer tiles, each with two vectors of columns;
+/// accumulators.
 @inline(__always) var integerTileRows: Int { 12 }
 @inline(__always) var smallIntegerTileRows: Int { 4 }
 typealias IntegerTile = InlineArray<24, IntVector>

@@ -74,7 +74,8 @@ typealias SmallNarrowTile = InlineArray<1, Vector>
 @inline(__always) func quantized(_ v: Vector, _ lower: Float, _ upper: Float) -> IntVector {
   apus_quantize_f32x4(v, lower, upper)
 }
-/// Rows of the larger two of the three integer tiles, each with two vectors of columns; accumulators.
+/// Rows of the larger two of the three integer tiles, each with two vectors of columns;
+/// accumulators.
 @inline(__always) var integerTileRows: Int { 4 }
 @inline(__always) var smallIntegerTileRows: Int { 2 }
 typealias IntegerTile = InlineArray<8, IntVector>

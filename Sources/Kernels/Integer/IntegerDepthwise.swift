@@ -1,7 +1,7 @@
 import CKernels
 
-/// What a tap reads for a row of the output: the row at `offset` of the plane, `width` long (0 where
-/// it lies in the padding), from position `first` on.
+/// What a tap reads for a row of the output: the row at `offset` of the plane, `width` long (0
+/// where it lies in the padding), from position `first` on.
 private struct Tap {
   var offset = 0
   var width = 0
@@ -11,7 +11,7 @@ private struct Tap {
 /// The taps for a row of the output, as many as fill up whole words: those beyond `count`, whose
 /// weights are packed as zeros, are like the last.
 private struct Taps {
-  var items: InlineArray<68, Tap> = InlineArray(repeating: Tap())
+  var items: InlineArray<68, Tap> = InlineArray { _ in Tap() }
   var count = 0
   /// The least and the largest first position, the same with the offset, and the least width.
   var first = 0

@@ -1,8 +1,8 @@
 import CKernels
 
-/// A vector's worth of columns, or what of it lies in one row of the grid: from `column` of the tile
-/// on, `length` columns, the first at grid position (z, y, x). Under the tap at hand it reads the
-/// input's row at `offset`, which is `width` long, from position `first` on.
+/// A vector's worth of columns, or what of it lies in one row of the grid: from `column` of the
+/// tile on, `length` columns, the first at grid position (z, y, x). Under the tap at hand it reads
+/// the input's row at `offset`, which is `width` long, from position `first` on.
 private struct Stretch {
   var column = 0
   var length = 0
@@ -26,7 +26,7 @@ func integerGather(
   let width = IntVector.scalarCount
   let plane = c.input_depth &* c.input_height &* c.input_width
   let end = x + c.channels &* plane
-  var stretches = Stretches(repeating: Stretch())
+  var stretches: Stretches = InlineArray { _ in Stretch() }
   let count = findStretches(c, first, min(2 &* width, c.columns &- first), &stretches)
   var target = panel
   var tap = 0

@@ -118,7 +118,8 @@ private func multiplyTile<let n: Int>(
   for i in 0..<n { storeIntegers(sums[i], tile + i &* width) }
 }
 
-/// The same for a single row, by steps of four words, so that one product need not wait for another.
+/// The same for a single row, by steps of four words, so that one product need not wait for
+/// another.
 @inline(__always)
 private func multiplyRow(
   _ words: Int, _ a: UnsafePointer<Int32>, _ b: UnsafePointer<Int32>,
@@ -170,7 +171,8 @@ func integerProduct(_ descriptor: UnsafePointer<apus_integer_product>) {
       var r = row
       let end = min(p.rows, row &+ height)
       while r < end {
-        finishRow(p, r, UnsafePointer(tile + (r &- row) &* integerColumns), b + words &* integerColumns)
+        finishRow(
+          p, r, UnsafePointer(tile + (r &- row) &* integerColumns), b + words &* integerColumns)
         r &+= 1
       }
       row &+= height

@@ -47,8 +47,8 @@ final class ConvolutionPass {
     table?.deallocate()
   }
 
-  /// The pass of a convolution. `channels` and `rows` are those of a group. Without kernels it is for
-  /// integer_gather.
+  /// The pass of a convolution. `channels` and `rows` are those of a group. Without kernels it is
+  /// for integer_gather.
   static func convolution(
     _ kernels: UnsafePointer<apus_kernels>?, _ geometry: SpatialGeometry, channels: Int, rows: Int,
     _ activation: Activation

@@ -13,8 +13,8 @@ let matMulIntegerOperator = Operator(
   plan: { (context) throws(ApusError) in try planIntegerMatMul(context, MatMulInputs.integer) },
   multiplyAccumulates: { integerMatMulWork($0) })
 
-/// The same requantised: y = saturate(round(sum · (a scale · b scale / y scale)) + y zero point), in
-/// float32, halves to even.
+/// The same requantised: y = saturate(round(sum · (a scale · b scale / y scale)) + y zero point),
+/// in float32, halves to even.
 ///
 /// Inputs A, its scale and zero point, B, its scale and zero point (in the shapes above), Y's scale
 /// and zero point (a number each). ONNX QLinearMatMul; the bits are ONNX Runtime's.

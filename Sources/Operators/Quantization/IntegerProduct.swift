@@ -1,8 +1,8 @@
 import CKernels
 import ModelFormat
 
-/// One factor of a product of 8-bit integers: the node's inputs that are its tensor, its scale (where
-/// the node has one) and its zero point (which may be left out).
+/// One factor of a product of 8-bit integers: the node's inputs that are its tensor, its scale
+/// (where the node has one) and its zero point (which may be left out).
 struct IntegerOperand {
   let tensor: Int
   let scale: Int?
@@ -33,10 +33,9 @@ struct IntegerOperand {
 }
 
 /// Everything that the steps of an integer product know.
-///
-/// The product is that of a convolution, rows being output channels and columns output positions; a
-/// product of matrices is one of 1 x 1. Row sets are the groups' weights or A's matrices, column sets
-/// the groups' inputs or B's matrices.
+/// / The product is that of a convolution, rows being output channels and columns output positions;
+//a / product of matrices is one of 1 x 1. Row sets are the groups' weights or A's matrices, column
+//sets / the groups' inputs or B's matrices.
 final class IntegerProduct {
   let kernels: UnsafePointer<apus_kernels>
   let pass: ConvolutionPass
@@ -106,7 +105,8 @@ final class IntegerProduct {
       let out = packed.assumingMemoryBound(to: Int32.self) + set * setStride
       kernels.pointee.integer_pack_rows(
         a.assumingMemoryBound(to: UInt8.self) + (set * rows + row) * depth, min(height, rows - row),
-        packing.channels, packing.taps, 0x80 - rowType.flip, out + row * words, out + (sumsOffset + row))
+        packing.channels, packing.taps, 0x80 - rowType.flip, out + row * words,
+        out + (sumsOffset + row))
     }
   }
 
@@ -137,7 +137,7 @@ extension PlanContext {
     _ product: IntegerProduct, _ rows: IntegerOperand, _ columns: IntegerOperand,
     bias: Int? = nil, result: (scale: Int, zero: Int)? = nil
   ) {
-    let work = product.items * product.rows * product.columns * product.depth
+    let work = product.items &* product.rows &* product.columns &* product.depth
     let rowBytes = max(4, product.rowSets * product.setStride * 4)
     let panels = product.rowSets * product.panelsOfSet
     var packedRows: Slot

@@ -106,7 +106,9 @@ final class IntegerStartStep: Step {
     memory[values].assumingMemoryBound(to: Int32.self)
   }
   private func zeros(_ memory: Memory) -> UnsafeMutablePointer<Int32> { starts(memory) + rowCount }
-  private func sums(_ memory: Memory) -> UnsafeMutablePointer<Int32> { starts(memory) + 2 * rowCount }
+  private func sums(_ memory: Memory) -> UnsafeMutablePointer<Int32> {
+    starts(memory) + 2 * rowCount
+  }
   private func columnZeros(_ memory: Memory) -> UnsafeMutablePointer<Int32> {
     starts(memory) + 4 * rowCount
   }

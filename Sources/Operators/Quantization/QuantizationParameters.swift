@@ -1,8 +1,8 @@
 import ModelFormat
 
 /// Which scale and zero point belongs to which element of X, for QuantizeLinear and
-/// DequantizeLinear: one for all; one for each index of `axis`; or, where block_size is set, one for
-/// every block_size indices of it at each place of the other axes.
+/// DequantizeLinear: one for all; one for each index of `axis`; or, where block_size is set, one
+/// for every block_size indices of it at each place of the other axes.
 struct QuantizationParameters {
   /// 0: one for all. Else indices of the axis, and elements from one to the next.
   private var length = 0
