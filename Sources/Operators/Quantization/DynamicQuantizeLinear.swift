@@ -7,7 +7,8 @@ import ModelFormat
 ///     zero point = round(clip(−min(x, 0) / scale, 0, 255))
 ///     y = saturate(round(x / scale) + zero point)
 ///
-/// Halves to even. ONNX DynamicQuantizeLinear.
+/// Halves to even. ONNX DynamicQuantizeLinear. An input that holds NaN has no range: scale 1, zero
+/// point 0, whereas ONNX Runtime's depend on where the NaN stands.
 let dynamicQuantizeLinearOperator = Operator(
   opcode: 262, name: "DynamicQuantizeLinear", inputs: 1...1, outputs: 3...3,
   infer: { (context) throws(ApusError) in

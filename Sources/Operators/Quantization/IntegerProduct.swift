@@ -33,9 +33,10 @@ struct IntegerOperand {
 }
 
 /// Everything that the steps of an integer product know.
-/// / The product is that of a convolution, rows being output channels and columns output positions;
-//a / product of matrices is one of 1 x 1. Row sets are the groups' weights or A's matrices, column
-//sets / the groups' inputs or B's matrices.
+///
+/// The product is that of a convolution, rows being output channels and columns output positions; a
+/// product of matrices is one of 1 x 1. Row sets are the groups' weights or A's matrices, column
+/// sets the groups' inputs or B's matrices.
 final class IntegerProduct {
   let kernels: UnsafePointer<apus_kernels>
   let pass: ConvolutionPass

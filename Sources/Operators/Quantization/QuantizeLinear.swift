@@ -2,9 +2,10 @@ import CKernels
 import ModelFormat
 
 /// y = saturate(round(x / scale) + zero point), halves to even, in float32.
-/// / Inputs X (float32, or int32, which becomes float32 first), scale, zero point (optional): one
-//for / the tensor, one for each index of `axis`, or in blocks. ONNX QuantizeLinear to int8 and
-//uint8. NaN / becomes the smallest value, as in ONNX Runtime.
+///
+/// Inputs X (float32, or int32, which becomes float32 first), scale, zero point (optional): one for
+/// the tensor, one for each index of `axis`, or in blocks. ONNX QuantizeLinear to int8 and uint8.
+/// NaN becomes the smallest value, as in ONNX Runtime.
 let quantizeLinearOperator = Operator(
   opcode: 260, name: "QuantizeLinear",
   attributes: [
