@@ -32,7 +32,12 @@ extension PlanContext {
 }
 
 private func castTarget(_ context: NodeContext) throws(ApusError) -> DataType {
-  switch context.int("to", default: 0) {
+  try elementType(context, context.int("to", default: 0))
+}
+
+/// The type that has this number in ONNX.
+func elementType(_ context: NodeContext, _ number: Int) throws(ApusError) -> DataType {
+  switch number {
   case 1: return .float32
   case 2: return .uint8
   case 3: return .int8
@@ -41,7 +46,7 @@ private func castTarget(_ context: NodeContext) throws(ApusError) -> DataType {
   case 9: return .bool
   case 10: return .float16
   case 16: return .bfloat16
-  case let other: throw context.error(.unsupported, "there is no cast to ONNX type \(other)")
+  case let other: throw context.error(.unsupported, "ONNX type \(other) is no type of the runtime")
   }
 }
 
