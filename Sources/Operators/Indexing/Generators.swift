@@ -58,7 +58,7 @@ final class FillStep: Step {
 /// y[i] = start + i · delta for all i ≥ 0 for which that is before `limit`: inputs 0 to 2 are start,
 /// limit and delta. ONNX Range; float32, int32 or int64.
 let rangeOperator = Operator(
-  opcode: 183, name: "Range", inputs: 3...3, notes: "float32, int32 and int64.",
+  opcode: 183, name: "Range", attributes: [AttributeSpec("stash_type", .int)], inputs: 3...3, notes: "float32, int32 and int64.",
   infer: { (context) throws(ApusError) in
     let type = context.input(0).dataType
     try context.require(

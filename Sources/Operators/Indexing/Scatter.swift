@@ -70,6 +70,11 @@ struct Scattering {
   let reduction: Reduction
   let type: DataType
 
+  init(_ reduction: Reduction, _ type: DataType) {
+    self.reduction = reduction
+    self.type = type
+  }
+
   init(_ context: NodeContext) throws(ApusError) {
     type = context.input(0).dataType
     let name = context.string("reduction") ?? Name("none")

@@ -109,6 +109,17 @@ struct MatMulShapes {
       "a product of \(a) and \(b) is too large")
   }
 
+  /// `batch` products of the same shape, the operands of each behind those of the one before.
+  init(batch count: Int, rows: Int, columns: Int, depth: Int) {
+    self.rows = rows
+    self.columns = columns
+    self.depth = depth
+    if count == 1 { return }
+    batch = Shape(count)
+    aStrides[0] = rows * depth
+    bStrides[0] = depth * columns
+  }
+
   /// Whether there is one product only.
   var isSingle: Bool { batch.rank == 0 }
 
@@ -146,7 +157,7 @@ struct MatMulShapes {
   }
 }
 
-private final class MatMulStep: Step {
+final class MatMulStep: Step {
   private let kernels: UnsafePointer<apus_kernels>
   private let product: MatrixProduct
   private let shapes: MatMulShapes
@@ -166,6 +177,17 @@ private final class MatMulStep: Step {
     self.a = a
     self.b = b
     self.y = y
+  }
+
+  /// Of dense operands.
+  convenience init(
+    _ kernels: UnsafePointer<apus_kernels>, _ shapes: MatMulShapes, a: Slot, b: Slot, y: Slot
+  ) {
+    var product = MatrixProduct(
+      rows: shapes.rows, columns: shapes.columns, depth: shapes.depth, Activation.none)
+    product.aRowStride = shapes.depth
+    product.bRowStride = shapes.columns
+    self.init(kernels, product, shapes, a: a, b: b, y: y)
   }
 
   override func run(_ memory: Memory, _ share: Share) {
