@@ -430,6 +430,162 @@ def _recurrent(kind: str, large: bool) -> Iterator[Case]:
     yield Case(inputs(1, rest=5 if kind == "LSTM" else 3), {**own, "clip": 2.0}, 1, [1, 2, 3, 7])
 
 
+# ---- Positions and shapes
+
+
+def _shape_values(large: bool) -> Iterator[Case]:
+    yield Case([_floats(*_shape(large))])
+    yield Case([_integers(2, 3, 4, dtype=np.uint8)], {"start": 1, "end": -1})
+
+
+def _size(large: bool) -> Iterator[Case]:
+    yield Case([_floats(*_shape(large))])
+
+
+def _constant_of_shape(large: bool) -> Iterator[Case]:
+    yield Case([_axes(*_shape(large))], constants=[0])
+    yield Case([_axes(*_shape(large)), _integers(1, dtype=np.int8)], constants=[0])
+
+
+def _range(large: bool) -> Iterator[Case]:
+    n = 400_000 if large else 9
+    for dtype in (np.float32, np.int32, np.int64):
+        numbers = [np.array(v, dtype) for v in (3, 3 - n, -1)]
+        yield Case(numbers, {"stash_type": 1}, constants=[0, 1, 2])
+
+
+def _eye_like(large: bool) -> Iterator[Case]:
+    n = 700 if large else 3
+    yield Case([_floats(n, n + 2)], {"k": 1})
+    yield Case([_floats(n, n)], {"dtype": 7, "k": -1})
+
+
+def _trilu(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    yield Case([x])
+    yield Case([x.astype(np.int64), np.array(1, np.int64)], {"upper": 0})
+
+
+def _tile(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    repeats = [2, *[1] * (x.ndim - 2), 3]
+    yield Case([x, _axes(*repeats)], constants=[1])
+    yield Case([x.astype(np.uint8), _axes(*reversed(repeats))], constants=[1])
+
+
+def _gather_elements(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    yield Case([x, _integers(*x.shape, dtype=np.int64, low=-3, high=3)], {"axis": 0})
+    yield Case([x.astype(np.int8), _integers(*x.shape, low=-3, high=3)], {"axis": -1})
+
+
+def _gather_nd(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    count = 3000 if large else 4
+    yield Case([x, _integers(count, 2, dtype=np.int64, low=-3, high=3)])
+    yield Case([x, _integers(x.shape[0], 5, 1, low=-3, high=3)], {"batch_dims": 1})
+
+
+def _scatter_elements(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    for i, reduction in enumerate(("none", "add", "mul", "min", "max")):
+        indices = _integers(*x.shape, dtype=(np.int32, np.int64)[i % 2], low=-3, high=3)
+        yield Case([x, indices, x[::-1].copy()], {"axis": i % 2, "reduction": reduction})
+    bits = x > 0
+    yield Case([bits, indices, bits], {"reduction": "add"})
+
+
+def _scatter_nd(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    count = 3000 if large else 4
+    for i, reduction in enumerate(("none", "add", "mul", "min", "max")):
+        indices = _integers(count, 1, dtype=(np.int32, np.int64)[i % 2], low=-3, high=3)
+        updates = _integers(count, *x.shape[1:], dtype=np.int32)
+        values = x.astype(np.int32) if i % 2 else x
+        yield Case([values, indices, updates.astype(values.dtype)], {"reduction": reduction})
+
+
+def _arg(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    yield Case([x], {"axis": -1, "keepdims": 0})
+    yield Case([(x * 4).astype(np.int8)], {"axis": 0, "select_last_index": 1})
+
+
+def _top_k(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    yield Case([x, _axes(3)], {"axis": -1, "sorted": 1}, 2, [1])
+    yield Case([(x * 4).astype(np.int32), _axes(2)], {"axis": 0, "largest": 0}, [True, False], [1])
+    yield Case([x, _axes(1)], {"sorted": 0}, [False, True], [1])
+
+
+def _cum_sum(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    yield Case([x, np.array(0, np.int32)], {"exclusive": 1})
+    yield Case([(x * 9).astype(np.int64), _axes(-1)], {"reverse": 1}, constants=[1])
+
+
+def _one_hot(large: bool) -> Iterator[Case]:
+    indices = _integers(*_shape(False), low=-4, high=8)
+    depth = np.array(3000 if large else 5, np.int64)
+    yield Case([indices, depth, np.float32([0.25, 4])], constants=[1, 2])
+    yield Case([indices.astype(np.float32), depth.astype(np.float32), np.uint8([1, 0])],
+               {"axis": 1}, constants=[1])  # fmt: skip
+
+
+def _non_zero(large: bool) -> Iterator[Case]:
+    yield Case([_integers(*_shape(large)[-2:], low=0, high=2).astype(np.float32)])
+    yield Case([_integers(*_shape(large)[-2:], low=0, high=2).astype(bool)])
+
+
+def _blocks(large: bool) -> Iterator[Case]:
+    x = _floats(2, 8, 60, 62) if large else _floats(1, 4, 2, 2)
+    for mode in ("DCR", "CRD"):
+        yield Case([x], {"blocksize": 2, "mode": mode})
+    yield Case([x.astype(np.int8)], {"blocksize": 2})
+
+
+def _reverse_sequence(large: bool) -> Iterator[Case]:
+    x = _floats(9, 37, 201) if large else _floats(3, 4, 2)
+    yield Case([x, np.arange(x.shape[1])])
+    yield Case([x, np.arange(x.shape[0])], {"batch_axis": 0, "time_axis": 1})
+
+
+def _center_crop_pad(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    yield Case([x, _axes(x.shape[-1] + 5, 2)], {"axes": [-1, 0]}, constants=[1])
+    yield Case([x.astype(np.int64), _axes(*(d // 2 for d in x.shape))], constants=[1])
+
+
+def _col2im(large: bool) -> Iterator[Case]:
+    n, c = (3, 20) if large else (1, 2)
+    yield Case([_floats(n, c * 4, 25), _axes(5, 5), _axes(2, 2)],
+               {"pads": [0, 1, 1, 0], "strides": [1, 1], "dilations": [1, 1]},
+               constants=[1, 2])  # fmt: skip
+    yield Case([_integers(n, c * 2, 3), _axes(8), _axes(2)], {"strides": [2], "dilations": [3]},
+               constants=[1, 2])  # fmt: skip
+
+
+def _einsum(large: bool) -> Iterator[Case]:
+    m, k, n = (70, 130, 150) if large else (2, 3, 4)
+    yield Case([_floats(3, m, k), _floats(3, n, k)], {"equation": "bik,bjk->ibj"})
+    yield Case([_floats(m, k), _floats(k, n)], {"equation": "ij,jk"})
+    yield Case([_floats(m, n, n)], {"equation": "...ii->...i"})
+    yield Case([_integers(m, k), _integers(k)], {"equation": "ij,j->i"})
+    yield Case([_floats(2)] * 8, {"equation": "a,b,c,d,e,f,g,a->abcdefg"})
+
+
+def _lp_normalization(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large))
+    yield Case([x], {"p": 1, "axis": 0})
+    yield Case([x])
+
+
+def _mean_variance(large: bool) -> Iterator[Case]:
+    x = _image(large, 40 if large else 4)
+    yield Case([x])
+    yield Case([x], {"axes": [-1, 1]})
+
+
 SAMPLES: Dict[str, Cases] = {
     **dict.fromkeys(
         ["Sigmoid", "Tanh", "Softplus", "Softsign", "HardSwish", "Mish", "Exp", "Floor", "Ceil",
@@ -467,6 +623,29 @@ SAMPLES: Dict[str, Cases] = {
         _reduce,
     ),
     **dict.fromkeys(["ReduceMax", "ReduceMin"], _reduce_any),
+    "Shape": _shape_values,
+    "Size": _size,
+    "ConstantOfShape": _constant_of_shape,
+    "Range": _range,
+    "EyeLike": _eye_like,
+    "Trilu": _trilu,
+    "Tile": _tile,
+    "GatherElements": _gather_elements,
+    "GatherND": _gather_nd,
+    "ScatterElements": _scatter_elements,
+    "ScatterND": _scatter_nd,
+    **dict.fromkeys(["ArgMax", "ArgMin"], _arg),
+    "TopK": _top_k,
+    "CumSum": _cum_sum,
+    "OneHot": _one_hot,
+    "NonZero": _non_zero,
+    **dict.fromkeys(["DepthToSpace", "SpaceToDepth"], _blocks),
+    "ReverseSequence": _reverse_sequence,
+    "CenterCropPad": _center_crop_pad,
+    "Col2Im": _col2im,
+    "Einsum": _einsum,
+    "LpNormalization": _lp_normalization,
+    "MeanVarianceNormalization": _mean_variance,
     "LayerNormalization": _layer_normalization,
     "RMSNormalization": _rms_normalization,
     "InstanceNormalization": _instance_normalization,
