@@ -363,3 +363,43 @@ def test_expanded_weight_keeps_its_arena_small():
     x = np.zeros((100, 100), np.float32)
     with node_model("Reshape", [x, i64(10000)], constants=[1]) as model:
         assert model.session().arena_bytes <= 2 * x.nbytes
+
+
+EMPTY = np.zeros((0, 3), np.float32)
+FULL = np.ones((2, 3), np.float32)
+ZERO_SIZES = [
+    ("Concat", [EMPTY, FULL], {"axis": 0}, [], [(2, 3)]),
+    ("Concat", [EMPTY, EMPTY], {"axis": 1}, [], [(0, 6)]),
+    ("Split", [EMPTY, i64(0, 0)], {"axis": 0}, [1], [(0, 3), (0, 3)]),
+    ("Split", [FULL, i64(0, 2)], {"axis": 0}, [1], [(0, 3), (2, 3)]),
+    ("Split", [np.zeros(7, np.float32)], {"axis": 0, "num_outputs": 4}, [], [(2,), (2,), (2,), (1,)]),
+    ("Pad", [EMPTY, i64(1, 0, 1, 0), np.float32(2)], {}, [1], [(2, 3)]),
+    ("Pad", [EMPTY, i64(0, 1, 0, 1), np.float32(2)], {}, [1], [(0, 5)]),
+    ("Pad", [np.zeros(3, np.float32), i64(-2, -1)], {}, [1], [(0,)]),
+    ("Slice", [EMPTY, i64([0]), i64([5]), i64([0]), i64([-1])], {}, [1, 2, 3, 4], [(0, 3)]),
+    ("Gather", [EMPTY, np.zeros((0, 2), np.int64)], {"axis": 0}, [], [(0, 2, 3)]),
+    ("Gather", [EMPTY, np.array([1, 2])], {"axis": 1}, [], [(0, 2)]),
+    ("Expand", [np.zeros((0, 1), np.float32), i64(2, 0, 4)], {}, [1], [(2, 0, 4)]),
+    ("Expand", [np.zeros((1, 3), np.float32), i64(0, 3)], {}, [1], [(0, 3)]),
+    ("Reshape", [EMPTY, i64(0, -1)], {}, [1], [(0, 3)]),
+    ("Reshape", [EMPTY, i64(3, 0)], {"allowzero": 1}, [1], [(3, 0)]),
+    ("Reshape", [EMPTY, i64(-1)], {}, [1], [(0,)]),
+    ("Reshape", [EMPTY, i64([-1])], {}, [1], [(0,)]),
+    ("Reshape", [EMPTY, i64(-1, 3)], {}, [1], [(0, 3)]),
+    ("Flatten", [EMPTY], {}, [], [(0, 3)]),
+    ("Squeeze", [np.zeros((0, 1), np.float32), i64([1])], {}, [1], [(0,)]),
+    ("Squeeze", [np.zeros((3, 1), np.float32), np.zeros(0, np.int64)], {}, [1], [(3, 1)]),
+    ("Unsqueeze", [EMPTY, i64([0, -1])], {}, [1], [(1, 0, 3, 1)]),
+    ("Unsqueeze", [EMPTY, np.array(1)], {}, [1], [(0, 1, 3)]),
+    ("Transpose", [EMPTY], {}, [], [(3, 0)]),
+    ("Where", [np.zeros((0, 1), bool), EMPTY, FULL[:1]], {}, [], [(0, 3)]),
+    ("Cast", [EMPTY], {"to": 7}, [], [(0, 3)]),
+    ("Gather", [np.arange(3.0).astype(np.float32), np.array(-1)], {}, [], [()]),
+    ("Slice", [np.zeros((4,), np.float32), i64([2]), i64([-2 ** 63])], {}, [1, 2], [(0,)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("op, inputs, attributes, constants, wanted", ZERO_SIZES)
+def test_zero_sizes(op, inputs, attributes, constants, wanted):
+    found = run_node(op, inputs, attributes, outputs=len(wanted), constants=constants)
+    assert [y.shape for y in found] == wanted

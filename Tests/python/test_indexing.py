@@ -554,6 +554,49 @@ def test_mean_variance_normalization():
         assert_close(found, wanted, atol=1e-5)
 
 
+# ---- Tensors without elements
+
+EMPTY = np.zeros((0, 3), np.float32)
+FULL = np.ones((2, 3), np.float32)
+ZERO_SIZES = [
+    ("Tile", [EMPTY, i64(2, 2)], {}, [1], [(0, 6)]),
+    ("Tile", [np.float32(3), np.zeros(0, np.int64)], {}, [1], [()]),
+    ("GatherElements", [FULL, np.zeros((0, 3), np.int64)], {}, [], [(0, 3)]),
+    ("GatherElements", [EMPTY, np.zeros((0, 2), np.int64)], {"axis": 0}, [], [(0, 2)]),
+    ("GatherND", [FULL, np.zeros((0, 2), np.int64)], {}, [], [(0,)]),
+    ("GatherND", [FULL, np.zeros((4, 0), np.int64)], {}, [], [(4, 2, 3)]),
+    ("GatherND", [EMPTY, np.zeros((0, 2, 1), np.int64)], {"batch_dims": 1}, [], [(0, 2)]),
+    ("ScatterElements", [FULL, np.zeros((0, 3), np.int64), EMPTY], {}, [], [(2, 3)]),
+    ("ScatterElements", [EMPTY, np.zeros((0, 3), np.int64), EMPTY], {}, [], [(0, 3)]),
+    ("ScatterND", [FULL, np.zeros((0, 1), np.int64), EMPTY], {"reduction": "add"}, [], [(2, 3)]),
+    ("TopK", [EMPTY, i64([0])], {}, [1], [(0, 0), (0, 0)]),
+    ("TopK", [EMPTY, i64([2])], {}, [1], [(0, 2), (0, 2)]),
+    ("CumSum", [EMPTY, i64([0])], {}, [], [(0, 3)]),
+    ("OneHot", [np.zeros((0,), np.int64), i64(3), np.float32([0, 1])], {}, [1], [(0, 3)]),
+    ("DepthToSpace", [np.zeros((0, 4, 2, 2), np.float32)], {"blocksize": 2}, [], [(0, 1, 4, 4)]),
+    ("DepthToSpace", [np.zeros((1, 4, 0, 2), np.float32)], {"blocksize": 2}, [], [(1, 1, 0, 4)]),
+    ("SpaceToDepth", [np.zeros((1, 4, 0, 2), np.float32)], {"blocksize": 2}, [], [(1, 16, 0, 1)]),
+    ("ReverseSequence", [np.zeros((0, 3), np.float32), i64(1, 1, 1)], {}, [], [(0, 3)]),
+    ("CenterCropPad", [EMPTY, i64(2, 0)], {}, [1], [(2, 0)]),
+    ("CenterCropPad", [EMPTY, i64(2, 4)], {}, [1], [(2, 4)]),
+    ("Col2Im", [np.zeros((0, 4, 4), np.float32), i64(3, 3), i64(2, 2)], {}, [1, 2], [(0, 1, 3, 3)]),
+    ("LpNormalization", [EMPTY], {"axis": 0}, [], [(0, 3)]),
+    ("MeanVarianceNormalization", [np.zeros((0, 3, 2, 2), np.float32)], {}, [], [(0, 3, 2, 2)]),
+    ("Trilu", [np.zeros((2, 0, 3), np.float32)], {}, [], [(2, 0, 3)]),
+    ("EyeLike", [EMPTY], {}, [], [(0, 3)]),
+    ("Shape", [np.float32(3)], {}, [], [(0,)]),
+    ("Einsum", [np.float32(3), np.float32(4)], {"equation": ","}, [], [()]),
+    ("Einsum", [np.float32(3)], {"equation": "->"}, [], [()]),
+    ("Einsum", [np.float32(3)], {"equation": ""}, [], [()]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("op, inputs, attributes, constants, wanted", ZERO_SIZES)
+def test_zero_sizes(op, inputs, attributes, constants, wanted):
+    found = run_node(op, inputs, attributes, outputs=len(wanted), constants=constants)
+    assert [y.shape for y in found] == wanted
+
+
 # ---- Against ONNX Runtime, which decides where NumPy has no such operator
 
 

@@ -49,11 +49,18 @@ let reshapeOperator = Operator(
     let keepsZero = context.int("allowzero", default: 0) != 0
     var shape = Shape()
     var free = -1
+    // The dimensions that are not the input's own, on either side: they must hold as much even where
+    // one of the others is 0.
+    var rest = x.shape
+    var given = Shape()
     for (i, d) in wanted.enumerated() {
+      given.append(d < 0 ? 1 : d)
       if d == 0 && !keepsZero {
         try context.require(
           i < x.shape.rank, "dimension \(i) is to be the input's, which is \(x.shape)")
         shape.append(x.shape[i])
+        rest[i] = 1
+        given[i] = 1
       } else if d == -1 {
         try context.require(free < 0, .invalidModel, "two dimensions of the shape are -1")
         free = i
@@ -64,14 +71,13 @@ let reshapeOperator = Operator(
       }
     }
     let n = x.shape.count
-    guard let known = shape.checkedCount else {
-      throw context.error(.invalidShape, "the shape \(shape) is too much to hold")
-    }
+    guard shape.checkedCount != nil, let known = given.checkedCount, let all = rest.checkedCount
+    else { throw context.error(.invalidShape, "the shape \(shape) is too much to hold") }
     if free >= 0 {
       try context.require(
-        known > 0 && n % known == 0,
+        known > 0 && all % known == 0,
         "\(x.shape) of \(n) elements does not divide into the \(known) of the dimensions given")
-      shape[free] = n / known
+      shape[free] = all / known
     }
     try context.require(
       shape.checkedCount == n, "\(x.shape) of \(n) elements cannot become \(shape)")
