@@ -136,22 +136,36 @@ private final class Col2ImStep: Step {
     for row in 0..<blocks.positionCount / columns {
       var rest = row
       var at = 0
-      var stride = blocks.image[last]
+      var planeStride = blocks.image[last]
       var isInside = true
       var d = last &- 1
       while d >= 0 {
         let i = rest % blocks.positions[d] &* blocks.strides[d] &+ first[d]
         rest /= blocks.positions[d]
         if i < 0 || i >= blocks.image[d] { isInside = false }
-        at &+= i &* stride
-        stride &*= blocks.image[d]
+        at &+= i &* planeStride
+        planeStride &*= blocks.image[d]
         d &-= 1
       }
       if !isInside { continue }
-      for column in 0..<columns {
-        let i = column &* blocks.strides[last] &+ first[last]
-        if i < 0 || i >= blocks.image[last] { continue }
-        sum.apply(y + (at &+ i) &* size, x + (row &* columns &+ column) &* size, bytes: size)
+      // The columns whose element lies inside.
+      let stride = blocks.strides[last]
+      let from = first[last] >= 0 ? 0 : (stride &- 1 &- first[last]) / stride
+      let room = blocks.image[last] &- first[last]
+      let to = min(columns, room <= 0 ? 0 : (room &- 1) / stride &+ 1)
+      var source = x + (row &* columns &+ from) &* size
+      var target = y + (at &+ from &* stride &+ first[last]) &* size
+      var column = from
+      while column < to {
+        if sum.type == .float32 {
+          let total = target.load(as: Float.self) + source.load(as: Float.self)
+          target.storeBytes(of: total, as: Float.self)
+        } else {
+          sum.apply(target, source, bytes: size)
+        }
+        source += size
+        target += stride &* size
+        column &+= 1
       }
     }
   }

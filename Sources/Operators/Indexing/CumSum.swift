@@ -1,3 +1,5 @@
+import CKernels
+import CSystem
 import ModelFormat
 
 /// y_i = Σ_{j ≤ i} x_j along the axis that input 1 holds; `exclusive` leaves x_i out, `reverse` sums
@@ -26,6 +28,7 @@ let cumSumOperator = Operator(
   })
 
 private final class CumSumStep: Step {
+  let kernels: UnsafePointer<apus_kernels>
   let x: Slot
   let axis: Slot
   let y: Slot
@@ -36,6 +39,7 @@ private final class CumSumStep: Step {
   let isReversed: Bool
 
   init(_ context: PlanContext, _ info: TensorInfo) {
+    kernels = context.kernels
     x = context.input(0)
     axis = context.input(1)
     y = context.output(0)
@@ -52,6 +56,10 @@ private final class CumSumStep: Step {
     let x = UnsafeRawPointer(memory[x])
     let y = memory[y]
     let step = isReversed ? 0 &- lines.stride : lines.stride
+    if type == .float32 && lines.stride > 1 {
+      sumRows(memory.floats(self.x), memory.mutableFloats(self.y), lines, step, share)
+      return
+    }
     for line in share.part(of: lines.count, grain: 16) {
       var at = lines.start(line) &+ (isReversed ? (lines.length &- 1) &* lines.stride : 0)
       var real: Float = 0
@@ -70,6 +78,32 @@ private final class CumSumStep: Step {
         at &+= step
         i &+= 1
       }
+    }
+  }
+
+  /// Many neighbouring lines at once: each row of theirs is the one before plus a row of x.
+  private func sumRows(
+    _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ lines: AxisLines, _ step: Int,
+    _ share: Share
+  ) {
+    let part = share.part(of: lines.count, grain: 16)
+    var line = part.lowerBound
+    while line < part.upperBound {
+      let n = min(lines.stride &- line % lines.stride, part.upperBound &- line)
+      var at = lines.start(line) &+ (isReversed ? (lines.length &- 1) &* lines.stride : 0)
+      for i in 0..<lines.length {
+        let before = y + (at &- step)
+        if i > 0 {
+          let added = x + (isExclusive ? at &- step : at)
+          kernels.pointee.binary(APUS_BINARY_ADD, before, 1, added, 1, y + at, n)
+        } else if isExclusive {
+          memset(y + at, 0, n &* 4)
+        } else {
+          memcpy(y + at, x + at, n &* 4)
+        }
+        at &+= step
+      }
+      line &+= n
     }
   }
 }

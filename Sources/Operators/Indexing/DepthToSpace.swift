@@ -24,7 +24,7 @@ let depthToSpaceOperator = Operator(
       isColumnFirst: try isColumnFirst(context.node))
     context.emitCopy(
       StridedCopy(
-        elementSize: blocks.size, counts: blocks.counts, sourceStrides: blocks.deep,
+        elementSize: blocks.size, counts: Shape(blocks.counts), sourceStrides: blocks.deep,
         targetStrides: blocks.wide),
       input: 0, output: 0)
   })
@@ -51,8 +51,8 @@ let spaceToDepthOperator = Operator(
       isColumnFirst: try isColumnFirst(context.node))
     context.emitCopy(
       StridedCopy(
-        elementSize: blocks.size, counts: blocks.counts, sourceStrides: blocks.wide,
-        targetStrides: blocks.deep),
+        elementSize: blocks.size, counts: Shape(blocks.inOrder(blocks.counts)),
+        sourceStrides: blocks.inOrder(blocks.wide), targetStrides: blocks.inOrder(blocks.deep)),
       input: 0, output: 0)
   })
 
@@ -74,21 +74,29 @@ private func isColumnFirst(_ context: NodeContext) throws(ApusError) -> Bool {
 /// Both tensors as [n, c, h, i, w, j]: strides in bytes.
 private struct BlockStrides {
   let size: Int
-  let counts: Shape
+  let counts: [Int]
   let deep: [Int]
   let wide: [Int]
+  private let isColumnFirst: Bool
 
   /// - Parameter deep: the tensor [N, C·b², H, W]; `wide` is [N, C, H·b, W·b].
   init(deep x: TensorInfo, wide y: TensorInfo, _ b: Int, isColumnFirst: Bool) {
     size = x.dataType.size
     let s = x.shape
     let channels = y.shape[1]
-    counts = Shape([s[0], channels, s[2], b, s[3], b])
-    wide = denseStrides(counts, elementSize: size)
+    counts = [s[0], channels, s[2], b, s[3], b]
+    wide = denseStrides(Shape(counts), elementSize: size)
+    self.isColumnFirst = isColumnFirst
     let plane = s[2] * s[3] * size
     let block = isColumnFirst ? plane : channels * plane
     deep = [
       s[1] * plane, isColumnFirst ? b * b * plane : plane, s[3] * size, b * block, size, block,
     ]
+  }
+
+  /// The entries for n, c, h, i, w and j in the order of the deep tensor, whose rows are longer.
+  func inOrder(_ v: [Int]) -> [Int] {
+    isColumnFirst
+      ? [v[0], v[1], v[3], v[5], v[2], v[4]] : [v[0], v[3], v[5], v[1], v[2], v[4]]
   }
 }

@@ -43,7 +43,10 @@ private final class EinsumStep: Step {
   let equation: EinsumEquation
   let type: DataType
   let outputCount: Int
-  let sumCount: Int
+  /// The last label that is summed over is the inner loop, the others are the outer one.
+  let outerCount: Int
+  let innerCount: Int
+  var steps = InlineArray<8, Int>(repeating: 0)
 
   init(_ context: PlanContext, _ equation: EinsumEquation, _ type: DataType) {
     for i in 0..<equation.operandCount { inputs[i] = context.input(i) }
@@ -51,7 +54,12 @@ private final class EinsumStep: Step {
     self.equation = equation
     self.type = type
     outputCount = equation.shape.count
-    sumCount = equation.sumCount
+    let last = equation.labelCount - 1
+    innerCount = last >= equation.outputRank ? equation.counts[last] : 1
+    outerCount = innerCount == 0 ? 0 : equation.sumCount / innerCount
+    if last >= equation.outputRank {
+      for i in 0..<equation.operandCount { steps[i] = equation.strides[i][last] }
+    }
   }
 
   override func run(_ memory: Memory, _ share: Share) {
@@ -60,21 +68,19 @@ private final class EinsumStep: Step {
       move(&offsets, i, 0, equation.outputRank)
       var real = 0.0
       var integer = 0
-      for k in 0..<sumCount {
+      for k in 0..<outerCount {
         var at = offsets
-        move(&at, k, equation.outputRank, equation.labelCount)
+        move(&at, k, equation.outputRank, max(equation.outputRank, equation.labelCount &- 1))
         if type == .float32 {
-          var product = 1.0
-          for o in 0..<equation.operandCount {
-            product *= Double(memory.floats(inputs[o])[at[o]])
-          }
-          real += product
+          real += sumOfRow(memory, at)
         } else {
-          var product = 1
-          for o in 0..<equation.operandCount {
-            product &*= loadInteger(memory[inputs[o]], at[o], type)
+          for c in 0..<innerCount {
+            var product = 1
+            for o in 0..<equation.operandCount {
+              product &*= loadInteger(memory[inputs[o]], at[o] &+ c &* steps[o], type)
+            }
+            integer = type == .bool ? integer | product : integer &+ product
           }
-          integer = type == .bool ? integer | product : integer &+ product
         }
       }
       if type == .float32 {
@@ -83,6 +89,29 @@ private final class EinsumStep: Step {
         storeInteger(integer, memory[y], i, type)
       }
     }
+  }
+
+  /// The sum over the inner label, each operand starting at its offset.
+  private func sumOfRow(_ memory: Memory, _ at: InlineArray<8, Int>) -> Double {
+    var sum = 0.0
+    let a = memory.floats(inputs[0]) + at[0]
+    let p = steps[0]
+    if equation.operandCount == 1 {
+      for c in 0..<innerCount { sum += Double(a[c &* p]) }
+    } else if equation.operandCount == 2 {
+      let b = memory.floats(inputs[1]) + at[1]
+      let q = steps[1]
+      for c in 0..<innerCount { sum += Double(a[c &* p]) * Double(b[c &* q]) }
+    } else {
+      for c in 0..<innerCount {
+        var product = Double(a[c &* p])
+        for o in 1..<equation.operandCount {
+          product *= Double(memory.floats(inputs[o])[at[o] &+ c &* steps[o]])
+        }
+        sum += product
+      }
+    }
+    return sum
   }
 
   /// Moves each operand to combination `index` of the labels from `first` to before `end`.

@@ -101,14 +101,24 @@ struct Scattering {
       return
     }
     var i = 0
-    while i < bytes / type.size {
-      if type == .float32 {
-        let a = t.loadUnaligned(fromByteOffset: i &* 4, as: Float.self)
-        let b = s.loadUnaligned(fromByteOffset: i &* 4, as: Float.self)
-        t.storeBytes(of: combine(a, b), toByteOffset: i &* 4, as: Float.self)
-      } else {
-        storeInteger(combine(loadInteger(t, i, type), loadInteger(s, i, type)), t, i, type)
+    if type == .float32 {
+      let t = t.assumingMemoryBound(to: Float.self)
+      let s = s.assumingMemoryBound(to: Float.self)
+      if reduction == .add {
+        while i < bytes / 4 {
+          t[i] += s[i]
+          i &+= 1
+        }
+        return
       }
+      while i < bytes / 4 {
+        t[i] = combine(t[i], s[i])
+        i &+= 1
+      }
+      return
+    }
+    while i < bytes / type.size {
+      storeInteger(combine(loadInteger(t, i, type), loadInteger(s, i, type)), t, i, type)
       i &+= 1
     }
   }
