@@ -469,6 +469,7 @@ EQUATIONS = [
     "ij,ij->", "ij,ij->ij", "ij,j->i", "ij,k->i", "ijk,ijl->kl", "abc,cd->abd", "ab,bc,cd->ad",
     "i,j,k->kji", "ii,ij->j", "a...b,b...c->a...c", "...,...->...", "iJ,Jk->ik", " i j , j k -> k i ",
     "ab,ab,ab->b", "bn,anm,bm->ba", "i...,i...->...", "...i,...i->...",
+    "ab,bc,cd,de->ae", "ai,bj,ij,ab->", "a,b,c,d->", "...ab,bc,...cd->...ad", "aa,ab,bc,cc->ac",
 ]  # fmt: skip
 
 
@@ -506,8 +507,9 @@ def test_random_einsum():
     """Any output of any inputs."""
     rng = np.random.default_rng(21)
     for _ in range(150):
-        labels = "abcdeF"[: int(rng.integers(1, 7))]
-        terms = ["".join(rng.choice(list(labels), int(rng.integers(1, 5)))) for _ in range(rng.integers(1, 4))]
+        labels = list("abcdeF"[: int(rng.integers(1, 7))])
+        count = int(rng.integers(1, 6))
+        terms = ["".join(rng.choice(labels, int(rng.integers(1, 5)))) for _ in range(count)]
         known = sorted(set("".join(terms)))
         output = "".join(rng.permutation(known)[: int(rng.integers(0, len(known) + 1))])
         equation = ",".join(terms) + "->" + output

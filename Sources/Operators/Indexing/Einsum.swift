@@ -6,8 +6,9 @@ import ModelFormat
 ///     y[output indices] = Σ over all other indices of Π_i input_i[its indices]
 ///
 /// The equation may have an ellipsis, which stands for dimensions that broadcast, and an index twice
-/// in one input, which takes the diagonal. Products of two float32 tensors are matrix products;
-/// everything else is summed index by index, floats in double precision. ONNX Einsum.
+/// in one input, which takes the diagonal. Products of two float32 tensors are matrix products,
+/// those of more are computed two at a time; everything else is summed index by index, floats in
+/// double precision. ONNX Einsum.
 let einsumOperator = Operator(
   opcode: 202, name: "Einsum", attributes: [AttributeSpec("equation", .string)], inputs: 1...8,
   notes: "At most 8 inputs and 16 indices.",
@@ -18,15 +19,21 @@ let einsumOperator = Operator(
     try context.setOutput(type, try EinsumEquation(context).shape)
   },
   plan: { (context) throws(ApusError) in
-    let equation = try EinsumEquation(context.node)
+    var equation = try EinsumEquation(context.node)
     let y = context.node.outputs[0]
     if y.shape.count == 0 { return }
-    if y.dataType == .float32, let product = EinsumProduct(equation) {
-      product.emit(context, equation)
-    } else {
-      context.emit(
-        EinsumStep(context, equation, y.dataType), work: einsumMultiplyAccumulates(context.node))
+    var slots: [Slot] = []
+    for i in 0..<equation.operandCount { slots.append(context.input(i)) }
+    while y.dataType == .float32, let (i, j) = equation.smallestPair() {
+      let (pair, rest) = equation.split(i, j)
+      let product = context.scratch(byteCount: pair.shape.count * 4)
+      emit(context, pair, .float32, [slots[i], slots[j]], product)
+      slots.remove(at: j)
+      slots.remove(at: i)
+      slots.append(product)
+      equation = rest
     }
+    emit(context, equation, y.dataType, slots, context.output(0))
   },
   multiplyAccumulates: einsumMultiplyAccumulates)
 
@@ -34,6 +41,17 @@ private func einsumMultiplyAccumulates(_ node: NodeContext) -> Int {
   do throws(ApusError) {
     return node.outputs[0].shape.count * (try EinsumEquation(node).sumCount)
   } catch { return 0 }
+}
+
+private func emit(
+  _ context: PlanContext, _ equation: EinsumEquation, _ type: DataType, _ inputs: [Slot], _ y: Slot
+) {
+  if type == .float32, let product = EinsumProduct(equation) {
+    product.emit(context, equation, inputs, y)
+  } else {
+    context.emit(
+      EinsumStep(equation, type, inputs, y), work: equation.shape.count * equation.sumCount)
+  }
 }
 
 /// Index by index.
@@ -48,9 +66,9 @@ private final class EinsumStep: Step {
   let innerCount: Int
   var steps = InlineArray<8, Int>(repeating: 0)
 
-  init(_ context: PlanContext, _ equation: EinsumEquation, _ type: DataType) {
-    for i in 0..<equation.operandCount { inputs[i] = context.input(i) }
-    y = context.output(0)
+  init(_ equation: EinsumEquation, _ type: DataType, _ operands: [Slot], _ y: Slot) {
+    for i in 0..<equation.operandCount { inputs[i] = operands[i] }
+    self.y = y
     self.equation = equation
     self.type = type
     outputCount = equation.shape.count
@@ -140,7 +158,7 @@ private struct EinsumProduct {
 
   /// nil where it is something else.
   init?(_ equation: EinsumEquation) {
-    if equation.operandCount != 2 || equation.isIrregular || equation.sumCount == 0 { return nil }
+    if equation.operandCount != 2 || equation.sumCount == 0 { return nil }
     for l in 0..<equation.labelCount {
       // A label of length 1 has no strides; it stands with the batch, or is of no consequence.
       let inA = equation.strides[0][l] != 0
@@ -160,14 +178,19 @@ private struct EinsumProduct {
     }
   }
 
-  func emit(_ context: PlanContext, _ equation: EinsumEquation) {
-    let a = operand(context, equation, 0, batch + rows + depth)
-    let b = operand(context, equation, 1, batch + depth + columns)
+  func emit(_ context: PlanContext, _ equation: EinsumEquation, _ inputs: [Slot], _ output: Slot) {
+    let a = operand(context, equation, inputs[0], 0, batch + rows + depth)
+    let b = operand(context, equation, inputs[1], 1, batch + depth + columns)
     let order = batch + rows + columns
+    // Labels of length 1 may stand anywhere.
+    var last = -1
     var isInOrder = true
-    for (i, l) in order.enumerated() where i != l { isInOrder = false }
+    for l in order where equation.counts[l] != 1 {
+      if l < last { isInOrder = false }
+      last = l
+    }
     let y =
-      isInOrder ? context.output(0) : context.scratch(byteCount: count(equation, order) * 4)
+      isInOrder ? output : context.scratch(byteCount: count(equation, order) * 4)
     let shapes = MatMulShapes(
       batch: count(equation, batch), rows: count(equation, rows),
       columns: count(equation, columns), depth: count(equation, depth))
@@ -185,7 +208,7 @@ private struct EinsumProduct {
     let copy = StridedCopy(
       elementSize: 4, counts: counts, sourceStrides: denseStrides(counts, elementSize: 4),
       targetStrides: target)
-    context.emit(StridedCopyStep(copy, y, context.output(0)), work: copy.byteCount / 4)
+    context.emit(StridedCopyStep(copy, y, output), work: copy.byteCount / 4)
   }
 
   private func count(_ equation: EinsumEquation, _ labels: [Int]) -> Int {
@@ -196,7 +219,7 @@ private struct EinsumProduct {
 
   /// The input with its labels in this order, moved where they are in another.
   private func operand(
-    _ context: PlanContext, _ equation: EinsumEquation, _ i: Int, _ labels: [Int]
+    _ context: PlanContext, _ equation: EinsumEquation, _ input: Slot, _ i: Int, _ labels: [Int]
   ) -> Slot {
     var counts = Shape()
     var source: [Int] = []
@@ -207,9 +230,9 @@ private struct EinsumProduct {
     let copy = StridedCopy(
       elementSize: 4, counts: counts, sourceStrides: source,
       targetStrides: denseStrides(counts, elementSize: 4))
-    if copy.isContiguous { return context.input(i) }
+    if copy.isContiguous { return input }
     let slot = context.scratch(byteCount: copy.byteCount)
-    context.emit(StridedCopyStep(copy, context.input(i), slot), work: copy.byteCount / 4)
+    context.emit(StridedCopyStep(copy, input, slot), work: copy.byteCount / 4)
     return slot
   }
 }

@@ -15,8 +15,6 @@ struct EinsumEquation {
   /// Elements; 0 where an operand lacks the label.
   private(set) var strides = InlineArray<8, InlineArray<16, Int>>(
     repeating: InlineArray(repeating: 0))
-  /// A label stands twice in one operand, or one of length 1 is repeated along it.
-  private(set) var isIrregular = false
 
   var shape: Shape {
     var shape = Shape()
@@ -29,6 +27,17 @@ struct EinsumEquation {
     var n = 1
     for l in outputRank..<labelCount { n *= counts[l] }
     return n
+  }
+
+  /// Of labels that are known: `strides` has an entry for each operand.
+  init(
+    counts labels: [Int], outputRank: Int, strides: [InlineArray<16, Int>]
+  ) {
+    operandCount = strides.count
+    labelCount = labels.count
+    self.outputRank = outputRank
+    for (l, n) in labels.enumerated() { counts[l] = n }
+    for (i, s) in strides.enumerated() { self.strides[i] = s }
   }
 
   init(_ context: NodeContext) throws(ApusError) {
@@ -92,7 +101,6 @@ struct EinsumEquation {
           counts[l] == x[d] || counts[l] == 1 || x[d] == 1,
           "input \(i) is \(x), whose dimension \(d) does not fit the length \(counts[l])")
         if x[d] != 1 { counts[l] = x[d] }
-        if labels[..<d].contains(name) { isIrregular = true }
       }
     }
     labelCount = names.count
@@ -102,7 +110,6 @@ struct EinsumEquation {
       let labels = expand(term, hasEllipsis ? x.rank - term.count + 1 : 0)
       for (d, name) in labels.enumerated() {
         let l = names.firstIndex(of: name) ?? 0
-        if x[d] != counts[l] { isIrregular = true }
         if x[d] != 1 { strides[i][l] += x.product(d + 1, x.rank) }
       }
     }
