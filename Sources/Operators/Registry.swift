@@ -87,6 +87,9 @@ public let operators: [Operator] = [
   averagePoolOperator,
   globalAveragePoolOperator,
   globalMaxPoolOperator,
+  lpPoolOperator,
+  globalLpPoolOperator,
+  maxUnpoolOperator,
   batchNormalizationOperator,
   gemmOperator,
   matMulOperator,
@@ -140,6 +143,7 @@ public let operators: [Operator] = [
   ifOperator,
   loopOperator,
   scanOperator,
+  resizeOperator,
 ]
 
 /// The operator with this number, or nil.

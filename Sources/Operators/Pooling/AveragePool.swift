@@ -17,6 +17,7 @@ let averagePoolOperator = Operator(
   inputs: 1...1,
   notes: "1 to 3 spatial axes, float32.",
   infer: { (context) throws(ApusError) in
+    try context.requireFloat32()
     let geometry = try poolGeometry(context)
     let x = context.input(0).shape
     try context.setOutput(.float32, geometry.outputShape(batch: x[0], channels: x[1]))

@@ -5,7 +5,8 @@ import ModelFormat
 /// that lie inside the input.
 ///
 /// Input X [N, C, D1 … Dr], 1 ≤ r ≤ 3. Output 1 (optional), int64: where the largest element lies
-/// in the whole of X, row-major; the first of equals. ONNX MaxPool, float32.
+/// in the whole of X; the first of equals. With storage_order 1 the positions of a plane are counted
+/// with the first spatial axis fastest. ONNX MaxPool, float32, int8 and uint8.
 let maxPoolOperator = Operator(
   opcode: 12, name: "MaxPool",
   attributes: [
@@ -15,37 +16,53 @@ let maxPoolOperator = Operator(
     AttributeSpec("strides", .ints),
   ],
   inputs: 1...1, outputs: 1...2,
-  notes: "1 to 3 spatial axes, float32, storage_order 0. NaN never is the largest.",
+  notes: "1 to 3 spatial axes. NaN never is the largest.",
   infer: { (context) throws(ApusError) in
+    let type = context.input(0).dataType
     try context.require(
-      context.int("storage_order", default: 0) == 0, .unsupported,
-      "only storage_order 0 is supported")
+      type == .float32 || type == .int8 || type == .uint8, .invalidType,
+      "input 0 must be float32, int8 or uint8 and is \(type)")
     let geometry = try poolGeometry(context)
     let x = context.input(0).shape
     let shape = geometry.outputShape(batch: x[0], channels: x[1])
-    try context.setOutput(.float32, shape)
+    try context.setOutput(type, shape)
     if context.outputCount > 1 { try context.setOutput(.int64, shape) }
   },
   plan: { (context) throws(ApusError) in
     let node = context.node
     if node.outputs[0].shape.count == 0 { return }
     let pool = PoolPlan(try poolGeometry(node), node.input(0).shape)
-    if let y = context.optionalOutput(0) {
+    let x = context.input(0)
+    let indices = context.optionalOutput(1)
+    let isColumnMajor = node.int("storage_order", default: 0) != 0
+    let work = poolMultiplyAccumulates(node)
+    switch node.input(0).dataType {
+    case .int8:
       context.emit(
-        MaxPoolStep(context.kernels, pool, x: context.input(0), y: y),
-        work: poolMultiplyAccumulates(node))
-    }
-    if let indices = context.optionalOutput(1) {
+        MaxPoolIndicesStep<Int8>(
+          pool, x: x, y: context.optionalOutput(0), indices: indices, least: -128, isColumnMajor),
+        work: work)
+    case .uint8:
       context.emit(
-        MaxPoolIndicesStep(pool, x: context.input(0), indices: indices),
-        work: poolMultiplyAccumulates(node))
+        MaxPoolIndicesStep<UInt8>(
+          pool, x: x, y: context.optionalOutput(0), indices: indices, least: 0, isColumnMajor),
+        work: work)
+    default:
+      if let y = context.optionalOutput(0) {
+        context.emit(MaxPoolStep(context.kernels, pool, x: x, y: y), work: work)
+      }
+      if let indices {
+        context.emit(
+          MaxPoolIndicesStep<Float>(
+            pool, x: x, y: nil, indices: indices, least: -Float.infinity, isColumnMajor),
+          work: work)
+      }
     }
   },
   multiplyAccumulates: poolMultiplyAccumulates)
 
 /// The geometry of a pooling node, with its checks.
 func poolGeometry(_ context: NodeContext) throws(ApusError) -> SpatialGeometry {
-  try context.requireFloat32()
   var geometry = try SpatialGeometry(context, kernel: nil)
   let count = geometry.kernel[0].multipliedReportingOverflow(by: geometry.kernel[1])
   let total = count.partialValue.multipliedReportingOverflow(by: geometry.kernel[2])

@@ -1,31 +1,53 @@
 import CKernels
 import ModelFormat
 
-/// Where the largest element under each window lies. Element by element: few networks ask for it.
-final class MaxPoolIndicesStep: Step {
+/// The largest element under each window and where it lies, element by element: float32 for the
+/// positions alone, which few networks ask for, and the integer types.
+final class MaxPoolIndicesStep<Element: Comparable & BitwiseCopyable>: Step {
   private let pool: PoolPlan
   private let x: Slot
-  private let indices: Slot
+  private let y: Slot?
+  private let indices: Slot?
+  /// What a window that holds nothing gives.
+  private let least: Element
+  /// Positions of a plane are counted with its first axis fastest.
+  private let isColumnMajor: Bool
 
-  init(_ pool: PoolPlan, x: Slot, indices: Slot) {
+  init(
+    _ pool: PoolPlan, x: Slot, y: Slot?, indices: Slot?, least: Element, _ isColumnMajor: Bool
+  ) {
     self.pool = pool
     self.x = x
+    self.y = y
     self.indices = indices
+    self.least = least
+    self.isColumnMajor = isColumnMajor
   }
 
   override func run(_ memory: Memory, _ share: Share) {
     let w = pool.window
-    let input = memory.floats(x)
-    let output = memory[indices].assumingMemoryBound(to: Int64.self)
+    let input = UnsafePointer(memory[x].assumingMemoryBound(to: Element.self))
     pool.split.forEach(share) { (plane, firstRow, endRow) in
       let base = plane * pool.inputCount
       var row = firstRow
       while row < endRow {
         var column = 0
         while column < w.output_width {
-          let found = largest(
-            w, input + base, z: row / w.output_height, y: row % w.output_height, x: column)
-          output[plane * pool.outputCount + row * w.output_width + column] = Int64(base + found)
+          var best = -1
+          var value = least
+          w.forEach(z: row / w.output_height, y: row % w.output_height, x: column) { position in
+            let element = input[base + position]
+            if element > value || (best < 0 && element == value) {
+              best = position
+              value = element
+            }
+          }
+          let at = plane * pool.outputCount + row * w.output_width + column
+          if let y { memory[y].assumingMemoryBound(to: Element.self)[at] = value }
+          if let indices {
+            memory[indices].assumingMemoryBound(to: Int64.self)[at] =
+              Int64(base + order(max(best, 0)))
+          }
           column += 1
         }
         row += 1
@@ -33,36 +55,39 @@ final class MaxPoolIndicesStep: Step {
     }
   }
 
-  /// The position in its plane of the largest element under one window; 0 where the window holds
-  /// no number.
-  private func largest(
-    _ w: apus_window, _ plane: UnsafePointer<Float>, z: Int, y: Int, x: Int
-  ) -> Int {
-    var best = -1
-    var value = -Float.infinity
+  private func order(_ position: Int) -> Int {
+    if !isColumnMajor { return position }
+    let w = pool.window
+    let x = position % w.input_width
+    let row = position / w.input_width
+    // One and two axes are the last of three.
+    let (z, y) = (row / w.input_height, row % w.input_height)
+    return z + (y + x * w.input_height) * w.input_depth
+  }
+}
+
+extension apus_window {
+  /// Calls `body` with the positions in a plane of the input that one window covers, in order.
+  @inline(__always)
+  func forEach(z: Int, y: Int, x: Int, _ body: (Int) -> Void) {
     var kz = 0
-    while kz < w.kernel_depth {
-      let iz = z * w.stride_z - w.pad_z + kz * w.dilation_z
+    while kz < kernel_depth {
+      let iz = z * stride_z - pad_z + kz * dilation_z
       kz += 1
-      if iz < 0 || iz >= w.input_depth { continue }
+      if iz < 0 || iz >= input_depth { continue }
       var ky = 0
-      while ky < w.kernel_height {
-        let iy = y * w.stride_y - w.pad_y + ky * w.dilation_y
+      while ky < kernel_height {
+        let iy = y * stride_y - pad_y + ky * dilation_y
         ky += 1
-        if iy < 0 || iy >= w.input_height { continue }
+        if iy < 0 || iy >= input_height { continue }
         var kx = 0
-        while kx < w.kernel_width {
-          let ix = x * w.stride_x - w.pad_x + kx * w.dilation_x
+        while kx < kernel_width {
+          let ix = x * stride_x - pad_x + kx * dilation_x
           kx += 1
-          if ix < 0 || ix >= w.input_width { continue }
-          let position = (iz * w.input_height + iy) * w.input_width + ix
-          if plane[position] > value || (best < 0 && plane[position] == value) {
-            best = position
-            value = plane[position]
-          }
+          if ix < 0 || ix >= input_width { continue }
+          body((iz * input_height + iy) * input_width + ix)
         }
       }
     }
-    return max(best, 0)
   }
 }

@@ -1,0 +1,158 @@
+import ModelFormat
+
+/// X [D1 … Dr] stretched to Y [E1 … Er]: Ei = ⌊Di · scales[i]⌋, or what `sizes` says. Each output
+/// position is mapped to a coordinate of the input (ResizeAxis) and takes the nearest element there,
+/// or a weighted sum of the elements around it, one axis after the other.
+///
+/// Inputs: X, roi [2r] (starts, then ends, for tf_crop_and_resize alone), scales [r], sizes [r]; with
+/// `axes`, r is their number. Exactly one of scales and sizes. ONNX Resize; mode nearest takes any
+/// type, linear and cubic float32.
+let resizeOperator = Operator(
+  opcode: 220, name: "Resize",
+  attributes: [
+    AttributeSpec("antialias", .int), AttributeSpec("axes", .ints),
+    AttributeSpec("coordinate_transformation_mode", .string),
+    AttributeSpec("cubic_coeff_a", .float), AttributeSpec("exclude_outside", .int),
+    AttributeSpec("extrapolation_value", .float),
+    AttributeSpec("keep_aspect_ratio_policy", .string), AttributeSpec("mode", .string),
+    AttributeSpec("nearest_mode", .string),
+  ],
+  inputs: 1...4,
+  notes: "Mode nearest takes any type, linear and cubic take float32.",
+  infer: { (context) throws(ApusError) in
+    let resize = try ResizeGeometry(context)
+    try context.setOutput(context.input(0).dataType, resize.output)
+  },
+  plan: { (context) throws(ApusError) in
+    let resize = try ResizeGeometry(context.node)
+    if resize.output.count == 0 { return }
+    if resize.mode == .nearest {
+      resize.emitNearest(context)
+    } else {
+      resize.emitWeighted(context)
+    }
+  },
+  multiplyAccumulates: { $0.outputs[0].shape.count })
+
+/// A Resize node's attributes and inputs, checked.
+struct ResizeGeometry {
+  enum Mode {
+    case nearest, linear, cubic
+  }
+
+  let mode: Mode
+  let rule: ResizeRule
+  let output: Shape
+  let dataType: DataType
+  /// One for each axis that changes.
+  private(set) var axes: [ResizeAxis] = []
+
+  init(_ context: NodeContext) throws(ApusError) {
+    let x = context.input(0)
+    dataType = x.dataType
+    mode = try context.choice("mode", ["nearest", "linear", "cubic"]) { [.nearest, .linear, .cubic][$0] }
+    rule = try ResizeRule(context)
+    if mode != .nearest { try context.requireType(0, .float32) }
+    try context.require(
+      rule.extrapolation == 0 || dataType != .float16, .unsupported,
+      "extrapolation_value must be 0 for float16")
+
+    var which: [Int] = []
+    if let stated = context.ints("axes") {
+      for a in stated {
+        let axis = try context.normalizedAxis(a, rank: x.shape.rank)
+        for other in which {
+          try context.require(other != axis, .invalidModel, "axes holds \(a) twice")
+        }
+        which.append(axis)
+      }
+    } else {
+      for axis in 0..<x.shape.rank { which.append(axis) }
+    }
+    var roi: [Float]? = nil
+    if rule.coordinates == .cropAndResize {
+      roi = try ResizeGeometry.list(context, 1)
+      try context.require(
+        roi?.count == 2 * which.count, .invalidShape,
+        "tf_crop_and_resize wants \(2 * which.count) numbers of roi and has \(roi?.count ?? 0)")
+    }
+
+    var shape = x.shape
+    var scales: [Float] = []
+    if let given = try ResizeGeometry.list(context, 2) {
+      try context.require(
+        context.optionalInput(3).map { $0.shape.count == 0 } ?? true, .invalidModel,
+        "scales and sizes are both given")
+      try context.require(
+        given.count == which.count, "scales has \(given.count) numbers; \(which.count) are wanted")
+      scales = given
+      for i in which.indices {
+        let size = Float(shape[which[i]]) * scales[i]
+        try context.require(
+          scales[i] > 0 && size < Float(1 << 40), .invalidModel, "a scale cannot resize an axis")
+        shape[which[i]] = Int(size.rounded(.down))
+      }
+    } else {
+      guard context.hasInput(3), let sizes = try context.constantInts(3) else {
+        throw context.error(.invalidModel, "neither scales nor sizes are given")
+      }
+      try context.require(
+        sizes.count == which.count, "sizes has \(sizes.count) numbers; \(which.count) are wanted")
+      for i in which.indices {
+        try context.require(
+          sizes[i] >= 0 && sizes[i] < 1 << 40, .invalidModel, "sizes holds \(sizes[i])")
+        scales.append(Float(sizes[i]) / Float(max(1, shape[which[i]])))
+      }
+      try ResizeGeometry.apply(context, sizes, which, &scales, &shape)
+    }
+    output = shape
+    guard let count = shape.checkedCount else {
+      throw context.error(.invalidShape, "output 0 would be \(shape), too much to hold")
+    }
+    try context.require(count == 0 || x.shape.count > 0, "\(x.shape) holds nothing to resize")
+
+    for i in which.indices {
+      let axis = ResizeAxis(
+        axis: which[i], input: x.shape[which[i]], output: shape[which[i]], scale: scales[i],
+        start: roi?[i] ?? 0, end: roi?[which.count + i] ?? 1)
+      if !axis.isIdentity { axes.append(axis) }
+    }
+  }
+
+  /// A list that may be left out, or empty.
+  private static func list(_ context: NodeContext, _ i: Int) throws(ApusError) -> [Float]? {
+    guard let input = context.optionalInput(i), input.shape.count > 0 else { return nil }
+    return try context.constantFloats(i)
+  }
+
+  /// The sizes as they are, or one scale for all axes, the least or greatest of theirs.
+  private static func apply(
+    _ context: NodeContext, _ sizes: [Int], _ which: [Int], _ scales: inout [Float],
+    _ shape: inout Shape
+  ) throws(ApusError) {
+    let policy = try context.choice(
+      "keep_aspect_ratio_policy", ["stretch", "not_larger", "not_smaller"]) { $0 }
+    guard policy > 0, var scale = scales.first else {
+      for i in which.indices { shape[which[i]] = sizes[i] }
+      return
+    }
+    for s in scales { scale = policy == 1 ? min(scale, s) : max(scale, s) }
+    for i in which.indices {
+      scales[i] = scale
+      let size = (scale * Float(shape[which[i]]) + 0.5).rounded(.down)
+      try context.require(size < Float(1 << 40), "an axis would have \(sizes[i]) elements or more")
+      shape[which[i]] = Int(size)
+    }
+  }
+}
+
+extension NodeContext {
+  /// A string attribute as one of `names`, the first where it is not set.
+  func choice<T>(
+    _ attribute: StaticString, _ names: [StaticString], _ make: (Int) -> T
+  ) throws(ApusError) -> T {
+    guard let value = string(attribute) else { return make(0) }
+    for i in names.indices where value == Name(names[i]) { return make(i) }
+    throw error(.invalidModel, "\(attribute) is \(value), which is not known")
+  }
+}

@@ -1,0 +1,237 @@
+import CSystem
+import ModelFormat
+
+extension ResizeGeometry {
+  /// One step, which copies.
+  func emitNearest(_ context: PlanContext) {
+    let size = dataType.size
+    var tables: [[Int32]] = []
+    var which = InlineArray<8, Int>(repeating: -1)
+    for a in axes {
+      which[a.axis] = tables.count
+      tables.append(a.nearestTable(rule))
+    }
+    context.emit(
+      NearestResizeStep(
+        context.input(0), context.output(0), context.node.input(0).shape, output, tables, which,
+        elementSize: size, fill: dataType.bits(of: rule.extrapolation)),
+      work: output.count)
+  }
+
+  /// A step for each axis that changes, those that shrink most first.
+  func emitWeighted(_ context: PlanContext) {
+    var left = axes
+    var shape = context.node.input(0).shape
+    var x = context.input(0)
+    if left.isEmpty {
+      context.emit(
+        NearestResizeStep(
+          x, context.output(0), shape, output, [], InlineArray(repeating: -1), elementSize: 4,
+          fill: 0),
+        work: output.count)
+      return
+    }
+    while !left.isEmpty {
+      var best = 0
+      for i in left.indices where left[i].scale < left[best].scale { best = i }
+      let a = left.remove(at: best)
+      let inner = shape.product(a.axis + 1, shape.rank)
+      let outer = shape.product(0, a.axis)
+      shape[a.axis] = a.output
+      let y = left.isEmpty ? context.output(0) : context.scratch(byteCount: shape.count * 4)
+      let table = a.weightTable(mode, rule)
+      let taps = a.taps(mode, rule)
+      context.emit(
+        WeightedResizeStep(
+          x, y, outer: outer, input: a.input, output: a.output, inner: inner, taps: taps,
+          indices: table.indices, weights: table.weights, extrapolation: rule.extrapolation),
+        work: shape.count * taps)
+      x = y
+    }
+  }
+}
+
+extension DataType {
+  /// The bits of `value` as an element, rounded towards zero and to the nearest that there is.
+  func bits(of value: Float) -> UInt64 {
+    switch self {
+    case .float32: return UInt64(value.bitPattern)
+    case .bfloat16: return UInt64(value.bitPattern >> 16)
+    case .float16: return 0
+    case .bool: return value == 0 ? 0 : 1
+    case .int8: return bits(of: value, -128, 127)
+    case .uint8: return bits(of: value, 0, 255)
+    case .int32: return bits(of: value, -2_147_483_648, 2_147_483_520)
+    case .int64: return bits(of: value, -0x1p62, 0x1p62)
+    }
+  }
+
+  private func bits(of value: Float, _ least: Float, _ greatest: Float) -> UInt64 {
+    UInt64(bitPattern: Int64(value >= least ? min(value, greatest) : least))
+  }
+}
+
+/// y[o…] = x[table0[o0], table1[o1], …], element by element on the last axis that changes, whole
+/// blocks behind it.
+private final class NearestResizeStep: Step {
+  private let x: Slot
+  private let y: Slot
+  private let input: Shape
+  private let output: Shape
+  private let tables: [[Int32]]
+  /// The table of each axis, −1 where it does not change.
+  private let which: InlineArray<8, Int>
+  private let elementSize: Int
+  private let fill: UInt64
+  /// Axes from here on are copied as one block.
+  private let blockAxis: Int
+
+  init(
+    _ x: Slot, _ y: Slot, _ input: Shape, _ output: Shape, _ tables: [[Int32]],
+    _ which: InlineArray<8, Int>, elementSize: Int, fill: UInt64
+  ) {
+    self.x = x
+    self.y = y
+    self.input = input
+    self.output = output
+    self.tables = tables
+    self.which = which
+    self.elementSize = elementSize
+    self.fill = fill
+    var axis = output.rank
+    while axis > 0 && which[axis - 1] < 0 { axis -= 1 }
+    blockAxis = axis
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    let block = output.product(blockAxis, output.rank) * elementSize
+    let width = blockAxis > 0 ? output[blockAxis - 1] : 1
+    let part = share.part(of: blockAxis > 0 ? output.product(0, blockAxis - 1) : 1)
+    let source = UnsafeRawPointer(memory[x])
+    for row in part {
+      var target = memory[y] + row * width * block
+      var from = 0
+      var isOutside = false
+      var rest = row
+      var stride = block * (blockAxis > 0 ? input[blockAxis - 1] : 1)
+      var axis = blockAxis - 2
+      while axis >= 0 {
+        let position = rest % output[axis]
+        rest /= output[axis]
+        let index = which[axis] < 0 ? position : Int(tables[which[axis]][position])
+        if index < 0 { isOutside = true }
+        from += index * stride
+        stride *= input[axis]
+        axis -= 1
+      }
+      if blockAxis == 0 {
+        memcpy(target, source, block)
+        continue
+      }
+      let table = tables[which[blockAxis - 1]]
+      for column in 0..<width {
+        let index = Int(table[column])
+        if isOutside || index < 0 {
+          fillBlock(target, block)
+        } else if block == 4 {
+          target.storeBytes(
+            of: (source + from + index * 4).loadUnaligned(as: UInt32.self), as: UInt32.self)
+        } else {
+          memcpy(target, source + from + index * block, block)
+        }
+        target += block
+      }
+    }
+  }
+
+  private func fillBlock(_ target: UnsafeMutableRawPointer, _ bytes: Int) {
+    var value = fill
+    var at = 0
+    while at < bytes {
+      memcpy(target + at, &value, elementSize)
+      at += elementSize
+    }
+  }
+}
+
+/// y[o, m, i] = Σt weights[m, t] · x[o, indices[m, t], i].
+private final class WeightedResizeStep: Step {
+  private let x: Slot
+  private let y: Slot
+  private let outer: Int
+  private let input: Int
+  private let output: Int
+  private let inner: Int
+  private let taps: Int
+  private let indices: [Int32]
+  private let weights: [Float]
+  private let extrapolation: Float
+
+  init(
+    _ x: Slot, _ y: Slot, outer: Int, input: Int, output: Int, inner: Int, taps: Int,
+    indices: [Int32], weights: [Float], extrapolation: Float
+  ) {
+    self.x = x
+    self.y = y
+    self.outer = outer
+    self.input = input
+    self.output = output
+    self.inner = inner
+    self.taps = taps
+    self.indices = indices
+    self.weights = weights
+    self.extrapolation = extrapolation
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    let source = memory.floats(x)
+    let target = memory.mutableFloats(y)
+    let part = share.part(of: outer &* output)
+    indices.withUnsafeBufferPointer { indices in
+      weights.withUnsafeBufferPointer { weights in
+        guard let indices = indices.baseAddress, let weights = weights.baseAddress else { return }
+        var row = part.lowerBound
+        while row < part.upperBound {
+          let m = row % output
+          writeRow(
+            source + row / output &* input &* inner, indices + m &* taps, weights + m &* taps,
+            target + row &* inner)
+          row &+= 1
+        }
+      }
+    }
+  }
+
+  @inline(__always)
+  private func writeRow(
+    _ x: UnsafePointer<Float>, _ indices: UnsafePointer<Int32>, _ weights: UnsafePointer<Float>,
+    _ y: UnsafeMutablePointer<Float>
+  ) {
+    if indices[0] < 0 {
+      y.update(repeating: extrapolation, count: inner)
+      return
+    }
+    var i = 0
+    while i &+ 4 <= inner {
+      var sum = SIMD4<Float>()
+      var t = 0
+      while t < taps {
+        let from = UnsafeRawPointer(x + Int(indices[t]) &* inner &+ i)
+        sum += from.loadUnaligned(as: SIMD4<Float>.self) * weights[t]
+        t &+= 1
+      }
+      UnsafeMutableRawPointer(y + i).storeBytes(of: sum, as: SIMD4<Float>.self)
+      i &+= 4
+    }
+    while i < inner {
+      var sum: Float = 0
+      var t = 0
+      while t < taps {
+        sum += x[Int(indices[t]) &* inner &+ i] * weights[t]
+        t &+= 1
+      }
+      y[i] = sum
+      i &+= 1
+    }
+  }
+}
