@@ -83,6 +83,8 @@ public let operators: [Operator] = [
   meanVarianceNormalizationOperator,
   convOperator,
   convTransposeOperator,
+  deformConvOperator,
+  causalConvWithStateOperator,
   maxPoolOperator,
   averagePoolOperator,
   globalAveragePoolOperator,
@@ -144,6 +146,12 @@ public let operators: [Operator] = [
   loopOperator,
   scanOperator,
   resizeOperator,
+  nonMaxSuppressionOperator,
+  roiAlignOperator,
+  maxRoiPoolOperator,
+  gridSampleOperator,
+  affineGridOperator,
+  attentionOperator,
 ]
 
 /// The operator with this number, or nil.

@@ -38,6 +38,7 @@ let adaptors: [String: [Adaptor]] = {
     "PRelu": [Adaptor(before: 7, legacyPRelu)],
     "Reshape": [Adaptor(before: 5, legacyReshape)],
     "Resize": [Adaptor(before: 11, oldResize), Adaptor(resizeInputs)],
+    "RoiAlign": [Adaptor(before: 16, roiAlignCoordinates)],
     "Scan": [Adaptor(scanBody)],
     "Scatter": [Adaptor(scatter)],
     "Shape": [Adaptor(shapeOfFixed)],

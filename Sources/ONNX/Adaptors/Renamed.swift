@@ -9,3 +9,8 @@ func gridSampleMode(_ node: ImportNode) throws {
   default: break
   }
 }
+
+/// RoiAlign before opset 16 has no half pixels.
+func roiAlignCoordinates(_ node: ImportNode) throws {
+  node.attributes["coordinate_transformation_mode"] = .string("output_half_pixel")
+}

@@ -216,8 +216,9 @@ private final class WeightedResizeStep: Step {
       var sum = SIMD4<Float>()
       var t = 0
       while t < taps {
-        let from = UnsafeRawPointer(x + Int(indices[t]) &* inner &+ i)
-        sum += from.loadUnaligned(as: SIMD4<Float>.self) * weights[t]
+        let position: Int = Int(indices[t]) &* inner &+ i
+        let elements = UnsafeRawPointer(x + position).loadUnaligned(as: SIMD4<Float>.self)
+        sum += elements * SIMD4<Float>(repeating: weights[t])
         t &+= 1
       }
       UnsafeMutableRawPointer(y + i).storeBytes(of: sum, as: SIMD4<Float>.self)
@@ -227,7 +228,8 @@ private final class WeightedResizeStep: Step {
       var sum: Float = 0
       var t = 0
       while t < taps {
-        sum += x[Int(indices[t]) &* inner &+ i] * weights[t]
+        let position: Int = Int(indices[t]) &* inner &+ i
+        sum += x[position] * weights[t]
         t &+= 1
       }
       y[i] = sum
