@@ -134,8 +134,10 @@ struct AttentionGeometry {
     isCausal = context.int("is_causal", default: 0) != 0
     leftWindow = context.int("left_window_size", default: -1)
     rightWindow = context.int("right_window_size", default: -1)
-    mask = try context.optionalInput(3).map { (mask) throws(ApusError) in
-      try AttentionMask(context, mask, Shape(batch, heads, queries, keys))
+    if let input = context.optionalInput(3) {
+      mask = try AttentionMask(context, input, Shape(batch, heads, queries, keys))
+    } else {
+      mask = nil
     }
   }
 }

@@ -187,10 +187,10 @@ private final class AttentionStep: Step {
     if n == 0 { return }
     if a.scoresStage == 0 { kept?.update(from: row, count: n) }
     if a.softcap > 0 {
-      let unary = kernels.pointee.unary
-      unary(APUS_UNARY_AFFINE, row, row, n, 1 / a.softcap, 0)
-      unary(APUS_UNARY_TANH, row, row, n, 0, 0)
-      unary(APUS_UNARY_AFFINE, row, row, n, a.softcap, 0)
+      let k = kernels.pointee
+      k.unary(APUS_UNARY_AFFINE, row, row, n, 1 / a.softcap, 0)
+      k.unary(APUS_UNARY_TANH, row, row, n, 0, 0)
+      k.unary(APUS_UNARY_AFFINE, row, row, n, a.softcap, 0)
     }
     if a.scoresStage == 1 { kept?.update(from: row, count: n) }
     let isSeen = addBias(memory, image, head, query, row)

@@ -1,0 +1,165 @@
+"""Resize against the reference implementation of the onnx package and against ONNX Runtime."""
+
+import numpy as np
+import pytest
+from harness import apus, assert_close, assert_same_bits, random_array, run_node
+from onnx.reference.ops.op_resize import Resize
+from onnx_reference import run_onnx
+
+COORDINATES = [
+    "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
+    "tf_crop_and_resize",
+]  # fmt: skip
+NEAREST = ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]
+
+
+def reference(x, roi, scales, sizes, attributes):
+    """What the onnx package computes, axis by axis in float64."""
+    defaults = {
+        "antialias": 0, "axes": None, "coordinate_transformation_mode": "half_pixel",
+        "cubic_coeff_a": -0.75, "exclude_outside": 0, "extrapolation_value": 0.0,
+        "keep_aspect_ratio_policy": "stretch", "mode": "nearest",
+        "nearest_mode": "round_prefer_floor",
+    }  # fmt: skip
+    node = Resize.__new__(Resize)
+    (y,) = Resize._run(node, x, roi, scales, sizes, **{**defaults, **attributes})
+    return y
+
+
+def random_resize(rng):
+    rank = int(rng.integers(1, 5))
+    shape = rng.integers(1, 12, rank)
+    axes = sorted(rng.permutation(rank)[: rng.integers(1, rank + 1)].tolist())
+    out = rng.integers(1, 20, len(axes))
+    mode = str(rng.choice(["nearest", "linear", "cubic"]))
+    attributes = {
+        "mode": mode, "coordinate_transformation_mode": str(rng.choice(COORDINATES)),
+    }  # fmt: skip
+    if mode == "nearest":
+        attributes["nearest_mode"] = str(rng.choice(NEAREST))
+    else:
+        attributes["antialias"] = int(rng.integers(2))
+    if mode == "cubic":
+        attributes["cubic_coeff_a"] = float(rng.choice([-0.5, -0.75]))
+        attributes["exclude_outside"] = int(rng.integers(2))
+    roi = None
+    if attributes["coordinate_transformation_mode"] == "tf_crop_and_resize":
+        # tf_crop_and_resize with antialias or exclude_outside means little outside of the input
+        attributes["antialias"] = attributes["exclude_outside"] = 0
+        roi = np.concatenate([
+            rng.uniform(-0.2, 0.4, len(axes)), rng.uniform(0.6, 1.2, len(axes))
+        ]).astype(np.float32)  # fmt: skip
+        attributes["extrapolation_value"] = 7.5
+    if len(axes) < rank or rng.integers(2):
+        attributes["axes"] = [a - rank if rng.integers(2) else a for a in axes]
+    scales = sizes = None
+    if rng.integers(2):
+        sizes = out.astype(np.int64)
+        if rng.integers(3) == 0 and roi is None:
+            attributes["keep_aspect_ratio_policy"] = str(rng.choice(["not_larger", "not_smaller"]))
+    else:
+        # In eighths, so that float32 and float64 agree on which element is nearest.
+        scales = np.maximum(1, np.round(8 * out / shape[axes])).astype(np.float32) / 8
+        scales = np.maximum(scales, 1 / shape[axes].astype(np.float32)).astype(np.float32)
+    return random_array(rng, shape), roi, scales, sizes, attributes
+
+
+def near_tie(attributes):
+    """Nearest elements where float32 and float64 may round apart."""
+    return attributes["mode"] == "nearest"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random(seed):
+    rng = np.random.default_rng(seed)
+    tried = 0
+    for _ in range(60):
+        x, roi, scales, sizes, attributes = random_resize(rng)
+        constants = [1, 2, 3]
+        wanted = reference(x, roi, scales, sizes, attributes)
+        (y,) = run_node("Resize", [x, roi, scales, sizes], attributes, constants=constants)
+        assert y.shape == wanted.shape, (x.shape, attributes)
+        if near_tie(attributes):
+            # An element on a tie may go either way, all others must be the same.
+            assert (y == wanted).mean() > 0.9 or y.size < 40, (x.shape, scales, sizes, attributes)
+            tried += int((y == wanted).all())
+        else:
+            what = f"{x.shape} {scales} {sizes} {attributes}"
+            if roi is not None:
+                # Whether a coordinate lies just inside is decided in float32.
+                assert np.isclose(y, wanted, rtol=1e-4, atol=1e-4).mean() > 0.9 or y.size < 40, what
+                continue
+            assert_close(y, wanted.astype(np.float32), rtol=2e-5, atol=3e-5, what=what)
+    assert tried >= 8
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_onnx_runtime(seed):
+    """The ways that ONNX Runtime and the standard read alike, exactly where elements are copied."""
+    rng = np.random.default_rng(100 + seed)
+    for _ in range(40):
+        n, c, h, w = (int(v) for v in rng.integers(1, 9, 4))
+        x = random_array(rng, (n, c, h, w))
+        mode = str(rng.choice(["nearest", "linear", "cubic"]))
+        attributes = {
+            "mode": mode, "coordinate_transformation_mode": str(rng.choice(
+                ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"]))}  # fmt: skip
+        if mode == "nearest":
+            attributes["nearest_mode"] = str(rng.choice(NEAREST))
+        sizes = np.array([n, c, *rng.integers(1, 20, 2)], np.int64)
+        inputs = [x, None, None, sizes]
+        (wanted,) = run_onnx("Resize", inputs, attributes, opset=19)
+        for threads in (1, 2):
+            (y,) = run_node("Resize", inputs, attributes, constants=[3], threads=threads)
+            what = f"{x.shape} {sizes} {attributes}"
+            if mode == "nearest":
+                assert_same_bits(y, wanted, what)
+            else:
+                assert_close(y, wanted, rtol=1e-5, atol=1e-5, what=what)
+
+
+def test_any_type():
+    x = np.arange(6).reshape(1, 2, 3)
+    for dtype in (np.int8, np.uint8, np.int32, np.int64, bool):
+        (y,) = run_node(
+            "Resize", [x.astype(dtype), None, np.array([1, 2, 2], np.float32)], {"mode": "nearest"},
+            constants=[2])  # fmt: skip
+        assert y.dtype == dtype
+        assert (y == x.astype(dtype).repeat(2, 1).repeat(2, 2)).all()
+
+
+def test_sizes_of_the_run():
+    """Sizes that only the run knows, bounded by what the file states of the output."""
+    x = random_array(np.random.default_rng(0), (1, 1, 4, 4))
+    (y,) = run_node(
+        "Resize", [x, None, None, np.array([1, 1, 8, 6], np.int64)], {"mode": "linear"},
+        constants=[3], shapes={0: (1, 1, None, None)})  # fmt: skip
+    assert y.shape == (1, 1, 8, 6)
+
+
+@pytest.mark.parametrize(
+    "inputs, attributes, words",
+    [
+        ([None, [2.0, 2.0], [4, 4]], {}, "both"),
+        ([None, [2.0], None], {}, "1 numbers"),
+        ([None, None, None], {}, "neither"),
+        ([None, [0.0, 1.0], None], {}, "scale"),
+        ([None, [np.nan, 1.0], None], {}, "scale"),
+        ([None, [1e30, 1.0], None], {}, "scale"),
+        ([None, None, [-1, 2]], {}, "sizes"),
+        ([None, [1.0, 1.0], None], {"mode": "lanczos"}, "lanczos"),
+        ([None, [1.0, 1.0], None], {"axes": [0, 0]}, "twice"),
+        ([None, [1.0, 1.0], None], {"axes": [0, 2]}, "axis"),
+        ([None, [2.0, 2.0], None], {"coordinate_transformation_mode": "tf_crop_and_resize"}, "roi"),
+    ],
+)
+def test_refused(inputs, attributes, words):
+    roi, scales, sizes = inputs
+    arrays = [
+        np.zeros((2, 3), np.float32),
+        None if roi is None else np.asarray(roi, np.float32),
+        None if scales is None else np.asarray(scales, np.float32),
+        None if sizes is None else np.asarray(sizes, np.int64),
+    ]
+    with pytest.raises(apus.ApusError, match=words):
+        run_node("Resize", arrays, {"mode": "linear", **attributes}, constants=[1, 2, 3])
