@@ -3,34 +3,44 @@ import ModelFormat
 
 /// y[n, c, …] = (x[n, c, …] − mean[c]) · scale[c] / √(var[c] + epsilon) + B[c]
 ///
-/// Inputs X [N, C, D1 … Dr], scale, B, input_mean, input_var [C]. ONNX BatchNormalization in its
-/// inference form, float32.
+/// Inputs X [N, C, D1 … Dr], scale, B, input_mean, input_var [C]. With training_mode 1 mean and var are
+/// those of X itself, and two more outputs [C] hold momentum · input_mean + (1 − momentum) · mean, and
+/// the same of the variances. ONNX BatchNormalization, float32.
 let batchNormalizationOperator = Operator(
   opcode: 16, name: "BatchNormalization",
   attributes: [
     AttributeSpec("epsilon", .float), AttributeSpec("momentum", .float),
     AttributeSpec("training_mode", .int),
   ],
-  inputs: 5...5,
-  notes: "Inference only: training_mode 1 is refused.",
+  inputs: 5...5, outputs: 1...3,
   infer: { (context) throws(ApusError) in
     try context.requireFloat32()
     try context.requireRank(0, 2...Shape.maximumRank)
+    let trains = context.int("training_mode", default: 0) != 0
     try context.require(
-      context.int("training_mode", default: 0) == 0, .unsupported, "training_mode must be 0")
+      trains || context.outputCount == 1, .invalidModel,
+      "outputs beside y are computed with training_mode 1 alone")
     let x = context.input(0).shape
     for i in 1..<5 { try context.requireShape(i, Shape(x[1])) }
+    try context.require(!trains || x.count > 0, "\(x) has no mean and variance")
     try context.setOutput(.float32, x)
+    for _ in 1..<max(1, context.outputCount) { try context.setOutput(.float32, Shape(x[1])) }
   },
   plan: { (context) throws(ApusError) in
     let x = context.node.input(0).shape
     if x.count == 0 { return }
     context.allowInPlace(input: 0, output: 0)
+    var (mean, variance) = (context.input(3), context.input(4))
+    if context.node.int("training_mode", default: 0) != 0 {
+      let step = BatchStatisticsStep(context, x)
+      context.emit(step, work: x.count)
+      (mean, variance) = (step.mean, step.variance)
+    }
     context.emit(
       BatchNormalizationStep(
         context.kernels, x, epsilon: context.node.float("epsilon", default: 1e-5),
-        x: context.input(0), scale: context.input(1), bias: context.input(2),
-        mean: context.input(3), variance: context.input(4), y: context.output(0)),
+        x: context.input(0), scale: context.input(1), bias: context.input(2), mean: mean,
+        variance: variance, y: context.output(0)),
       work: x.count)
   })
 
@@ -76,5 +86,59 @@ private final class BatchNormalizationStep: Step {
         memory.floats(mean)[channel], factor, nil, memory.floats(bias) + channel, 0)
       plane += 1
     }
+  }
+}
+
+/// Mean and variance of each channel of X, and what becomes of the running ones.
+private final class BatchStatisticsStep: Step {
+  private let kernels: UnsafePointer<apus_kernels>
+  private let shape: Shape
+  private let momentum: Float
+  private let x: Slot
+  private let running: (mean: Slot, variance: Slot)
+  private let updated: (mean: Slot?, variance: Slot?)
+  let mean: Slot
+  let variance: Slot
+
+  init(_ context: PlanContext, _ shape: Shape) {
+    kernels = context.kernels
+    self.shape = shape
+    momentum = context.node.float("momentum", default: 0.9)
+    x = context.input(0)
+    running = (context.input(3), context.input(4))
+    updated = (context.optionalOutput(1), context.optionalOutput(2))
+    mean = context.scratch(byteCount: shape[1] * 4)
+    variance = context.scratch(byteCount: shape[1] * 4)
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    let (batch, channels) = (shape[0], shape[1])
+    let count = shape.product(2, shape.rank)
+    for channel in share.part(of: channels) {
+      // From the moments of each plane: the variance of the means adds to the mean of the variances.
+      var (sum, squares, inner) = (0.0, 0.0, 0.0)
+      for n in 0..<batch {
+        var (m, v): (Float, Float) = (0, 0)
+        kernels.pointee.moments(
+          memory.floats(x) + (n * channels + channel) * count, count, &m, &v)
+        sum += Double(m)
+        squares += Double(m) * Double(m)
+        inner += Double(v)
+      }
+      let m = sum / Double(batch)
+      let v = max(0, inner / Double(batch) + squares / Double(batch) - m * m)
+      memory.mutableFloats(mean)[channel] = Float(m)
+      memory.mutableFloats(variance)[channel] = Float(v)
+      update(memory, updated.mean, running.mean, channel, Float(m))
+      update(memory, updated.variance, running.variance, channel, Float(v))
+    }
+  }
+
+  private func update(
+    _ memory: Memory, _ output: Slot?, _ running: Slot, _ channel: Int, _ value: Float
+  ) {
+    guard let output else { return }
+    memory.mutableFloats(output)[channel] =
+      memory.floats(running)[channel] * momentum + value * (1 - momentum)
   }
 }

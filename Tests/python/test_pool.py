@@ -166,6 +166,27 @@ def test_same_bits_for_every_number_of_threads(isa):
             assert_same_bits(results[0], y, f"{op} {shape}")
 
 
+def test_batch_statistics():
+    rng = np.random.default_rng(91)
+    for shape in [(3, 5, 6, 7), (4, 3), (1, 2, 9)]:
+        x = random_array(rng, shape) * 3 + 1
+        scale, bias, mean = (random_array(rng, (shape[1],)) for _ in range(3))
+        variance = random_array(rng, (shape[1],), 0.5, 2)
+        axes = (0, *range(2, x.ndim))
+        each = (-1, *[1] * (x.ndim - 2))
+        m, v = x.astype(float).mean(axes), x.astype(float).var(axes)
+        wanted = (x - m.reshape(each)) / np.sqrt(v + 1e-3).reshape(each) * scale.reshape(each)
+        inputs = [x, scale, bias, mean, variance]
+        attributes = {"training_mode": 1, "momentum": 0.7, "epsilon": 1e-3}
+        for threads in (1, 2):
+            found = run_node("BatchNormalization", inputs, attributes, outputs=3, threads=threads)
+            assert_close(found[0], wanted + bias.reshape(each), rtol=1e-5, atol=1e-5)
+            assert_close(found[1], 0.7 * mean + 0.3 * m, rtol=1e-5, atol=1e-6)
+            assert_close(found[2], 0.7 * variance + 0.3 * v, rtol=1e-5, atol=1e-6)
+        (y,) = run_node("BatchNormalization", inputs, attributes)
+        assert_same_bits(y, found[0])
+
+
 X = np.zeros((1, 2, 8, 8), np.float32)
 
 
@@ -175,13 +196,13 @@ X = np.zeros((1, 2, 8, 8), np.float32)
         ("MaxPool", [X], {}, "the attribute kernel_shape is missing"),
         ("MaxPool", [X], {"kernel_shape": [9, 1]}, "a window of 9 elements does not fit into 8"),
         ("MaxPool", [X], {"kernel_shape": [2, 2], "pads": [2, 0, 0, 0]}, "hold nothing"),
-        ("MaxPool", [X], {"kernel_shape": [2, 2], "storage_order": 1}, "storage_order 0"),
+        ("MaxPool", [X.astype(np.int32)], {"kernel_shape": [2, 2]}, "float32, int8 or uint8"),
         ("AveragePool", [X], {"kernel_shape": [1 << 20, 1 << 20]}, "more than 4194304 taps"),
         ("AveragePool", [X], {"kernel_shape": [2, 2, 2]}, "kernel_shape has 3 numbers"),
         ("AveragePool", [X[0]], {"kernel_shape": [2, 2]}, "kernel_shape has 2 numbers"),
         ("GlobalMaxPool", [X[0, 0, 0]], {}, "input 0 must be of rank 2 to 8"),
         ("BatchNormalization", [X] + [X[0, 0, 0]] * 4, {}, "input 1 must be [2]"),
-        ("BatchNormalization", [X] + [X[0, 0, 0, :2]] * 4, {"training_mode": 1}, "training_mode"),
+        ("BatchNormalization", [X[:0]] + [X[0, 0, 0, :2]] * 4, {"training_mode": 1}, "no mean"),
     ],
 )  # fmt: skip
 def test_what_is_refused(op, inputs, attributes, message):

@@ -11,8 +11,10 @@ func spatial(_ node: ImportNode) throws {
   node.drop("spatial")
 }
 
-/// Outputs beside y are training's: before opset 14 they say by their presence that the node trains.
+/// Outputs beside y are training's: before opset 14 they say by their presence that the node trains,
+/// from then on training_mode does.
 func batchNormalization(_ node: ImportNode) throws {
+  if node.opset >= 14 && node.int("training_mode") == 1 { return }
   let others = node.outputs.dropFirst()
   guard others.isEmpty || (node.opset >= 14 || node.opset < 7) && others.allSatisfy({ $0 == nil })
   else {

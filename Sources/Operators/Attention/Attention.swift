@@ -24,7 +24,7 @@ let attentionOperator = Operator(
     AttributeSpec("softmax_precision", .int),
   ],
   inputs: 3...7, outputs: 1...4,
-  notes: "float32; softmax is computed in float32 whatever softmax_precision says.",
+  notes: "Softmax is computed in float32 whatever softmax_precision says.",
   infer: { (context) throws(ApusError) in
     let a = try AttentionGeometry(context)
     var y = context.input(0).shape
@@ -132,8 +132,11 @@ struct AttentionGeometry {
       scoresStage >= 0 && scoresStage <= 3, .invalidModel,
       "qk_matmul_output_mode is \(scoresStage); 0 to 3 are known")
     isCausal = context.int("is_causal", default: 0) != 0
-    leftWindow = context.int("left_window_size", default: -1)
-    rightWindow = context.int("right_window_size", default: -1)
+    let unbounded = 1 << 50
+    leftWindow = min(context.int("left_window_size", default: -1), unbounded)
+    rightWindow = min(context.int("right_window_size", default: -1), unbounded)
+    try context.require(
+      min(leftWindow, rightWindow) >= -1, .invalidModel, "a window size is below -1")
     if let input = context.optionalInput(3) {
       mask = try AttentionMask(context, input, Shape(batch, heads, queries, keys))
     } else {

@@ -217,8 +217,8 @@ private final class AttentionStep: Step {
       position = query + clamped - a.queries
     }
     if a.isCausal { high = min(high, position + 1) }
-    if a.rightWindow >= 0 && a.rightWindow < high { high = min(high, position + a.rightWindow + 1) }
-    if a.leftWindow >= 0 && a.leftWindow < a.keys { low = max(0, position - a.leftWindow) }
+    if a.rightWindow >= 0 { high = min(high, position + a.rightWindow + 1) }
+    if a.leftWindow >= 0 { low = max(0, position - a.leftWindow) }
     if let mask = a.mask { high = min(high, mask.length) }
     high = max(0, high)
     low = min(low, high)

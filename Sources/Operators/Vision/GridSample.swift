@@ -80,7 +80,7 @@ private struct GridSampling {
     if x < low || x > n - 1 - low {
       switch padding {
       case .zeros: break
-      case .border: x = max(0, min(x, n - 1))
+      case .border: if taps < 4 { x = max(0, min(x, n - 1)) }
       case .reflection: x = reflect(x, low, n - 1 - low)
       }
     }

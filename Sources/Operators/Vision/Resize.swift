@@ -78,18 +78,18 @@ struct ResizeGeometry {
     }
 
     var shape = x.shape
-    var scales: [Float] = []
+    var scales: [Double] = []
     if let given = try ResizeGeometry.list(context, 2) {
       try context.require(
         context.optionalInput(3).map { $0.shape.count == 0 } ?? true, .invalidModel,
         "scales and sizes are both given")
       try context.require(
         given.count == which.count, "scales has \(given.count) numbers; \(which.count) are wanted")
-      scales = given
       for i in which.indices {
-        let size = Float(shape[which[i]]) * scales[i]
+        scales.append(Double(given[i]))
+        let size = Float(shape[which[i]]) * given[i]
         try context.require(
-          scales[i] > 0 && size < Float(1 << 40), .invalidModel, "a scale cannot resize an axis")
+          given[i] > 0 && size < 0x1p40, .invalidModel, "a scale cannot resize an axis")
         shape[which[i]] = Int(size.rounded(.down))
       }
     } else {
@@ -101,7 +101,7 @@ struct ResizeGeometry {
       for i in which.indices {
         try context.require(
           sizes[i] >= 0 && sizes[i] < 1 << 40, .invalidModel, "sizes holds \(sizes[i])")
-        scales.append(Float(sizes[i]) / Float(max(1, shape[which[i]])))
+        scales.append(Double(sizes[i]) / Double(max(1, shape[which[i]])))
       }
       try ResizeGeometry.apply(context, sizes, which, &scales, &shape)
     }
@@ -127,7 +127,7 @@ struct ResizeGeometry {
 
   /// The sizes as they are, or one scale for all axes, the least or greatest of theirs.
   private static func apply(
-    _ context: NodeContext, _ sizes: [Int], _ which: [Int], _ scales: inout [Float],
+    _ context: NodeContext, _ sizes: [Int], _ which: [Int], _ scales: inout [Double],
     _ shape: inout Shape
   ) throws(ApusError) {
     let policy = try context.choice(
@@ -139,8 +139,8 @@ struct ResizeGeometry {
     for s in scales { scale = policy == 1 ? min(scale, s) : max(scale, s) }
     for i in which.indices {
       scales[i] = scale
-      let size = (scale * Float(shape[which[i]]) + 0.5).rounded(.down)
-      try context.require(size < Float(1 << 40), "an axis would have \(sizes[i]) elements or more")
+      let size = (scale * Double(shape[which[i]]) + 0.5).rounded(.down)
+      try context.require(size < 0x1p40, "an axis would have \(sizes[i]) elements or more")
       shape[which[i]] = Int(size)
     }
   }

@@ -66,24 +66,27 @@ struct ResizeAxis {
   let axis: Int
   let input: Int
   let output: Int
-  let scale: Float
+  let scale: Double
   /// The region of tf_crop_and_resize, as fractions of the axis.
   let start: Float
   let end: Float
 
   var isIdentity: Bool { input == output && scale == 1 && start == 0 && end == 1 }
 
-  /// Where output position `i` lies on the input; nil where tf_crop_and_resize has nothing there.
+  /// Where output position `i` lies on the input; nil where tf_crop_and_resize has nothing there. Found
+  /// in double precision and then rounded, so that halves come out as halves.
   func coordinate(_ rule: ResizeRule, _ i: Int) -> Float? {
-    let i = Float(i)
-    let length = Float(input)
+    let i = Double(i)
+    let length = Double(input)
     let stretched = scale * length
-    let x: Float
+    let start = Double(start)
+    let end = Double(end)
+    let x: Double
     switch rule.coordinates {
     case .halfPixel: x = (i + 0.5) / scale - 0.5
-    case .pytorchHalfPixel: x = stretched == 1 ? -0.5 : (i + 0.5) / scale - 0.5
+    case .pytorchHalfPixel: x = output == 1 ? 0 : (i + 0.5) / scale - 0.5
     case .halfPixelSymmetric:
-      x = length / 2 * (1 - Float(output) / stretched) + (i + 0.5) / scale - 0.5
+      x = length / 2 * (1 - Double(output) / stretched) + (i + 0.5) / scale - 0.5
     case .asymmetric: x = i / scale
     case .alignCorners: x = stretched == 1 ? 0 : i * (length - 1) / (stretched - 1)
     case .cropAndResize:
@@ -94,7 +97,7 @@ struct ResizeAxis {
       if !(x >= 0 && x <= length - 1) { return nil }
     }
     // Also where a scale too small makes nonsense of it; far outside is as good as the edge.
-    return x >= -4 ? min(x, length + 4) : -4
+    return x >= -4 ? Float(min(x, length + 4)) : -4
   }
 
   /// Elements under the weights of one output position.
@@ -102,7 +105,7 @@ struct ResizeAxis {
     let reach = mode == .linear ? 1 : 2
     if !rule.isAntialiased || scale >= 1 { return 2 * reach }
     // Elements behind the edges count as the edges do; some bound there must be.
-    let steps = min(Float(reach) / scale, 4 * Float(input) + 8)
+    let steps = min(Double(reach) / scale, 4 * Double(input) + 8)
     return 2 * Int(steps.rounded(.up)) + 2
   }
 
@@ -122,7 +125,7 @@ struct ResizeAxis {
     _ mode: ResizeGeometry.Mode, _ rule: ResizeRule
   ) -> (indices: [Int32], weights: [Float]) {
     let n = taps(mode, rule)
-    let narrowing = rule.isAntialiased ? min(scale, 1) : 1
+    let narrowing = rule.isAntialiased ? Float(min(scale, 1)) : 1
     var indices = [Int32](repeating: -1, count: output * n)
     var weights = [Float](repeating: 0, count: output * n)
     for i in 0..<output {
