@@ -54,7 +54,8 @@ extension Function {
   ///
   ///     W ← g W,   b ← g (b − mean) + shift.
   public func foldBatchNormalization() {
-    for node in nodes where node.op == "BatchNormalization" {
+    for node in nodes
+    where node.op == "BatchNormalization" && node.int("training_mode", default: 0) == 0 {
       guard let x = node.input(0), let y = node.outputs[0], let layer = producer(of: x),
         layer.op == "Conv" || (layer.op == "Gemm" && layer.int("transB", default: 0) == 1),
         layer.float("beta", default: 1) == 1, layer.float("alpha", default: 1) == 1,

@@ -151,29 +151,36 @@ private final class GridSampleStep: Step {
     let s = sampling
     let (height, width) = (s.sizes[1], s.sizes[2])
     let planeCount = s.sizes[0] * height * width
-    var none: (index: SIMD4<Int32>, weight: SIMD4<Float>) = (SIMD4(repeating: 0), SIMD4())
-    none.weight[0] = 1
+    var one: (index: SIMD4<Int32>, weight: SIMD4<Float>) = (SIMD4(0, -1, -1, -1), SIMD4())
+    one.weight[0] = 1
+    // The elements that a point needs, and their weights: at most 4 along each of 3 axes.
+    var positions = InlineArray<64, Int>(repeating: 0)
+    var weights = InlineArray<64, Float>(repeating: 0)
     for point in share.part(of: s.shape[0] * s.points) {
       let image = point / s.points
       let at = memory.floats(grid) + point * s.rank
       let xs = s.find(at[0], width)
-      let ys = s.rank > 1 ? s.find(at[1], height) : none
-      let zs = s.rank > 2 ? s.find(at[2], s.sizes[0]) : none
-      let rows = s.rank > 1 ? s.taps : 1
-      let slices = s.rank > 2 ? s.taps : 1
+      let ys = s.rank > 1 ? s.find(at[1], height) : one
+      let zs = s.rank > 2 ? s.find(at[2], s.sizes[0]) : one
+      var n = 0
+      for k in 0..<4 where zs.index[k] >= 0 {
+        for j in 0..<4 where ys.index[j] >= 0 {
+          for i in 0..<4 where xs.index[i] >= 0 {
+            positions[n] =
+              (Int(zs.index[k]) * height + Int(ys.index[j])) * width + Int(xs.index[i])
+            weights[n] = zs.weight[k] * ys.weight[j] * xs.weight[i]
+            n += 1
+          }
+        }
+      }
       var source = memory.floats(x) + image * s.channels * planeCount
       var target = memory.mutableFloats(y) + image * s.channels * s.points + point % s.points
       for _ in 0..<s.channels {
         var sum: Float = 0
-        for k in 0..<slices where zs.index[k] >= 0 {
-          for j in 0..<rows where ys.index[j] >= 0 {
-            let row = source + (Int(zs.index[k]) * height + Int(ys.index[j])) * width
-            var part: Float = 0
-            for i in 0..<s.taps where xs.index[i] >= 0 {
-              part += row[Int(xs.index[i])] * xs.weight[i]
-            }
-            sum += part * ys.weight[j] * zs.weight[k]
-          }
+        var i = 0
+        while i < n {
+          sum += source[positions[i]] * weights[i]
+          i &+= 1
         }
         target[0] = sum
         source += planeCount

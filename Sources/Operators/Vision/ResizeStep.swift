@@ -18,7 +18,8 @@ extension ResizeGeometry {
       work: output.count)
   }
 
-  /// A step for each axis that changes, those that shrink most first.
+  /// A step for each axis that changes: those that shrink most first, of equals the innermost, which
+  /// is the slowest for each element.
   func emitWeighted(_ context: PlanContext) {
     var left = axes
     var shape = context.node.input(0).shape
@@ -33,7 +34,7 @@ extension ResizeGeometry {
     }
     while !left.isEmpty {
       var best = 0
-      for i in left.indices where left[i].scale < left[best].scale { best = i }
+      for i in left.indices where left[i].scale <= left[best].scale { best = i }
       let a = left.remove(at: best)
       let inner = shape.product(a.axis + 1, shape.rank)
       let outer = shape.product(0, a.axis)
@@ -105,42 +106,64 @@ private final class NearestResizeStep: Step {
 
   override func run(_ memory: Memory, _ share: Share) {
     let block = output.product(blockAxis, output.rank) * elementSize
-    let width = blockAxis > 0 ? output[blockAxis - 1] : 1
-    let part = share.part(of: blockAxis > 0 ? output.product(0, blockAxis - 1) : 1)
-    let source = UnsafeRawPointer(memory[x])
-    for row in part {
-      var target = memory[y] + row * width * block
-      var from = 0
-      var isOutside = false
-      var rest = row
-      var stride = block * (blockAxis > 0 ? input[blockAxis - 1] : 1)
-      var axis = blockAxis - 2
-      while axis >= 0 {
-        let position = rest % output[axis]
-        rest /= output[axis]
-        let index = which[axis] < 0 ? position : Int(tables[which[axis]][position])
-        if index < 0 { isOutside = true }
-        from += index * stride
-        stride *= input[axis]
-        axis -= 1
-      }
-      if blockAxis == 0 {
-        memcpy(target, source, block)
-        continue
-      }
-      let table = tables[which[blockAxis - 1]]
-      for column in 0..<width {
-        let index = Int(table[column])
-        if isOutside || index < 0 {
-          fillBlock(target, block)
-        } else if block == 4 {
-          target.storeBytes(
-            of: (source + from + index * 4).loadUnaligned(as: UInt32.self), as: UInt32.self)
+    if blockAxis == 0 {
+      if share.index == 0 { memcpy(memory[y], memory[x], block) }
+      return
+    }
+    let width = output[blockAxis - 1]
+    let part = share.part(of: output.product(0, blockAxis - 1))
+    tables[which[blockAxis - 1]].withUnsafeBufferPointer { table in
+      guard let table = table.baseAddress else { return }
+      var previous = -2
+      for row in part {
+        let target = memory[y] + row * width * block
+        let from = sourceRow(row, block * input[blockAxis - 1])
+        if from < 0 {
+          fillBlock(target, width * block)
+        } else if from == previous {
+          memcpy(target, target - width * block, width * block)
         } else {
-          memcpy(target, source + from + index * block, block)
+          copyRow(UnsafeRawPointer(memory[x]) + from, target, table, width, block)
         }
-        target += block
+        previous = from
       }
+    }
+  }
+
+  /// Bytes to the input's row that output row `row` takes; −1: none.
+  private func sourceRow(_ row: Int, _ rowBytes: Int) -> Int {
+    var rest = row
+    var stride = rowBytes
+    var from = 0
+    var axis = blockAxis - 2
+    while axis >= 0 {
+      let position = rest % output[axis]
+      rest /= output[axis]
+      let index = which[axis] < 0 ? position : Int(tables[which[axis]][position])
+      if index < 0 { return -1 }
+      from += index * stride
+      stride *= input[axis]
+      axis -= 1
+    }
+    return from
+  }
+
+  private func copyRow(
+    _ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, _ table: UnsafePointer<Int32>,
+    _ width: Int, _ block: Int
+  ) {
+    var i = 0
+    while i < width {
+      let index = Int(table[i])
+      if index < 0 {
+        fillBlock(target + i &* block, block)
+      } else if block == 4 {
+        (target + i &* 4).storeBytes(
+          of: (source + index &* 4).loadUnaligned(as: UInt32.self), as: UInt32.self)
+      } else {
+        memcpy(target + i &* block, source + index &* block, block)
+      }
+      i &+= 1
     }
   }
 
@@ -184,21 +207,57 @@ private final class WeightedResizeStep: Step {
   }
 
   override func run(_ memory: Memory, _ share: Share) {
-    let source = memory.floats(x)
-    let target = memory.mutableFloats(y)
     let part = share.part(of: outer &* output)
     indices.withUnsafeBufferPointer { indices in
       weights.withUnsafeBufferPointer { weights in
         guard let indices = indices.baseAddress, let weights = weights.baseAddress else { return }
-        var row = part.lowerBound
-        while row < part.upperBound {
-          let m = row % output
-          writeRow(
-            source + row / output &* input &* inner, indices + m &* taps, weights + m &* taps,
-            target + row &* inner)
-          row &+= 1
+        var o = part.lowerBound / output
+        var m = part.lowerBound &- o &* output
+        var left = part.count
+        while left > 0 {
+          let count = min(left, output &- m)
+          let source = memory.floats(x) + o &* input &* inner
+          let target = memory.mutableFloats(y) + (o &* output &+ m) &* inner
+          if inner == 1 {
+            writeElements(source, indices + m &* taps, weights + m &* taps, target, count)
+          } else {
+            for i in 0..<count {
+              let at = (m &+ i) &* taps
+              writeRow(source, indices + at, weights + at, target + i &* inner)
+            }
+          }
+          left &-= count
+          o &+= 1
+          m = 0
         }
       }
+    }
+  }
+
+  @inline(__always)
+  private func writeElements(
+    _ x: UnsafePointer<Float>, _ indices: UnsafePointer<Int32>, _ weights: UnsafePointer<Float>,
+    _ y: UnsafeMutablePointer<Float>, _ count: Int
+  ) {
+    var at = 0
+    var i = 0
+    while i < count {
+      if indices[at] < 0 {
+        y[i] = extrapolation
+      } else if taps == 2 {
+        // Indices and weights of a tap pair are adjacent.
+        y[i] = x[Int(indices[at])] * weights[at] + x[Int(indices[at &+ 1])] * weights[at &+ 1]
+      } else {
+        var sum: Float = 0
+        var t = 0
+        while t < taps {
+          sum += x[Int(indices[at &+ t])] * weights[at &+ t]
+          t &+= 1
+        }
+        y[i] = sum
+      }
+      at &+= taps
+      i &+= 1
     }
   }
 
@@ -212,17 +271,17 @@ private final class WeightedResizeStep: Step {
       return
     }
     var i = 0
-    while i &+ 4 <= inner {
-      var sum = SIMD4<Float>()
+    while i &+ 8 <= inner {
+      var sum = SIMD8<Float>()
       var t = 0
       while t < taps {
         let position: Int = Int(indices[t]) &* inner &+ i
-        let elements = UnsafeRawPointer(x + position).loadUnaligned(as: SIMD4<Float>.self)
-        sum += elements * SIMD4<Float>(repeating: weights[t])
+        let elements = UnsafeRawPointer(x + position).loadUnaligned(as: SIMD8<Float>.self)
+        sum += elements * SIMD8<Float>(repeating: weights[t])
         t &+= 1
       }
-      UnsafeMutableRawPointer(y + i).storeBytes(of: sum, as: SIMD4<Float>.self)
-      i &+= 4
+      UnsafeMutableRawPointer(y + i).storeBytes(of: sum, as: SIMD8<Float>.self)
+      i &+= 8
     }
     while i < inner {
       var sum: Float = 0

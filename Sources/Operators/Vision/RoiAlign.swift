@@ -80,21 +80,27 @@ private final class RoiAlignStep: Step {
   }
 
   override func run(_ memory: Memory, _ share: Share) {
-    let shape = regions.shape
-    let indices = memory[indices].assumingMemoryBound(to: Int64.self)
+    let channels = regions.shape[1]
+    let bins = regions.shape[2] * regions.shape[3]
     let planeCount = regions.x[2] * regions.x[3]
-    for plane in share.part(of: shape[0] * shape[1]) {
-      let (region, channel) = (plane / shape[1], plane % shape[1])
+    let indices = memory[indices].assumingMemoryBound(to: Int64.self)
+    let part = share.part(of: regions.shape[0] * channels)
+    var i = part.lowerBound
+    // A region's channels share its samples.
+    while i < part.upperBound {
+      let (region, first) = (i / channels, i % channels)
+      let count = min(part.upperBound - i, channels - first)
       let image = max(0, min(Int(indices[region]), regions.x[0] - 1))
       align(
-        memory.floats(x) + (image * shape[1] + channel) * planeCount,
-        memory.floats(rois) + region * 4,
-        memory.mutableFloats(y) + plane * shape[2] * shape[3])
+        memory.floats(x) + (image * channels + first) * planeCount,
+        memory.floats(rois) + region * 4, memory.mutableFloats(y) + i * bins, count)
+      i += count
     }
   }
 
   private func align(
-    _ x: UnsafePointer<Float>, _ roi: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
+    _ x: UnsafePointer<Float>, _ roi: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
+    _ channels: Int
   ) {
     let r = regions
     let (rows, columns) = (r.shape[2], r.shape[3])
@@ -110,28 +116,48 @@ private final class RoiAlignStep: Step {
     let binWidth = width / Float(columns)
     let gridRows = samples(binHeight, r.x[2])
     let gridColumns = samples(binWidth, r.x[3])
-    let count = Float(max(1, gridRows * gridColumns))
-    var at = 0
+    let share = 1 / Float(max(1, gridRows * gridColumns))
     for row in 0..<rows {
       for column in 0..<columns {
-        var result: Float = 0
+        let bin = y + row * columns + column
+        for c in 0..<channels { bin[c * rows * columns] = 0 }
         for i in 0..<gridRows {
           let sy = top + Float(row) * binHeight + (Float(i) + 0.5) * binHeight / Float(gridRows)
           for j in 0..<gridColumns {
             let sx =
               left + Float(column) * binWidth + (Float(j) + 0.5) * binWidth / Float(gridColumns)
-            let four = sample(x, sy, sx)
-            if r.takesMean {
-              result += four[0] + four[1] + four[2] + four[3]
-            } else {
-              let greatest = max(max(four[0], four[1]), max(four[2], four[3]))
-              result = i == 0 && j == 0 ? greatest : max(result, greatest)
-            }
+            add(x, Corners(sy, sx, r.x[2], r.x[3]), bin, channels, i == 0 && j == 0)
           }
         }
-        y[at] = r.takesMean ? result / count : result
-        at += 1
+        if r.takesMean {
+          for c in 0..<channels { bin[c * rows * columns] *= share }
+        }
       }
+    }
+  }
+
+  /// Adds one sample to a bin of each channel.
+  private func add(
+    _ x: UnsafePointer<Float>, _ corners: Corners, _ bin: UnsafeMutablePointer<Float>,
+    _ channels: Int, _ isFirst: Bool
+  ) {
+    let planeCount = regions.x[2] * regions.x[3]
+    let step = regions.shape[2] * regions.shape[3]
+    var plane = x
+    var target = bin
+    for _ in 0..<channels {
+      let a = plane[corners.positions[0]] * corners.weights[0]
+      let b = plane[corners.positions[1]] * corners.weights[1]
+      let c = plane[corners.positions[2]] * corners.weights[2]
+      let d = plane[corners.positions[3]] * corners.weights[3]
+      if regions.takesMean {
+        target[0] += a + b + c + d
+      } else {
+        let greatest = max(max(a, b), max(c, d))
+        target[0] = isFirst ? greatest : max(target[0], greatest)
+      }
+      plane += planeCount
+      target += step
     }
   }
 
@@ -142,19 +168,21 @@ private final class RoiAlignStep: Step {
     return bin > 0 ? Int(min(bin.rounded(.up), Float(4 * length + 16))) : 0
   }
 
-  /// The four elements around (sy, sx), each times its weight; zeros outside.
-  @inline(__always)
-  private func sample(_ x: UnsafePointer<Float>, _ sy: Float, _ sx: Float) -> SIMD4<Float> {
-    let (height, width) = (regions.x[2], regions.x[3])
-    guard sy >= -1, sy <= Float(height), sx >= -1, sx <= Float(width) else { return SIMD4() }
-    let cy = min(max(sy, 0), Float(height - 1))
-    let cx = min(max(sx, 0), Float(width - 1))
-    let (top, left) = (min(Int(cy), height - 1), min(Int(cx), width - 1))
-    let (bottom, right) = (min(top + 1, height - 1), min(left + 1, width - 1))
-    let (wy, wx) = (cy - Float(top), cx - Float(left))
-    let elements = SIMD4(
-      x[top * width + left], x[top * width + right], x[bottom * width + left],
-      x[bottom * width + right])
-    return elements * SIMD4((1 - wy) * (1 - wx), (1 - wy) * wx, wy * (1 - wx), wy * wx)
+  /// The four elements around a point and their weights, which are 0 outside.
+  private struct Corners {
+    var positions = SIMD4<Int>()
+    var weights = SIMD4<Float>()
+
+    init(_ y: Float, _ x: Float, _ height: Int, _ width: Int) {
+      guard y >= -1, y <= Float(height), x >= -1, x <= Float(width) else { return }
+      let cy = min(max(y, 0), Float(height - 1))
+      let cx = min(max(x, 0), Float(width - 1))
+      let (top, left) = (min(Int(cy), height - 1), min(Int(cx), width - 1))
+      let (bottom, right) = (min(top + 1, height - 1), min(left + 1, width - 1))
+      let (wy, wx) = (cy - Float(top), cx - Float(left))
+      positions = SIMD4(
+        top * width + left, top * width + right, bottom * width + left, bottom * width + right)
+      weights = SIMD4((1 - wy) * (1 - wx), (1 - wy) * wx, wy * (1 - wx), wy * wx)
+    }
   }
 }
