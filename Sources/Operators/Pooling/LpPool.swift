@@ -55,7 +55,7 @@ let globalLpPoolOperator = Operator(
   },
   multiplyAccumulates: { $0.input(0).shape.count })
 
-/// (Σ |x|^p)^(1/p), summed in double precision.
+/// (Σ |x|^p)^(1/p), summed in double precision. Double's own pow would need a newer glibc.
 struct PowerNorm {
   private let p: Int
 
@@ -66,11 +66,11 @@ struct PowerNorm {
 
   @inline(__always) func term(_ x: Float) -> Double {
     let magnitude = Double(abs(x))
-    return p == 1 ? magnitude : p == 2 ? magnitude * magnitude : pow(magnitude, Double(p))
+    return p == 1 ? magnitude : p == 2 ? magnitude * magnitude : Double(powf(abs(x), Float(p)))
   }
 
   @inline(__always) func root(_ sum: Double) -> Float {
-    Float(p == 1 ? sum : p == 2 ? sum.squareRoot() : pow(sum, 1 / Double(p)))
+    p > 2 ? powf(Float(sum), 1 / Float(p)) : Float(p == 1 ? sum : sum.squareRoot())
   }
 }
 
