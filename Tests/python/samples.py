@@ -237,6 +237,7 @@ def _batch_normalization(large: bool) -> Iterator[Case]:
     vectors = [_floats(c), _floats(c), _floats(c), _floats(c, low=0.5)]
     yield Case([x, *vectors], {"epsilon": 1e-3}, constants=[1, 2, 3, 4])
     yield Case([x, *vectors])
+    yield Case([x, *vectors], {"training_mode": 1, "momentum": 0.5}, 3)
 
 
 # ---- Convolution, pooling, matrices
@@ -279,7 +280,9 @@ def _max_pool(large: bool) -> Iterator[Case]:
     yield Case([x(2)], {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1}, 2)
     yield Case([x(2)], {"kernel_shape": [2, 3], "pads": [1, 1, 0, 1], "dilations": [2, 1]})
     yield Case([x(1)], {"kernel_shape": [2], "auto_pad": "SAME_UPPER"}, 2)
-    yield Case([x(3)], {"kernel_shape": [2, 2, 2]}, [True, True])
+    yield Case([x(3)], {"kernel_shape": [2, 2, 2], "storage_order": 1}, [True, True])
+    for dtype in (np.int8, np.uint8):
+        yield Case([(x(2) * 99).astype(dtype)], {"kernel_shape": [2, 2]}, 2)
 
 
 def _average_pool(large: bool) -> Iterator[Case]:
@@ -294,6 +297,121 @@ def _average_pool(large: bool) -> Iterator[Case]:
 def _global_pool(large: bool) -> Iterator[Case]:
     yield Case([_pool_input(large, 2)])
     yield Case([_pool_input(large, 1)])
+
+
+def _lp_pool(large: bool) -> Iterator[Case]:
+    x = partial(_pool_input, large)
+    yield Case([x(2)], {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "p": 3})
+    yield Case([x(2)], {"kernel_shape": [2, 2], "auto_pad": "SAME_LOWER", "dilations": [1, 2]})
+    yield Case([x(1)], {"kernel_shape": [3], "pads": [1, 1]})
+
+
+def _global_lp_pool(large: bool) -> Iterator[Case]:
+    yield Case([_pool_input(large, 2)], {"p": 1})
+
+
+def _max_unpool(large: bool) -> Iterator[Case]:
+    x = _pool_input(large, 2)
+    n, c, h, w = x.shape
+    indices = np.arange(x.size).reshape(x.shape) * 3 % (4 * x.size)
+    options = {"kernel_shape": [2, 2], "strides": [2, 2]}
+    yield Case([x, indices], options)
+    yield Case([x, indices, _axes(n, c, 2 * h + 1, 2 * w + 3)], options, constants=[2])
+    yield Case([x, indices, _axes(n, c, 2 * h, 2 * w)], {**options, "pads": [1, 0, 0, 1]},
+               constants=[2])
+
+
+def _deform_conv(large: bool) -> Iterator[Case]:
+    n, c, m, s = (2, 8, 12, 23) if large else (1, 2, 2, 4)
+    x, options = _floats(n, c, s, s), {"kernel_shape": [3, 2], "pads": [1, 1, 1, 0]}
+    yield Case([x, _floats(m, c, 3, 2), _floats(n, 12, s, s)], options, constants=[1])
+    yield Case([x, _floats(m, c // 2, 3, 2), _floats(n, 24, s, s), _floats(m), _floats(n, 12, s, s)],
+               {**options, "group": 2, "offset_group": 2})
+    out = (s - 3) // 2 + 1
+    yield Case([x, _floats(m, c, 2, 2), _floats(n, 8, out, out)],
+               {"strides": [2, 2], "dilations": [2, 2]})
+
+
+def _causal_conv(large: bool) -> Iterator[Case]:
+    n, c, t, k = (3, 37, 301, 5) if large else (1, 2, 5, 3)
+    yield Case([_floats(n, c, t), _floats(c, 1, k)], constants=[1])
+    yield Case([_floats(n, c, t), _floats(c, 1, k), _floats(c), _floats(n, c, k - 1)],
+               {"activation": "silu"}, 2)
+
+
+# ---- Images
+
+
+def _resize(large: bool) -> Iterator[Case]:
+    x = _floats(2, 8, 41, 53) if large else _floats(1, 2, 3, 4)
+    n, c, h, w = x.shape
+    larger, smaller = np.array([1, 1, 2, 1.5], np.float32), np.array([1, 1, 0.5, 0.7], np.float32)
+    yield Case([x, None, larger], {"mode": "nearest", "nearest_mode": "floor"}, constants=[2])
+    yield Case([x.astype(np.int8), None, smaller], {"nearest_mode": "ceil"}, constants=[2])
+    yield Case([x, None, None, _axes(n, c, 2 * h, 2 * w)], {"mode": "linear"}, constants=[3])
+    yield Case([x, None, smaller], {"mode": "linear", "antialias": 1}, constants=[2])
+    yield Case([x, None, larger], {"mode": "cubic", "cubic_coeff_a": -0.5, "exclude_outside": 1,
+                                   "coordinate_transformation_mode": "align_corners"}, constants=[2])
+    roi = np.array([0.2, -0.1, 0.8, 1.1], np.float32)
+    for mode in ("nearest", "linear"):
+        yield Case([x, roi, None, _axes(7, 5)],
+                   {"mode": mode, "axes": [2, 3], "extrapolation_value": 3.0,
+                    "coordinate_transformation_mode": "tf_crop_and_resize"}, constants=[1, 3])
+    yield Case([x, None, None, _axes(7, 9)], {"axes": [-1, 2], "mode": "linear",
+               "keep_aspect_ratio_policy": "not_larger"}, constants=[3])
+
+
+def _non_max_suppression(large: bool) -> Iterator[Case]:
+    n, c, b = (2, 3, 301) if large else (1, 2, 4)
+    boxes, scores = _floats(n, b, 4, low=0.0), _floats(n, c, b, low=0.0)
+    limit, overlap, least = _axes(b // 2), np.float32([0.5]), np.float32([0.1])
+    yield Case([boxes, scores, limit, overlap, least], {"center_point_box": 1}, constants=[2, 3, 4])
+    yield Case([boxes, scores, limit, overlap])
+    yield Case([boxes, scores, limit], constants=[0, 1, 2])
+    yield Case([boxes, scores])
+
+
+def _roi_align(large: bool) -> Iterator[Case]:
+    n, c, s, r = (2, 16, 31, 40) if large else (1, 2, 4, 2)
+    inputs = [_floats(n, c, s, s), _floats(r, 4, low=0.0, high=1.5 * s), np.arange(r) % n]
+    yield Case(inputs, {"output_height": 3, "output_width": 2, "spatial_scale": 0.7})
+    yield Case(inputs, {"mode": "max", "sampling_ratio": 2,
+                        "coordinate_transformation_mode": "output_half_pixel"})  # fmt: skip
+
+
+def _max_roi_pool(large: bool) -> Iterator[Case]:
+    n, c, s, r = (2, 16, 31, 40) if large else (1, 2, 4, 2)
+    rois = _floats(r, 5, low=0.0, high=1.5 * s)
+    rois[:, 0] = np.arange(r) % n
+    yield Case([_floats(n, c, s, s), rois], {"pooled_shape": [3, 2], "spatial_scale": 0.7})
+
+
+def _grid_sample(large: bool) -> Iterator[Case]:
+    n, c, s, o = (2, 8, 19, 23) if large else (1, 2, 3, 2)
+    for mode, padding in (("linear", "zeros"), ("nearest", "border"), ("cubic", "reflection")):
+        yield Case([_floats(n, c, s, s + 1), _floats(n, o, o, 2, low=-1.5, high=1.5)],
+                   {"mode": mode, "padding_mode": padding, "align_corners": int(mode == "cubic")})
+    yield Case([_floats(n, c, s, s), _floats(n, o, o, 2, low=-1.5)], {"padding_mode": "border"})
+    yield Case([_floats(n, c, s, s, 2), _floats(n, o, o, 2, 3)])
+    yield Case([_floats(n, c, s), _floats(n, o, 1)])
+
+
+def _affine_grid(large: bool) -> Iterator[Case]:
+    s = 40 if large else 2
+    yield Case([_floats(2, 2, 3), _axes(2, 1, s, s + 1)], {"align_corners": 1}, constants=[1])
+    yield Case([_floats(1, 3, 4), _axes(1, 1, s, 2, s)], constants=[1])
+
+
+def _attention(large: bool) -> Iterator[Case]:
+    n, h, g, q, k, d = (2, 6, 3, 37, 45, 24) if large else (1, 2, 1, 2, 3, 4)
+    query, key, value = _floats(n, h, q, d), _floats(n, g, k, d), _floats(n, g, k, d + 1)
+    yield Case([query, key, value], {"scale": 0.3, "softcap": 2.0, "qk_matmul_output_mode": 1}, 4)
+    yield Case([query, key, value, _floats(q, k) > 0, None, None, _integers(n, dtype=np.int64, high=k)],
+               {"is_causal": 1, "softmax_precision": 1, "qk_matmul_output_mode": 3}, 4)
+    yield Case([query, key, value, _floats(h, q, k + 2), _floats(n, g, 2, d), _floats(n, g, 2, d + 1)],
+               {"left_window_size": 3, "right_window_size": 1, "qk_matmul_output_mode": 2}, 4)
+    flat = [a.transpose(0, 2, 1, 3).reshape(n, a.shape[2], -1) for a in (query, key, value)]
+    yield Case(flat, {"q_num_heads": h, "kv_num_heads": g})
 
 
 def _gemm(large: bool) -> Iterator[Case]:
@@ -658,6 +776,18 @@ SAMPLES: Dict[str, Cases] = {
     "MaxPool": _max_pool,
     "AveragePool": _average_pool,
     **dict.fromkeys(["GlobalAveragePool", "GlobalMaxPool"], _global_pool),
+    "LpPool": _lp_pool,
+    "GlobalLpPool": _global_lp_pool,
+    "MaxUnpool": _max_unpool,
+    "DeformConv": _deform_conv,
+    "CausalConvWithState": _causal_conv,
+    "Resize": _resize,
+    "NonMaxSuppression": _non_max_suppression,
+    "RoiAlign": _roi_align,
+    "MaxRoiPool": _max_roi_pool,
+    "GridSample": _grid_sample,
+    "AffineGrid": _affine_grid,
+    "Attention": _attention,
     "Gemm": _gemm,
     "MatMul": _mat_mul,
     "Identity": _identity,

@@ -160,6 +160,7 @@ def test_sizes_of_the_run():
         ([None, [1.0, 1.0], None], {"mode": "lanczos"}, "lanczos"),
         ([None, [1.0, 1.0], None], {"axes": [0, 0]}, "twice"),
         ([None, [1.0, 1.0], None], {"axes": [0, 2]}, "axis"),
+        ([None, None, [2, 2**25]], {}, "too many"),
         ([None, [2.0, 2.0], None], {"coordinate_transformation_mode": "tf_crop_and_resize"}, "roi"),
     ],
 )

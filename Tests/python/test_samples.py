@@ -31,17 +31,12 @@ def test_samples_cover_the_operator(op):
     info = operators()[op]
     cases = [case for _, case in samples.cases(op)]
     unset = set(info.attributes) - {name for case in cases for name in case.attributes}
-    unset -= ALWAYS_DEFAULT.get(op, set())
     assert not unset, f"no sample of {op} sets {', '.join(sorted(unset))}"
     most = max(len(case.inputs) for case in cases)
     assert most >= min(info.inputs[1], 2), f"no sample of {op} has more than {most} inputs"
     if info.inputs[1] < 9:
         assert most == info.inputs[1], f"no sample of {op} has all its {info.inputs[1]} inputs"
         assert min(len(case.inputs) for case in cases) == info.inputs[0]
-
-
-# What has one legal value only.
-ALWAYS_DEFAULT = {"BatchNormalization": {"momentum", "training_mode"}, "MaxPool": {"storage_order"}}
 
 
 def feeds(case: samples.Case) -> dict:

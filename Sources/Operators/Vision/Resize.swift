@@ -17,7 +17,7 @@ let resizeOperator = Operator(
     AttributeSpec("keep_aspect_ratio_policy", .string), AttributeSpec("mode", .string),
     AttributeSpec("nearest_mode", .string),
   ],
-  inputs: 1...4,
+  inputs: 3...4, requiredInputs: 1,
   notes: "Mode nearest takes any type, linear and cubic take float32.",
   infer: { (context) throws(ApusError) in
     let resize = try ResizeGeometry(context)
@@ -115,7 +115,13 @@ struct ResizeGeometry {
       let axis = ResizeAxis(
         axis: which[i], input: x.shape[which[i]], output: shape[which[i]], scale: scales[i],
         start: roi?[i] ?? 0, end: roi?[which.count + i] ?? 1)
-      if !axis.isIdentity { axes.append(axis) }
+      if axis.isIdentity || count == 0 { continue }
+      // A plan tabulates each axis.
+      let taps = mode == .nearest ? 1 : axis.taps(mode, rule)
+      try context.require(
+        axis.output <= 1 << 24 && axis.output * taps <= 1 << 24, .unsupported,
+        "\(axis.output) elements of axis \(axis.axis) are too many")
+      axes.append(axis)
     }
   }
 
