@@ -704,10 +704,90 @@ def _mean_variance(large: bool) -> Iterator[Case]:
     yield Case([x], {"axes": [-1, 1]})
 
 
+# ---- 8-bit integers
+
+
+def _bytes(*shape: int, dtype: Any = np.uint8) -> np.ndarray:
+    rng = np.random.default_rng(int(np.sum(shape, dtype=np.int64)))
+    return rng.integers(0, 256, shape).astype(np.uint8).view(dtype)
+
+
+def _scale(*shape: int) -> np.ndarray:
+    return _floats(*shape, low=0.01, high=0.05)
+
+
+def _quantize(large: bool) -> Iterator[Case]:
+    x = _floats(*_shape(large), low=-4, high=4)
+    n = x.shape[-1]
+    yield Case([x, _scale()], {"saturate": 0, "precision": 1})
+    yield Case([x, _scale(n), _bytes(n, dtype=np.int8)], {"axis": -1})
+    yield Case([x, _scale(*x.shape[:-1], -(-n // 4))],
+               {"axis": x.ndim - 1, "block_size": 4, "output_dtype": 3})
+    yield Case([_integers(*_shape(large), low=-99, high=99), _scale(), _bytes()])
+
+
+def _dequantize(large: bool) -> Iterator[Case]:
+    shape = _shape(large)
+    yield Case([_bytes(*shape), _scale()], {"output_dtype": 1})
+    yield Case([_bytes(*shape, dtype=np.int8), _scale(shape[1]), _bytes(shape[1], dtype=np.int8)])
+    yield Case([_bytes(*shape), _scale(-(-shape[0] // 2), *shape[1:])], {"axis": 0, "block_size": 2})
+    yield Case([_integers(*shape, low=-999, high=999), _scale()])
+
+
+def _dynamic_quantize(large: bool) -> Iterator[Case]:
+    yield Case([_floats(*_shape(large), low=-4, high=4)], {}, 3)
+
+
+def _integer_matmul(large: bool) -> Iterator[Case]:
+    m, k, n = (67, 129, 133) if large else (3, 5, 7)
+    yield Case([_bytes(2, m, k), _bytes(2, k, n, dtype=np.int8)])
+    yield Case([_bytes(m, k), _bytes(k, n), _bytes(m), _bytes(n)], constants=[1, 3])
+    yield Case([_bytes(1, k, dtype=np.int8), _bytes(k, n, dtype=np.int8), _bytes(dtype=np.int8)],
+               constants=[1])
+
+
+def _quantized_matmul(large: bool) -> Iterator[Case]:
+    m, k, n = (67, 129, 133) if large else (3, 5, 7)
+    for rows, dtype, constants in ((m, np.uint8, [3, 4, 5]), (1, np.int8, ())):
+        yield Case([_bytes(rows, k, dtype=dtype), _scale(), _bytes(dtype=dtype),
+                    _bytes(k, n, dtype=np.int8), _scale(n), _bytes(n, dtype=np.int8),
+                    _scale(), _bytes(dtype=dtype)], constants=constants)  # fmt: skip
+
+
+def _integer_conv(large: bool) -> Iterator[Case]:
+    n, c, m, s = (2, 16, 24, 31) if large else (1, 2, 2, 4)
+    yield Case([_bytes(n, c, s, s), _bytes(m, c, 3, 3)],
+               {"pads": [1, 1, 1, 1], "kernel_shape": [3, 3]}, constants=[1])  # fmt: skip
+    yield Case([_bytes(n, c, s, s), _bytes(m, c // 2, 3, 2, dtype=np.int8), _bytes(),
+                _bytes(m, dtype=np.int8)],
+               {"group": 2, "strides": [2, 1], "dilations": [1, 2], "auto_pad": "SAME_LOWER"})
+    yield Case([_bytes(n, c, s * s), _bytes(m, c, 3)], constants=[1])
+
+
+def _quantized_conv(large: bool) -> Iterator[Case]:
+    n, c, m, s = (2, 16, 24, 31) if large else (1, 2, 2, 4)
+
+    def parameters(x: np.ndarray, w: np.ndarray, *per_channel: int) -> Sequence[np.ndarray]:
+        return [x, _scale(), _bytes(dtype=x.dtype), w, _scale(*per_channel),
+                _bytes(*per_channel, dtype=w.dtype), _scale(), _bytes(dtype=x.dtype)]  # fmt: skip
+
+    weights = [3, 4, 5]
+    yield Case([*parameters(_bytes(n, c, s, s), _bytes(m, c, 3, 3, dtype=np.int8), m),
+                _integers(m, low=-999, high=999)],
+               {"pads": [1, 1, 1, 1], "kernel_shape": [3, 3]}, constants=[*weights, 8])
+    yield Case(parameters(_bytes(n, 2 * c, s, s, dtype=np.int8),
+                          _bytes(2 * c, 1, 3, 3, dtype=np.int8)),
+               {"group": 2 * c, "strides": [2, 2], "auto_pad": "SAME_UPPER"}, constants=weights)
+    yield Case(parameters(_bytes(n, c, s, s), _bytes(m, c // 2, 2, 2)),
+               {"group": 2, "dilations": [2, 1]})
+    yield Case(parameters(_bytes(n, c, s, s), _bytes(m, c, 1, 1)), constants=weights)
+
+
 SAMPLES: Dict[str, Cases] = {
     **dict.fromkeys(
         ["Sigmoid", "Tanh", "Softplus", "Softsign", "HardSwish", "Mish", "Exp", "Floor", "Ceil",
-         "Round", "Erf", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "IsNaN"],
+         "Round", "Erf", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "IsNaN",
+         "Asinh", "Acosh", "Atanh"],
         _unary,
     ),
     **dict.fromkeys(["Relu", "Abs", "Neg", "Sign"], _signed),
@@ -802,6 +882,13 @@ SAMPLES: Dict[str, Cases] = {
     "Pad": _pad,
     "Gather": _gather,
     "Expand": _expand,
+    "QuantizeLinear": _quantize,
+    "DequantizeLinear": _dequantize,
+    "DynamicQuantizeLinear": _dynamic_quantize,
+    "MatMulInteger": _integer_matmul,
+    "QLinearMatMul": _quantized_matmul,
+    "ConvInteger": _integer_conv,
+    "QLinearConv": _quantized_conv,
     **{kind: partial(_recurrent, kind) for kind in ("RNN", "LSTM", "GRU")},
 }  # fmt: skip
 

@@ -36,6 +36,9 @@ FUNCTIONS = {
     "Atan": (np.arctan, 0.501),
     "Sinh": (np.sinh, 0.501),
     "Cosh": (np.cosh, 0.501),
+    "Asinh": (np.arcsinh, 0.501),
+    "Acosh": (np.arccosh, 0.501),
+    "Atanh": (np.arctanh, 0.501),
 }
 EXACT = {
     "Exp": mpmath.exp,
@@ -52,6 +55,9 @@ EXACT = {
     "Atan": mpmath.atan,
     "Sinh": mpmath.sinh,
     "Cosh": mpmath.cosh,
+    "Asinh": mpmath.asinh,
+    "Acosh": lambda x: mpmath.acosh(x) if x >= 1 else 0,
+    "Atanh": lambda x: mpmath.atanh(x) if abs(x) < 1 else 0,
 }
 
 

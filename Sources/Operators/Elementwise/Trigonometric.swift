@@ -21,6 +21,12 @@ let atanOperator = trigonometricOperator(175, "Atan", .atan)
 let sinhOperator = trigonometricOperator(176, "Sinh", .sinh)
 /// ONNX Cosh.
 let coshOperator = trigonometricOperator(177, "Cosh", .cosh)
+/// ONNX Asinh.
+let asinhOperator = trigonometricOperator(205, "Asinh", .asinh)
+/// ONNX Acosh; NaN below 1.
+let acoshOperator = trigonometricOperator(206, "Acosh", .acosh)
+/// ONNX Atanh; NaN beyond ±1.
+let atanhOperator = trigonometricOperator(207, "Atanh", .atanh)
 
 private func trigonometricOperator(
   _ opcode: UInt16, _ name: StaticString, _ function: TrigonometricFunction
@@ -37,7 +43,7 @@ private func trigonometricOperator(
 }
 
 private enum TrigonometricFunction {
-  case sin, cos, tan, asin, acos, atan, sinh, cosh
+  case sin, cos, tan, asin, acos, atan, sinh, cosh, asinh, acosh, atanh
 }
 
 private final class TrigonometricStep: Step {
@@ -69,6 +75,9 @@ private final class TrigonometricStep: Step {
     case .atan: return Float(atan(Double(x)))
     case .sinh: return Float(sinh(Double(x)))
     case .cosh: return Float(cosh(Double(x)))
+    case .asinh: return Float(asinh(Double(x)))
+    case .acosh: return Float(acosh(Double(x)))
+    case .atanh: return Float(atanh(Double(x)))
     }
   }
 }
