@@ -124,7 +124,7 @@ func leNetAgrees(_ subsampling: LeNet5.Subsampling, _ connections: LeNet5.Connec
   net.connections = connections
   net.dropout = 0.5
   let exported = try net.graph()
-  exported.makeInferenceForm()
+  try exported.apply()
   let ops = exported.mainFunction!.nodes.map(\.op)
   #expect(!ops.contains("Dropout"))
   #expect(subsampling == .trainable || !ops.contains("Mul"))
@@ -147,7 +147,7 @@ func resNetAgreesWithItsNormalisationFolded(_ shortcut: ResNet20.Shortcut) throw
   }
   let exported = try net.graph()
   try exported.copyWeights(from: trained)
-  exported.makeInferenceForm()
+  try exported.apply()
   #expect(!exported.mainFunction!.nodes.contains { $0.op == "BatchNormalization" })
   try checkAgreement(trained: trained, exported: exported, shape: [2, 3, 32, 32], seed: 9)
 }
@@ -160,7 +160,7 @@ func resNetAgreesWithItsNormalisationFolded(_ shortcut: ResNet20.Shortcut) throw
   let trained = try net.graph(batch: streams)
   let exported = try net.graph()
   try exported.copyWeights(from: trained)
-  exported.makeInferenceForm()
+  try exported.apply()
   let network = try Network<Float>(trained)
   let program = try network.program([[length, streams]], isTraining: true)
   let long = try RuntimeRun(exported, shapes: [[length, 1]])

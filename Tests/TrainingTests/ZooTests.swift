@@ -52,7 +52,7 @@ func resNetFitsItsArena(_ shortcut: ResNet20.Shortcut, _ batch: Int) throws {
   var net = ResNet20()
   net.shortcut = shortcut
   let graph = try net.graph()
-  graph.makeInferenceForm()
+  try graph.apply()
   let plan = try RuntimeRun(graph, shapes: [[batch, 3, 32, 32]]).session.plan
   // Nowhere can there be less than a stage's block: its input, kept for the sum, and one more map.
   #expect(plan.lowerBound >= 2 * batch * 16 * 32 * 32 * 4)

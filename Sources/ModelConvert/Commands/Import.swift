@@ -11,6 +11,9 @@ struct Import: ParsableCommand {
       Reads opsets up to 28. Names of inputs and outputs stay; free dimensions stay free unless \
       --input-shape binds them. Floats of other sizes are computed as float32.
 
+      Graph passes make the network smaller and faster without changing its results, and what each \
+      changed is printed ('inspect --passes' lists them).
+
       Where something cannot be imported, the report names every node that stands in the way and \
       nothing is written.
 
@@ -51,6 +54,8 @@ struct Import: ParsableCommand {
   @Option(help: "The type in which large float weights are stored: f32 or f16.")
   var weights = WeightType.f32
 
+  @OptionGroup var passOptions: PassOptions
+
   @Flag(help: "Say whether the model can be imported, and write nothing.")
   var check = false
 
@@ -70,9 +75,11 @@ struct Import: ParsableCommand {
     let file: [UInt8]
     do { file = try graph.encode() } catch { throw Failure("\(model): \(error)") }
     for note in importer.notes { writeError("model-convert: \(model): \(printable(note))") }
+    let passes = importer.passReport.description
     let nodes = graph.functions.reduce(0) { $0 + $1.nodes.count }
     if check {
       print("\(model): can be imported: \(importer.nodeCount) nodes become \(nodes)")
+      if !passes.isEmpty { print("passes: \(passes)") }
       return
     }
     guard let output else { return }
@@ -80,12 +87,14 @@ struct Import: ParsableCommand {
     print(
       "\(output): \(nodes) nodes of \(importer.nodeCount), \(bytesText(file.count)), opset "
         + (graph.metadata("onnx_opset") ?? "?"))
+    if !passes.isEmpty { print("passes: \(passes)") }
   }
 
   private func importGraph() throws -> (Importer, Graph) {
     var options = ImportOptions()
     options.inputShapes = shapes.map { ($0.name ?? "", $0.dimensions) }
     options.states = states.map { ($0.input, $0.output) }
+    options.passes = passOptions.passes
     options.halfWeights = weights == .f16
     options.constants = try values.map { try ($0.name!, ConstantFile.value($0.name!, $0.path)) }
     do {

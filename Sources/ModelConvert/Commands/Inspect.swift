@@ -10,16 +10,23 @@ struct Inspect: ParsableCommand {
       functions with their inputs, outputs and states; the arena beside the lower bound, which is \
       the most bytes of tensors alive at once; the file by section.
 
-      EXAMPLE
+      EXAMPLES
         model-convert inspect net.apus --input-shape image=8,1,32,32 --html net.html
+        model-convert inspect --passes
       """)
 
-  @OptionGroup var options: ModelOptions
+  @Argument(help: "The model file.", completion: .file(extensions: ["apus"]))
+  var model: String?
+
+  @OptionGroup var options: FunctionOptions
   @OptionGroup var shapes: ShapeOptions
   @OptionGroup var threads: ThreadOptions
 
   @Flag(help: "Print one JSON object on stdout.")
   var json = false
+
+  @Flag(help: "List the graph passes, and what they changed in the model if one is given.")
+  var passes = false
 
   @Option(
     help: ArgumentHelp(
@@ -28,8 +35,22 @@ struct Inspect: ParsableCommand {
     completion: .file(extensions: ["html"]))
   var html: String?
 
+  mutating func validate() throws {
+    guard passes || model != nil else {
+      throw ValidationError("Missing expected argument '<model>'")
+    }
+  }
+
   func run() throws {
-    let opened = try OpenedModel(path: options.model, isa: options.isa)
+    let opened = try model.map { try OpenedModel(path: $0, isa: options.isa) }
+    if passes {
+      let table = PassTable(metadata: opened?.metadata)
+      return json ? try printJSON(table) : table.print()
+    }
+    if let opened { try inspect(opened) }
+  }
+
+  private func inspect(_ opened: OpenedModel) throws {
     let f = try opened.functionIndex(options.function)
     var plan: Plan?
     var planError: String?

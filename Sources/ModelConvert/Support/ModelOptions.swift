@@ -6,6 +6,13 @@ struct ModelOptions: ParsableArguments {
   @Argument(help: "The model file.", completion: .file(extensions: ["apus"]))
   var model: String
 
+  @OptionGroup var choice: FunctionOptions
+
+  var function: String? { choice.function }
+  var isa: String? { choice.isa }
+}
+
+struct FunctionOptions: ParsableArguments {
   @Option(help: "The function to take; without it 'main', or the first.")
   var function: String?
 

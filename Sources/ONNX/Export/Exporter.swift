@@ -78,7 +78,7 @@ public final class Exporter {
     model.irVersion = opset > 23 ? 12 : opset > 21 ? 11 : 10
     model.producerName = "Apus"
     model.graph = proto
-    for entry in graph.metadata where entry.key != "onnx_opset" {
+    for entry in graph.metadata where entry.key != "onnx_opset" && entry.key != Graph.passesKey {
       model.metadata.append(entry)
     }
     let pairs = zip(states, nexts).map { "\($0.name)=\($1)" }

@@ -10,6 +10,8 @@ public struct ImportOptions {
   public var states: [(input: String, output: String)] = []
   /// Large float weights are stored as float16.
   public var halfWeights = false
+  /// What rewrites the graph once it is imported.
+  public var passes = graphPasses
 
   public init() {}
 }

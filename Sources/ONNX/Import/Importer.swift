@@ -18,6 +18,8 @@ public final class Importer {
   private var result = ImportReport()
   /// What is good to know of an import that went through.
   public private(set) var notes: [String] = []
+  /// What the passes of the options changed.
+  public private(set) var passReport = PassReport()
   private let functionsByName: [String: FunctionProto]
   /// Functions made of graphs in attributes.
   private(set) var bodies: [Function] = []
@@ -64,6 +66,7 @@ public final class Importer {
     function.removeUnusedNodes()
     guard result.problems.isEmpty else { throw result }
     setMetadata(graph, opset)
+    passReport = try graph.apply(options.passes)
     return graph
   }
 

@@ -17,7 +17,7 @@ public enum TrainedModel {
     vocabulary: Vocabulary? = nil, name: String? = nil
   ) throws -> Graph {
     try graph.copyWeights(from: trained)
-    graph.makeInferenceForm()
+    try graph.apply()
     if let function = graph.mainFunction, vocabulary == nil { addProbabilities(function, loss) }
     if let name { graph.setMetadata("name", name) }
     graph.setMetadata("producer", "Apus model-convert 0.1.0")

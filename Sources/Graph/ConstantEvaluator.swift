@@ -1,14 +1,13 @@
-import Graph
 import ModelFormat
 import Runtime
 
 /// Computes nodes of which every input is a constant, by the runtime itself.
-enum ConstantEvaluator {
+public enum ConstantEvaluator {
   /// Results larger than this stay nodes, unless their inputs are as large.
   private static let sizeLimit = 1 << 20
 
   /// The outputs as weights; nil where the node must stay.
-  static func evaluate(_ node: Node) -> [Value?]? {
+  public static func evaluate(_ node: Node) -> [Value?]? {
     let inputs = node.inputs.compactMap { $0 }
     guard !inputs.isEmpty, inputs.allSatisfy({ $0.kind == .weight }) else { return nil }
     // Integers are what such weights are stored as for.

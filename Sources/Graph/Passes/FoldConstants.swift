@@ -1,0 +1,20 @@
+/// What depends on weights alone becomes a weight.
+let foldConstants = GraphPass(
+  "fold-constants", "Compute what depends on weights and constants alone"
+) { editor in
+  var count = 0
+  for node in editor.nodes {
+    let outputs = node.outputs.compactMap { $0 }
+    guard !outputs.contains(where: editor.isResult),
+      let constants = ConstantEvaluator.evaluate(node)
+    else { continue }
+    for (output, constant) in zip(node.outputs, constants) {
+      guard let output, let constant else { continue }
+      constant.isTrainable = node.inputs.contains { $0?.isTrainable ?? false }
+      editor.replace(output, with: constant)
+    }
+    editor.remove(node)
+    count += 1
+  }
+  return count
+}
