@@ -18,6 +18,15 @@ locate.prepare()
 import apus  # noqa: E402
 
 
+def node(op: str, inputs: str, outputs: str = "y", **attributes) -> onnx.NodeProto:
+    """A node by the names of its tensors; "-" stands for one that is left out."""
+
+    def names(text: str) -> list:
+        return ["" if name == "-" else name for name in text.split()]
+
+    return helper.make_node(op, names(inputs), names(outputs), **attributes)
+
+
 def model(
     nodes: Sequence[onnx.NodeProto],
     inputs: Mapping[str, Sequence],

@@ -12,20 +12,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import cli
-from onnx_models import check, convert, imported, model, problems, run
+from onnx_models import check, convert, imported, model, node, problems, run
 
 RANDOM = np.random.default_rng(7)
 
 
 def normal(*shape: int) -> np.ndarray:
     return RANDOM.standard_normal(shape).astype(np.float32)
-
-
-def node(op: str, inputs: str, outputs: str = "y", **attributes) -> onnx.NodeProto:
-    def names(text: str) -> list:
-        return ["" if name == "-" else name for name in text.split()]
-
-    return helper.make_node(op, names(inputs), names(outputs), **attributes)
 
 
 # ---- Older operator sets ------------------------------------------------------------------------

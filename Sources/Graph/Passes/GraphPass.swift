@@ -12,12 +12,18 @@ public struct GraphPass {
   public let name: String
   /// One line for `inspect --passes`.
   public let summary: String
+  /// Applied once, after the rounds of the others.
+  let isLast: Bool
   /// Rewrites one function; returns how many things it changed.
   let apply: (FunctionEditor) -> Int
 
-  init(_ name: String, _ summary: String, _ apply: @escaping (FunctionEditor) -> Int) {
+  init(
+    _ name: String, _ summary: String, isLast: Bool = false,
+    _ apply: @escaping (FunctionEditor) -> Int
+  ) {
     self.name = name
     self.summary = summary
+    self.isLast = isLast
     self.apply = apply
   }
 }
@@ -26,8 +32,16 @@ public struct GraphPass {
 public let graphPasses: [GraphPass] = [
   removeIdentities,
   foldConstants,
+  mergeReshapes,
+  eliminateTransposes,
+  mergeDuplicates,
+  foldPads,
   foldBatchNormalization,
+  foldScales,
+  fuseBias,
+  fuseActivations,
   removeUnused,
+  mergeWeights,
 ]
 
 extension Graph {
@@ -46,19 +60,11 @@ extension Graph {
     // Each round leaves fewer nodes or simpler ones; the bound is for what nobody has thought of.
     for _ in 0..<16 {
       var changed = 0
-      for pass in passes {
-        var count = 0
-        for function in functions {
-          let editor = FunctionEditor(function, of: self)
-          count += pass.apply(editor)
-          editor.finish()
-        }
-        if count > 0 { report.add(pass.name, count) }
-        changed += count
-      }
+      for pass in passes where !pass.isLast { changed += apply(pass, &report) }
       if changed == 0 { break }
       try inferShapes()
     }
+    for pass in passes where pass.isLast { _ = apply(pass, &report) }
     dropUnusedBodies(known: bodiesBefore)
     report.sort(like: passes)
     if !report.changes.isEmpty {
@@ -67,6 +73,17 @@ extension Graph {
       setMetadata(Graph.passesKey, whole.description)
     }
     return report
+  }
+
+  private func apply(_ pass: GraphPass, _ report: inout PassReport) -> Int {
+    var count = 0
+    for function in functions {
+      let editor = FunctionEditor(function, of: self)
+      count += pass.apply(editor)
+      editor.finish()
+    }
+    if count > 0 { report.add(pass.name, count) }
+    return count
   }
 
   /// The functions that attributes of nodes refer to.
