@@ -150,11 +150,11 @@ CASES: Dict[str, List[Case]] = {
              [T("x", "a", 1, 0, 2), T("z", "b", 2, 1, 0), node("Add", "a b")],
              {"x": (2, 3, 4), "z": (4, 2, 3)}, {}, "Transpose Transpose Add"),
         Case("one that others read",
-             [T("x", "a", 1, 0), node("Relu", "a", "y"), node("MatMul", "x a", "z")],
-             {"x": (2, 3)}, {}, "Transpose Relu Gemm", "y z"),
+             [T("x", "a", 1, 0), node("Relu", "a", "y"), node("Concat", "a v", "z", axis=0)],
+             {"x": (2, 3), "v": (4, 2)}, {}, "Transpose Relu Concat", "y z"),
         Case("only dimensions of 1",
              [T("x", "a", 0, 2, 1, 3), node("Relu", "a")], {"x": ("n", 1, 4, 5)}, {},
-             "Relu Reshape", sizes={"n": 2}),
+             "Reshape Relu", sizes={"n": 2}),
         Case("matrices", [T("x", "a", 1, 0), T("z", "b", 1, 0), node("MatMul", "a b")],
              {"x": (3, 2), "z": (4, 3)}, {}, "Gemm"),
         Case("a Gemm's transpose",
@@ -259,11 +259,11 @@ CASES: Dict[str, List[Case]] = {
              IMAGE, {"w": W, **bn(3)}, "BatchNormalization Relu Conv"),
         Case("sums that are a result", [node("Conv", "x w", "a"), BN("a")],
              IMAGE, {"w": W, **bn(4)}, "Conv BatchNormalization", "a y"),
-        Case("sums that others read", [node("Conv", "x w", "a"), BN("a", "b"), node("Add", "a b")],
+        Case("sums that others read", [node("Conv", "x w", "a"), BN("a", "h"), node("Add", "a h")],
              IMAGE, {"w": W, **bn(4)}, "Conv BatchNormalization Add"),
         Case("a weight of two layers",
-             [node("Conv", "x w", "a"), BN("a", "p"), node("Conv", "z w", "b"),
-              BN("b", "q", name="2"), node("Add", "p q")],
+             [node("Conv", "x w", "a"), BN("a", "p"), node("Conv", "z w", "h"),
+              BN("h", "q", name="2"), node("Add", "p q")],
              {**IMAGE, "z": (2, 3, 8, 8)}, {"w": W, **bn(4), **bn(4, "2")},
              "Conv BatchNormalization Conv BatchNormalization Add"),
         Case("numbers that are computed",
@@ -491,8 +491,8 @@ def test_half_weights_stay_half(tmp_path: Path) -> None:
 def test_states_and_bodies_keep_what_is_theirs(tmp_path: Path) -> None:
     """A state's next value, and bodies that share a weight with the graph around them."""
     nodes = [
-        node("Identity", "h", "h1"), node("Add", "h1 x", "s"), node("Identity", "s", "next"),
-        node("Conv", "s w", "a"), BN("a", "b"), node("Relu", "b", "y"),
+        node("Identity", "h", "h1"), node("Add", "h1 x", "t"), node("Identity", "t", "next"),
+        node("Conv", "t w", "a"), BN("a", "n"), node("Relu", "n", "y"),
     ]  # fmt: skip
     proto = model(
         nodes, {"x": (1, 3, 4, 4), "h": (1, 3, 4, 4)}, ["y", "next"], {"w": W, **bn(4)})
@@ -513,8 +513,9 @@ def test_states_and_bodies_keep_what_is_theirs(tmp_path: Path) -> None:
 
 def test_bodies_are_rewritten_too(tmp_path: Path) -> None:
     def branch(factor: str) -> onnx.GraphProto:
-        nodes = [node("Conv", "x w", "a"), node("Mul", f"a {factor}", "b"), node("Relu", "b", "c")]
-        return helper.make_graph(nodes, factor, [], [onnx.ValueInfoProto(name="c")])
+        a, b, y = (factor + suffix for suffix in "abc")
+        nodes = [node("Conv", "x w", a), node("Mul", f"{a} {factor}", b), node("Relu", b, y)]
+        return helper.make_graph(nodes, factor, [], [onnx.ValueInfoProto(name=y)])
 
     proto = model(
         [node("If", "c", "h", then_branch=branch("two"), else_branch=branch("three")),
