@@ -15,8 +15,22 @@ extension NodeContext {
     } catch {
       guard missesValue, takeBounds(stated) else { throw error }
     }
+    takeTighterBounds(stated)
     for input in inputs where input?.isBound == true {
       for i in outputs.indices { outputs[i].isBound = true }
+    }
+  }
+
+  /// The file may know a smaller bound than the shape rule.
+  private func takeTighterBounds(_ stated: (Int) -> TensorInfo?) {
+    for i in outputs.indices where outputs[i].isBound && wantsOutput(i) {
+      let output = outputs[i]
+      if let info = stated(i), info.dataType == output.dataType,
+        info.shape.rank == output.shape.rank, let count = info.shape.checkedCount,
+        count < output.shape.count
+      {
+        outputs[i].shape = info.shape
+      }
     }
   }
 

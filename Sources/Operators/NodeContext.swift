@@ -191,6 +191,13 @@ public final class NodeContext {
     return constant
   }
 
+  /// Whether the values of these inputs are known, or left out: else an output's size may depend on
+  /// the run, and `setBoundedOutput` says how large it can be.
+  public func knowsValues(_ range: ClosedRange<Int>) -> Bool {
+    for i in range { if let input = optionalInput(i), input.constant == nil { return false } }
+    return true
+  }
+
   /// The integers (int32 or int64) of an input that must be known when the plan is made; nil where
   /// the input was left out.
   public func constantInts(_ i: Int) throws(ApusError) -> [Int]? {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.reference
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -427,6 +428,71 @@ def test_scan(tmp_path: Path) -> None:
         [node("Scan", "s0 xs", "last all", body=inner, num_scan_inputs=1)],
         {"s0": (2,), "xs": ("n", 2)}, ["last", "all"], {"w": normal(2)})  # fmt: skip
     check(tmp_path, proto, {"s0": normal(2), "xs": normal(5, 2)})
+
+
+# ---- Values that only a run knows, of which a bound follows -------------------------------------
+
+# Operator, attributes, shape of x, values of the other input, outputs.
+LATE = [
+    ("ReduceSum", {}, (3, 4, 5), [np.int64([1]), np.int64([-1])], 1),
+    ("ReduceSum", {"keepdims": 0}, (3, 4, 5), [np.int64([0]), np.int64([2])], 1),
+    ("ReduceMax", {"keepdims": 0}, (3, 4, 5), [np.int64([0, 2]), np.int64([1, 2])], 1),
+    ("TopK", {}, (3, 7), [np.int64([2]), np.int64([7]), np.int64([0])], 2),
+    ("Split", {"axis": 1}, (2, 6), [np.int64([1, 5]), np.int64([6, 0]), np.int64([3, 3])], 2),
+]
+
+
+@pytest.mark.parametrize("op, attributes, shape, values, outputs", LATE)
+def test_a_bound_follows_where_a_run_decides(
+    tmp_path: Path, op, attributes, shape, values, outputs
+) -> None:
+    names = [f"y{i}" for i in range(outputs)]
+    nodes = [node(op, "x v", " ".join(names), **attributes), node("Neg", "y0", "z")]
+    proto = model(
+        nodes, {"x": shape, "v": values[0].shape}, names + ["z"], types={"v": TensorProto.INT64})
+    for value in values:
+        check(tmp_path, proto, {"x": normal(*shape), "v": value}, rtol=1e-4)
+
+
+def test_a_slice_that_the_run_decides(tmp_path: Path) -> None:
+    proto = model(
+        [node("Slice", "x from to axes steps"), node("Neg", "y", "z")],
+        {"x": (5, 6), "from": (2,), "to": (2,), "steps": (2,)}, ["y", "z"], {"axes": np.int64([1, 0])},
+        types=dict.fromkeys(["from", "to", "steps"], TensorProto.INT64))  # fmt: skip
+    for start, end, step in [((0, 0), (6, 5), (1, 1)), ((-2, 4), (9, -9), (1, -1)), ((3, 3), (1, 9), (1, 2))]:
+        check(tmp_path, proto, {
+            "x": normal(5, 6), "from": np.int64(start), "to": np.int64(end), "steps": np.int64(step)
+        })  # fmt: skip
+
+
+# ---- What is not of today's operator sets -------------------------------------------------------
+
+
+def test_scan_of_opset_8_runs_over_the_second_axis(tmp_path: Path) -> None:
+    """What is right is written out: ONNX Runtime's own Scan of opset 8 takes no directions."""
+    inner = body(
+        [node("Add", "s x", "t"), node("Mul", "t w", "u")],
+        [("s", TensorProto.FLOAT, (2,)), ("x", TensorProto.FLOAT, (2,))], ["t", "u"])  # fmt: skip
+    w = normal(2)
+    proto = model(
+        [node("Scan", "- s0 xs", "last all", body=inner, num_scan_inputs=1, directions=[1])],
+        {"s0": (3, 2), "xs": (3, 5, 2)}, ["last", "all"], {"w": w}, opset=8)  # fmt: skip
+    s0, xs = normal(3, 2), normal(3, 5, 2)
+    sums = s0[:, None] + np.cumsum(xs[:, ::-1], axis=1)
+    check(tmp_path, proto, {"s0": s0, "xs": xs}, rtol=1e-4,
+          wanted={"last": sums[:, -1], "all": sums * w})  # fmt: skip
+
+
+def test_dropout_in_training_mode(tmp_path: Path) -> None:
+    """With a seed, the mask that the ONNX reference implementation draws; without one, refused."""
+    ratio, yes = np.float32(0.3), np.array(True)
+    x = normal(40, 25)
+    proto = model([node("Dropout", "x r t", "y m", seed=7)], {"x": x.shape}, ["y", "m"],
+                  {"r": ratio, "t": yes})  # fmt: skip
+    y, mask = onnx.reference.ReferenceEvaluator(proto).run(None, {"x": x})
+    check(tmp_path, proto, {"x": x}, wanted={"y": y, "m": mask})
+    proto = model([node("Dropout", "x r t")], {"x": x.shape}, ["y"], {"r": ratio, "t": yes})
+    assert "without a seed" in "\n".join(problems(tmp_path, proto))
 
 
 # ---- Damaged files ------------------------------------------------------------------------------

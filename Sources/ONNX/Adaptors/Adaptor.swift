@@ -39,7 +39,7 @@ let adaptors: [String: [Adaptor]] = {
     "Reshape": [Adaptor(before: 5, legacyReshape)],
     "Resize": [Adaptor(before: 11, oldResize), Adaptor(resizeInputs)],
     "RoiAlign": [Adaptor(before: 16, roiAlignCoordinates)],
-    "Scan": [Adaptor(scanBody)],
+    "Scan": [Adaptor(before: 9, batchedScan), Adaptor(scanBody)],
     "Scatter": [Adaptor(scatter)],
     "Shape": [Adaptor(shapeOfFixed)],
     "Size": [Adaptor(sizeOfFixed)],

@@ -35,9 +35,6 @@ func loopBody(_ node: ImportNode) throws {
 }
 
 func scanBody(_ node: ImportNode) throws {
-  guard node.opset >= 9 else {
-    throw NodeProblem("Scan of opset 8 is not supported", instead: "export it for opset 9 or newer")
-  }
   guard case .graph(let graph)? = node.attributes["body"], let scanned = node.int("num_scan_inputs"),
     scanned >= 0, scanned <= node.inputs.count
   else { throw NodeProblem("its body or num_scan_inputs is missing") }

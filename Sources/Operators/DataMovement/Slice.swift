@@ -1,12 +1,14 @@
 import ModelFormat
 
-/// y[…, i, …] = x[…, start + i · step, …] for the axes named. Inputs 1 to 4 are constant integers:
+/// y[…, i, …] = x[…, start + i · step, …] for the axes named. Inputs 1 to 4 are integers:
 /// starts, ends, axes, steps; negative starts and ends count from the end of the axis, and both are
 /// clamped to it. ONNX Slice, any type. Where the slice is one run of x's memory it is a view of it.
 let sliceOperator = Operator(
   opcode: 108, name: "Slice", inputs: 3...5,
-  notes: "Starts, ends, axes and steps must be constants.",
   infer: { (context) throws(ApusError) in
+    if !context.knowsValues(1...4) {
+      return try context.setBoundedOutput(context.input(0).dataType, context.input(0).shape)
+    }
     try context.setOutput(context.input(0).dataType, try SliceRange(context).shape)
   },
   plan: { (context) throws(ApusError) in

@@ -6,9 +6,13 @@ import ModelFormat
 let splitOperator = Operator(
   opcode: 107, name: "Split",
   attributes: [AttributeSpec("axis", .int), AttributeSpec("num_outputs", .int)], inputs: 1...2,
-  outputs: 1...65535, notes: "The lengths must be a constant.",
+  outputs: 1...65535,
   infer: { (context) throws(ApusError) in
     let x = context.input(0)
+    if !context.knowsValues(1...1) {
+      for _ in 0..<context.outputCount { try context.setBoundedOutput(x.dataType, x.shape) }
+      return
+    }
     let (axis, lengths) = try splitLengths(context)
     for length in lengths {
       var shape = x.shape

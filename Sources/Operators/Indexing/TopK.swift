@@ -14,6 +14,11 @@ let topKOperator = Operator(
     try context.requireNumbers(0)
     let x = context.input(0)
     let axis = try context.normalizedAxis(context.int("axis", default: -1), rank: x.shape.rank)
+    if !context.knowsValues(1...1) {
+      try context.setBoundedOutput(x.dataType, x.shape)
+      if context.outputCount > 1 { try context.setBoundedOutput(.int64, x.shape) }
+      return
+    }
     let k = try context.constantInt(1, default: 0)
     try context.require(
       k >= 0 && k <= x.shape[axis], "k is \(k) for axis \(axis) of \(x.shape)")

@@ -2,7 +2,7 @@ import CKernels
 import ModelFormat
 
 // Reductions over axes: ONNX operators of the same names as of opset 18, in float32 and, as each
-// says, in integers (IntegerReduction.swift). The axes are a constant input; none (or an empty list)
+// says, in integers (IntegerReduction.swift). The axes are an input; none (or an empty list)
 // means all axes, or with `noop_with_empty_axes` none: what comes before and after the reduction
 // is then still done. An empty sum is 0, an empty product 1, an empty maximum −∞, an empty mean
 // NaN. Error bounds of sums: CKernels.h.
@@ -10,7 +10,7 @@ import ModelFormat
 private func reductionOperator(
   _ opcode: UInt16, _ name: StaticString, _ function: Int, after end: Int = -1,
   isMean: Bool = false, _ types: ElementTypes = .float32 + .wideIntegers,
-  notes: StaticString = "float32, int32 and int64. The axes must be a constant."
+  notes: StaticString = "float32, int32 and int64."
 ) -> Operator {
   Operator(
     opcode: opcode, name: name,
@@ -19,6 +19,9 @@ private func reductionOperator(
     infer: { (context) throws(ApusError) in
       try context.requireTypes(0, types)
       let x = context.input(0).shape
+      if !context.knowsValues(1...1) {
+        return try context.setBoundedOutput(context.input(0).dataType, context.reducedBound())
+      }
       let mask = try context.reducedAxes()
       let keeps = context.int("keepdims", default: 1) != 0
       var shape = Shape()
@@ -82,6 +85,24 @@ extension NodeContext {
   }
 }
 
+extension NodeContext {
+  /// The largest shape for unknown axes, of which only the number is known.
+  fileprivate func reducedBound() -> Shape {
+    let x = input(0).shape
+    let removed = input(1).shape.count
+    if int("keepdims", default: 1) != 0 || input(1).isBound { return x }
+    if removed == 0 { return int("noop_with_empty_axes", default: 0) != 0 ? x : Shape() }
+    var shape = Shape()
+    for d in 0..<max(0, x.rank - removed) {
+      // Dimension d is one of x's from d to d + removed.
+      var longest = 0
+      for i in d...d + removed { longest = max(longest, x[i]) }
+      shape.append(longest)
+    }
+    return shape
+  }
+}
+
 /// Σ x. ONNX ReduceSum.
 let reduceSumOperator = reductionOperator(80, "ReduceSum", APUS_REDUCE_SUM)
 /// The mean. ONNX ReduceMean.
@@ -89,11 +110,11 @@ let reduceMeanOperator = reductionOperator(81, "ReduceMean", APUS_REDUCE_SUM, is
 /// The greatest element, NaN where there is one. ONNX ReduceMax.
 let reduceMaxOperator = reductionOperator(
   82, "ReduceMax", APUS_REDUCE_MAX, .numbers + .bool,
-  notes: "float32, bool and any integer type. The axes must be a constant.")
+  notes: "float32, bool and any integer type.")
 /// The smallest element, NaN where there is one. ONNX ReduceMin.
 let reduceMinOperator = reductionOperator(
   83, "ReduceMin", APUS_REDUCE_MIN, .numbers + .bool,
-  notes: "float32, bool and any integer type. The axes must be a constant.")
+  notes: "float32, bool and any integer type.")
 /// Π x. ONNX ReduceProd.
 let reduceProdOperator = reductionOperator(84, "ReduceProd", APUS_REDUCE_PROD)
 /// Σ |x|. ONNX ReduceL1.
