@@ -15,10 +15,10 @@ extension NodeContext {
     } catch {
       guard missesValue, takeBounds(stated) else { throw error }
     }
-    takeTighterBounds(stated)
     for input in inputs where input?.isBound == true {
       for i in outputs.indices { outputs[i].isBound = true }
     }
+    takeTighterBounds(stated)
   }
 
   /// The file may know a smaller bound than the shape rule.

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import cli
-from onnx_models import check, convert, imported, model, node, problems, run
+from onnx_models import apus, check, convert, imported, model, node, problems, run
 
 RANDOM = np.random.default_rng(7)
 
@@ -457,12 +457,35 @@ def test_a_bound_follows_where_a_run_decides(
 def test_a_slice_that_the_run_decides(tmp_path: Path) -> None:
     proto = model(
         [node("Slice", "x from to axes steps"), node("Neg", "y", "z")],
-        {"x": (5, 6), "from": (2,), "to": (2,), "steps": (2,)}, ["y", "z"], {"axes": np.int64([1, 0])},
-        types=dict.fromkeys(["from", "to", "steps"], TensorProto.INT64))  # fmt: skip
-    for start, end, step in [((0, 0), (6, 5), (1, 1)), ((-2, 4), (9, -9), (1, -1)), ((3, 3), (1, 9), (1, 2))]:
+        {"x": (5, 6), "from": (2,), "to": (2,), "steps": (2,)}, ["y", "z"],
+        {"axes": np.int64([1, 0])}, types=dict.fromkeys(["from", "to", "steps"], TensorProto.INT64))  # fmt: skip
+    ranges = [
+        ((0, 0), (6, 5), (1, 1)), ((-2, 4), (9, -9), (1, -1)), ((3, 3), (1, 9), (1, 2)),
+    ]  # fmt: skip
+    for start, end, step in ranges:
         check(tmp_path, proto, {
             "x": normal(5, 6), "from": np.int64(start), "to": np.int64(end), "steps": np.int64(step)
         })  # fmt: skip
+
+
+@pytest.mark.parametrize("length, fits", [(3, True), (2, False)])
+def test_a_loop_whose_values_must_be_of_one_shape(tmp_path: Path, length, fits) -> None:
+    """x[0:n], which the body states as 3 long, is stacked."""
+    inner = body(
+        [node("Identity", "go", "on"), node("Slice", "x zero n", "part")],
+        [("i", TensorProto.INT64, ()), ("go", TensorProto.BOOL, ())], ["on", "part"])  # fmt: skip
+    inner.output[1].CopyFrom(
+        onnx.helper.make_tensor_value_info("part", TensorProto.FLOAT, (3,)))
+    proto = model(
+        [node("Loop", "m -", "parts", body=inner)], {"x": (5,), "n": (1,)}, ["parts"],
+        {"m": np.int64(2), "zero": np.int64([0])}, types={"n": TensorProto.INT64})  # fmt: skip
+    x, n = normal(5), np.int64([length])
+    if fits:
+        check(tmp_path, proto, {"x": x, "n": n}, wanted={"parts": np.stack([x[:3]] * 2)})
+        return
+    with pytest.raises(apus.ApusError, match=r"a body's value is \[2\], not the \[3\]") as e:
+        run(imported(tmp_path, proto), {"x": x, "n": n})
+    assert e.value.status == apus.Status.INVALID_SHAPE
 
 
 # ---- What is not of today's operator sets -------------------------------------------------------
@@ -510,6 +533,14 @@ def test_damaged_files_are_errors(tmp_path: Path) -> None:
             data[random.integers(len(data))] = random.integers(256)
         codes.add(convert(tmp_path, bytes(data)).code)
     assert codes <= {0, 1}
+
+
+def test_files_of_2_gib_are_refused(tmp_path: Path) -> None:
+    """The file is a hole: protobuf's own limit is checked before anything is read."""
+    with open(tmp_path / "m.onnx", "wb") as file:
+        file.truncate(1 << 31)
+    report = "\n".join(problems(tmp_path, None))
+    assert "2.00 GiB" in report and "external data" in report
 
 
 def test_deep_nesting_is_refused(tmp_path: Path) -> None:

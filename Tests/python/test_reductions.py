@@ -141,8 +141,6 @@ def test_reduction_errors():
     for axes, message in [([2], "axis 2 does not exist"), ([0, -2], "twice")]:
         with pytest.raises(apus.ApusError, match=message):
             run_node("ReduceSum", [x, np.array(axes)], constants=[1])
-    with pytest.raises(apus.ApusError, match="must be a constant"):
-        run_node("ReduceSum", [x, np.array([0])])
     for op, dtype in [("ReduceSum", "int8"), ("ReduceMean", "bool"), ("ReduceMax", "float16")]:
         with pytest.raises(apus.ApusError, match=f"input 0 is {dtype}; {op} takes float32"):
             run_node(op, [x.astype(dtype)])

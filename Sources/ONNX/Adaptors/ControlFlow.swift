@@ -87,7 +87,7 @@ private func body(
   }
   let function = Function("\(node.name).\(role)#\(importer.bodies.count)")
   importer.add(body: function)
-  let inner = FunctionImporter(importer, function: function)
+  let inner = FunctionImporter(importer, function: function, bounds: Bound.stated(in: graph))
   let scope = Scope(outer: (node.scope, node.owner))
   importer.readInitializers(graph, scope, inner)
   for (info, input) in zip(graph.inputs, inputs) {

@@ -90,7 +90,12 @@ extension NodeContext {
   fileprivate func reducedBound() -> Shape {
     let x = input(0).shape
     let removed = input(1).shape.count
-    if int("keepdims", default: 1) != 0 || input(1).isBound { return x }
+    if int("keepdims", default: 1) != 0 || input(1).isBound {
+      // A reduced axis is of length 1, even an empty one.
+      var shape = x
+      for d in 0..<x.rank { shape[d] = max(1, x[d]) }
+      return shape
+    }
     if removed == 0 { return int("noop_with_empty_axes", default: 0) != 0 ? x : Shape() }
     var shape = Shape()
     for d in 0..<max(0, x.rank - removed) {

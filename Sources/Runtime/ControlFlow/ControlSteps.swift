@@ -134,6 +134,29 @@ final class TransferStep: Step {
   }
 }
 
+/// Makes sure of a shape that the plan could only bound, where the memory of the next step is laid
+/// out for it.
+final class ShapeCheckStep: Step {
+  private let plan: Unmanaged<Plan>
+  private let tensor: Int
+
+  init(_ plan: Plan, tensor: Int) {
+    self.plan = Unmanaged.passUnretained(plan)
+    self.tensor = tensor
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    plan._withUnsafeGuaranteedRef { plan in
+      let wanted = plan.tensors[tensor].unsafelyUnwrapped.shape
+      let found = plan.shape(tensor: tensor)
+      if found == wanted { return }
+      plan.failure.set(
+        ApusError(
+          .invalidShape, "a body's value is \(found), not the \(wanted) that was planned for"))
+    }
+  }
+}
+
 /// A tensor seen as [outer, length, inner bytes]: the slices that loops take and stack.
 struct Stack {
   let outer: Int

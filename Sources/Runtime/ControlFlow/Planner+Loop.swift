@@ -213,14 +213,13 @@ extension Planner {
       let to = body.inputs[inputs + i]
       let value = plan.tensors[from]!
       let target = plan.tensors[to]!
-      guard value.dataType == target.dataType,
-        value.shape == target.shape || target.isBound, !value.isBound || target.isBound
-      else {
+      guard value.dataType == target.dataType, value.shape == target.shape || target.isBound else {
         throw node.error(
           .unsupported,
           "carried value \(i) is \(target.shape) before an iteration and \(value.shape) after it")
       }
       sources.append(Slot(from))
+      if value.isBound, !target.isBound { check(from, node) }
       guard !target.isBound, root[from] != root[to] else { continue }
       for other in 0..<count where root[body.inputs[inputs + other]] == root[from] {
         let copy = addSlot(value.byteCount, .scratch)
@@ -253,9 +252,7 @@ extension Planner {
     _ iteration: Slot, isReversed: Bool = false
   ) throws(ApusError) {
     let slice = plan.tensors[value]!
-    guard !slice.isBound else {
-      throw node.error(.unsupported, "output \(i) would stack values of changing shapes")
-    }
+    if slice.isBound { check(value, node) }
     guard slice.shape.rank < Shape.maximumRank else {
       throw node.error(.invalidShape, "output \(i) would have more than 8 dimensions")
     }
@@ -275,6 +272,12 @@ extension Planner {
         plan, Slot(t), Slot(value), Stack(shape, axis: axis, slice.dataType, isReversed: isReversed),
         iteration, stores: true), node.nodeIndex)
     touch(value, step, step)
+    plan.canFail = true
+  }
+
+  /// A value of a bounded shape is used as one of exactly this shape.
+  private mutating func check(_ t: Int, _ node: NodeContext) {
+    append(ShapeCheckStep(plan, tensor: t), node.nodeIndex)
     plan.canFail = true
   }
 
