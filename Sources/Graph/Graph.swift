@@ -119,6 +119,14 @@ public final class Function {
     nodes = kept.reversed()
   }
 
+  /// Takes out the inputs that nothing reads and that are no outputs.
+  public func removeUnusedInputs() {
+    var used = outputs + stateUpdates.map(\.next)
+    for node in nodes { used += node.inputs.compactMap { $0 } }
+    let identities = Set(used.map(ObjectIdentifier.init))
+    inputs.removeAll { !identities.contains(ObjectIdentifier($0)) }
+  }
+
   /// Puts the nodes into an order in which each comes after those whose outputs it reads, keeping the
   /// present order where it can.
   ///

@@ -295,6 +295,29 @@ def test_state(tmp_path: Path) -> None:
         h, c = wanted["hn"], wanted["cn"]
 
 
+def test_kept_outputs(tmp_path: Path) -> None:
+    """What only other outputs need, and cannot be imported, does not stand in the way; an inner tensor
+    can be an output."""
+    zipped = helper.make_node(
+        "ZipMap", ["p"], ["map"], domain="ai.onnx.ml", classlabels_int64s=[1, 2])
+    nodes = [
+        node("MatMul", "x w", "h"), node("Softmax", "h", "p"), node("Sub", "p t", "loss"), zipped,
+    ]  # fmt: skip
+    proto = model(nodes, {"x": ("n", 3), "t": ("n", 2)}, ["loss", "map"], {"w": normal(3, 2)},
+                  domains=["ai.onnx.ml"])  # fmt: skip
+    assert any("ZipMap" in line for line in problems(tmp_path, proto))
+    loaded = imported(tmp_path, proto, "--keep-output", "p", "--keep-output", "h")
+    assert [x.name for x in loaded.inputs] == ["x"]
+    x = normal(4, 3)
+    h = x @ onnx.numpy_helper.to_array(proto.graph.initializer[0])
+    results = run(loaded, {"x": x})
+    assert list(results) == ["p", "h"]
+    np.testing.assert_allclose(results["h"], h, rtol=1e-5)
+    np.testing.assert_allclose(results["p"], np.exp(h) / np.exp(h).sum(1, keepdims=True), rtol=1e-5)
+    report = problems(tmp_path, proto, "--keep-output", "q")
+    assert any("output q: no node writes it" in line and "loss, map" in line for line in report)
+
+
 @pytest.mark.parametrize(
     "state, said",
     [("h=hn", "no input of this name"), ("h0=h", "no output h"), ("h0=y", "y float32 [1, 1, 1, 3]")])
@@ -458,7 +481,8 @@ def test_a_slice_that_the_run_decides(tmp_path: Path) -> None:
     proto = model(
         [node("Slice", "x from to axes steps"), node("Neg", "y", "z")],
         {"x": (5, 6), "from": (2,), "to": (2,), "steps": (2,)}, ["y", "z"],
-        {"axes": np.int64([1, 0])}, types=dict.fromkeys(["from", "to", "steps"], TensorProto.INT64))  # fmt: skip
+        {"axes": np.int64([1, 0])},
+        types=dict.fromkeys(["from", "to", "steps"], TensorProto.INT64))  # fmt: skip
     ranges = [
         ((0, 0), (6, 5), (1, 1)), ((-2, 4), (9, -9), (1, -1)), ((3, 3), (1, 9), (1, 2)),
     ]  # fmt: skip

@@ -51,6 +51,13 @@ struct Import: ParsableCommand {
       valueName: "input=output"))
   var states: [StateArgument] = []
 
+  @Option(
+    name: .customLong("keep-output"),
+    help: ArgumentHelp(
+      "Makes this tensor an output in place of the model's own, once for each; leaves out the rest.",
+      valueName: "name"))
+  var keptOutputs: [String] = []
+
   @Option(help: "The type in which large float weights are stored: f32 or f16.")
   var weights = WeightType.f32
 
@@ -94,6 +101,7 @@ struct Import: ParsableCommand {
     var options = ImportOptions()
     options.inputShapes = shapes.map { ($0.name ?? "", $0.dimensions) }
     options.states = states.map { ($0.input, $0.output) }
+    options.outputs = keptOutputs
     options.passes = passOptions.passes
     options.halfWeights = weights == .f16
     options.constants = try values.map { try ($0.name!, ConstantFile.value($0.name!, $0.path)) }

@@ -8,6 +8,9 @@ public struct ImportOptions {
   public var constants: [(name: String, value: Value)] = []
   /// Inputs and the outputs whose values they take after each run.
   public var states: [(input: String, output: String)] = []
+  /// The tensors that become the outputs, in place of the model's own, where there are any; what only
+  /// other outputs need is left out.
+  public var outputs: [String] = []
   /// Large float weights are stored as float16.
   public var halfWeights = false
   /// What rewrites the graph once it is imported.

@@ -57,13 +57,15 @@ public final class Importer {
     let scope = Scope()
     readInitializers(model.graph, scope, main)
     readInputs(function, scope, main)
-    let wanted = model.graph.outputs.map(\.name)
-    main.importNodes(model.graph.nodes, scope, opsets: model.opsets, wanted: wanted)
+    let outputs = self.outputs
+    main.importNodes(
+      model.graph.nodes, scope, opsets: model.opsets, wanted: outputs.map(\.name))
     let graph = Graph(functions: [function] + bodies)
-    if let broken = setOutputs(function, scope, main) { report(broken) }
+    if let broken = setOutputs(outputs, function, scope, main) { report(broken) }
     guard result.problems.isEmpty else { throw result }
     setStates(function)
     function.removeUnusedNodes()
+    if !options.outputs.isEmpty { function.removeUnusedInputs() }
     guard result.problems.isEmpty else { throw result }
     setMetadata(graph, opset)
     passReport = try graph.apply(options.passes)
@@ -191,17 +193,31 @@ public final class Importer {
     return bound.map { .fixed($0) }
   }
 
+  /// The model's outputs, or those that the user wants and those that states come from.
+  private var outputs: [ValueInfoProto] {
+    if options.outputs.isEmpty { return model.graph.outputs }
+    var names = options.outputs
+    for state in options.states where !names.contains(state.output) { names.append(state.output) }
+    return names.map { name in
+      (model.graph.outputs + model.graph.valueInfo).first { $0.name == name }
+        ?? ValueInfoProto(name: name)
+    }
+  }
+
   /// Gives the function its outputs; returns what is wrong with one.
   private func setOutputs(
-    _ function: Function, _ scope: Scope, _ main: FunctionImporter
+    _ outputs: [ValueInfoProto], _ function: Function, _ scope: Scope, _ main: FunctionImporter
   ) -> ImportProblem? {
-    for info in model.graph.outputs {
+    for info in outputs {
       if let kind = info.otherKind {
         return ImportProblem(
           name: "output \(info.name)", what: "it is \(kind); only tensors can be outputs")
       }
       guard let value = scope[info.name] else {
-        return ImportProblem(name: "output \(info.name)", what: "no node writes it")
+        return ImportProblem(
+          name: "output \(info.name)", what: "no node writes it",
+          instead: "the model's outputs are "
+            + model.graph.outputs.map(\.name).joined(separator: ", "))
       }
       if let type = info.type, main.isKnown(value), type != ElementType(value.logicalType) {
         notes.append(
