@@ -106,6 +106,29 @@ struct ChannelMap {
   }
 }
 
+extension ChannelMap {
+  /// Makes what a node does part of the BatchNormalization before it: γ ← k γ, β ← k β + c.
+  static func foldIntoNormalization(_ node: Node, _ editor: FunctionEditor) -> Bool {
+    guard
+      let before = node.inputs.lazy.compactMap({ editor.exclusiveProducer(of: $0) }).first(where: {
+        $0.op == "BatchNormalization" && $0.int("training_mode", default: 0) == 0
+      }),
+      let rank = before.input(0)?.shape?.count, rank >= 2,
+      let gamma = before.input(1), let beta = before.input(2), let channels = gamma.count,
+      let map = ChannelMap(node, rank: rank, axis: 1, channels: channels),
+      map.x === before.outputs[0], let g = statistics(1, channels, before),
+      let b = statistics(2, channels, before),
+      let newGamma = gamma.holding(zip(g, map.scale).map { Float($0 * $1) }),
+      let newBeta = beta.holding(
+        zip(zip(b, map.scale), map.shift).map { Float($0.0 * $0.1 + $1) })
+    else { return false }
+    editor.setInput(1, of: before, to: newGamma)
+    editor.setInput(2, of: before, to: newBeta)
+    editor.absorb(node, into: before)
+    return true
+  }
+}
+
 /// Input `i` of a BatchNormalization: one number a channel.
 private func statistics(_ i: Int, _ channels: Int, _ node: Node) -> [Double]? {
   guard let value = node.input(i), value.hasRealFloats, value.count == channels else { return nil }

@@ -1,11 +1,16 @@
 /// Products and quotients with constants by channel become part of the weights of a layer beside
-/// them; so does c − x behind a layer.
+/// them, or of a BatchNormalization before them; so does c − x behind one.
 let foldScales = GraphPass(
   "fold-scales", "Make Mul, Div and Neg by constants part of the weights of a layer beside them"
 ) { editor in
-  foldChannelMaps(editor) { node, map in
-    guard ["Mul", "Div", "Neg", "Sub"].contains(node.op) else { return false }
+  var count = foldChannelMaps(editor) { node, map in
     // x − c is a bias.
-    return map?.hasScale ?? true
+    scales.contains(node.op) && map?.hasScale ?? true
   }
+  for node in editor.nodes where scales.contains(node.op) {
+    if ChannelMap.foldIntoNormalization(node, editor) { count += 1 }
+  }
+  return count
 }
+
+private let scales: Set<String> = ["Mul", "Div", "Neg", "Sub"]

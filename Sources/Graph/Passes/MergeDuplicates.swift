@@ -72,6 +72,14 @@ struct WeightContents {
       zeroPoints = value.quantization?.zeroPoints ?? []
       axis = value.quantization?.axis ?? -1
     }
+
+    /// Large weights differ early or in size: few are compared byte by byte.
+    func hash(into hasher: inout Hasher) {
+      hasher.combine(type)
+      hasher.combine(shape)
+      hasher.combine(bytes.count)
+      bytes.prefix(256).withUnsafeBytes { hasher.combine(bytes: $0) }
+    }
   }
 
   private var numbers: [ObjectIdentifier: Int] = [:]
