@@ -1,4 +1,4 @@
-"""Builds an ONNX graph node by node and knows the value of each tensor, as ONNX Runtime computes it.
+"""Builds an ONNX graph node by node and knows each tensor's value, as ONNX Runtime computes it.
 
 Every tensor has two values, one for each size that the free dimension "N" takes (`SIZES`), so that
 a generator sees which dimensions are free (those that differ) and what an operator may be fed with.
@@ -10,163 +10,47 @@ agree.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 import onnx
-import onnxruntime
+from graph_values import (
+    DTYPES,
+    NODE_ERROR,
+    SIZES,
+    TOTAL_ERROR,
+    Refused,
+    Value,
+    agree,
+    check,
+    evaluate,
+    largest,
+    short,
+)
 from onnx import helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
-from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented
-
-# What "N" is in the two runs.
-SIZES = (2, 3)
-
-# Letters for element types.
-DTYPES = {
-    "f": np.dtype(np.float32), "b": np.dtype(np.int8), "B": np.dtype(np.uint8),
-    "i": np.dtype(np.int32), "l": np.dtype(np.int64), "?": np.dtype(bool),
-}  # fmt: skip
-LETTERS = {dtype: letter for letter, dtype in DTYPES.items()}
-
-# The error of a node, and the greatest that may have come of all of them, in parts of the largest
-# element.
-NODE_ERROR, TOTAL_ERROR = 2e-7, 4e-6
-LARGEST, LARGEST_INTEGER, MOST_ELEMENTS, HIGHEST_RANK = 2e3, 1 << 24, 6000, 6
 
 # Operators whose result is exact wherever their inputs are: they move, compare or round.
 EXACT = set(
-    """Identity Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice Pad Expand Tile Gather
-    GatherElements GatherND ScatterElements ScatterND Scatter Where Relu Abs Neg Sign Floor Ceil Round
-    Min Max Clip ReduceMax ReduceMin ArgMax ArgMin TopK MaxPool GlobalMaxPool MaxUnpool DepthToSpace
-    SpaceToDepth Trilu ReverseSequence CenterCropPad Hardmax OneHot Cast CastLike Equal Greater Less
-    GreaterOrEqual LessOrEqual NonZero Upsample EyeLike Constant Dropout""".split()
+    """Identity Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice Pad Expand Tile
+    Gather GatherElements GatherND ScatterElements ScatterND Scatter Where Relu Abs Neg Sign
+    Floor Ceil Round Min Max Clip ReduceMax ReduceMin ArgMax ArgMin TopK MaxPool GlobalMaxPool
+    MaxUnpool DepthToSpace SpaceToDepth Trilu ReverseSequence CenterCropPad Hardmax OneHot
+    Cast CastLike Equal Greater Less GreaterOrEqual LessOrEqual NonZero Upsample EyeLike
+    Constant Dropout""".split()
 )
 # Exact where the numbers are few binary digits long: sums and products.
 ARITHMETIC = set(
-    """Add Sub Mul Sum MatMul Gemm Conv ConvTranspose ReduceSum ReduceL1 ReduceSumSquare CumSum Einsum
-    Col2Im DequantizeLinear Mod LeakyRelu PRelu""".split()
+    """Add Sub Mul Sum MatMul Gemm Conv ConvTranspose ReduceSum ReduceL1 ReduceSumSquare CumSum
+    Einsum Col2Im DequantizeLinear Mod LeakyRelu PRelu""".split()
 )
 # Jumps: an error before them must not decide.
 JUMPS = set(
-    """Floor Ceil Round Sign Equal Greater Less GreaterOrEqual LessOrEqual ArgMax ArgMin TopK Hardmax
-    Cast CastLike Mod NonZero OneHot ThresholdedRelu Shrink QuantizeLinear QLinearConv QLinearMatMul
-    MaxPool IsInf""".split()
+    """Floor Ceil Round Sign Equal Greater Less GreaterOrEqual LessOrEqual ArgMax ArgMin TopK
+    Hardmax Cast CastLike Mod NonZero OneHot ThresholdedRelu Shrink QuantizeLinear QLinearConv
+    QLinearMatMul MaxPool IsInf""".split()
 )
 # Jumps at places that only inexact arithmetic finds: even exact inputs may be too near.
 BRITTLE = {"DynamicQuantizeLinear", "NonMaxSuppression", "RoiAlign", "MaxRoiPool", "GridSample"}
-
-
-class Refused(Exception):
-    """The node does not do here: something else must be tried."""
-
-
-class Value:
-    """A tensor of the graph."""
-
-    def __init__(self, name: str, arrays: Sequence[np.ndarray], noisy: Sequence[np.ndarray]) -> None:
-        self.name = name
-        self.arrays = list(arrays)
-        self.noisy = list(noisy)
-        assert all(isinstance(a, np.ndarray) for a in self.arrays + self.noisy)
-        self.constant = False
-        self.readers = 0
-        self.owner: Optional["Builder"] = None
-
-    @property
-    def shape(self) -> Tuple[int, ...]:
-        """Of the first run; `fixed` tells what holds in both."""
-        return self.arrays[0].shape
-
-    @property
-    def rank(self) -> int:
-        return self.arrays[0].ndim
-
-    @property
-    def letter(self) -> str:
-        return LETTERS[self.arrays[0].dtype]
-
-    @property
-    def exact(self) -> bool:
-        return all(a is b for a, b in zip(self.arrays, self.noisy))
-
-    def fixed(self, *axes: int) -> bool:
-        """Whether the dimensions (all, if none is named) are the same in both runs."""
-        shapes = [a.shape for a in self.arrays]
-        return all(shapes[0][i] == shapes[1][i] for i in (axes or range(self.rank)))
-
-    def dims(self) -> List[Union[int, str]]:
-        """The shape with "N" in it; refused where a dimension is free and not N."""
-        result: List[Union[int, str]] = []
-        for pair in zip(*(a.shape for a in self.arrays)):
-            if pair[0] != pair[1] and pair != SIZES:
-                raise Refused("a dimension that depends on N in another way")
-            result.append(pair[0] if pair[0] == pair[1] else "N")
-        return result
-
-    def info(self) -> onnx.ValueInfoProto:
-        """Name, type and shape; free dimensions other than N have no name."""
-        dims = [n if n == m else "N" if (n, m) == SIZES else None
-                for n, m in zip(*(a.shape for a in self.arrays))]
-        return helper.make_tensor_value_info(
-            self.name, helper.np_dtype_to_tensor_dtype(self.arrays[0].dtype), dims)
-
-    def within(self, low: float, high: float) -> bool:
-        return all(a.size == 0 or (a.min() >= low and a.max() <= high) for a in self.arrays)
-
-
-def short(array: np.ndarray, digits: int, largest: float) -> bool:
-    """Whether every number has at most `digits` binary digits behind the point."""
-    if array.dtype != np.float32:
-        return True
-    return bool((np.abs(array) <= largest).all() and (array * 2**digits % 1 == 0).all())
-
-
-def evaluate(
-    node: onnx.NodeProto, opset: int, inputs: Dict[str, Value], feeds: Sequence[Dict[str, np.ndarray]]
-) -> List[List[np.ndarray]]:
-    """The node's outputs for each of the feeds. Constants are initialisers, as in the graph."""
-    graph = helper.make_graph(
-        [node], "node",
-        [
-            helper.make_tensor_value_info(v.name, helper.np_dtype_to_tensor_dtype(v.arrays[0].dtype), None)
-            for v in inputs.values() if not v.constant
-        ],
-        [onnx.ValueInfoProto(name=name) for name in node.output if name],
-        [numpy_helper.from_array(v.arrays[0], v.name) for v in inputs.values() if v.constant],
-    )  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
-    try:
-        session: Any = ort_session(model)
-    except NotImplemented:  # no kernel for this operator, opset or type
-        return reference(model, inputs, feeds)
-    names = [v.name for v in inputs.values() if not v.constant]
-    return [
-        [np.asarray(a) for a in session.run(None, {name: feed[name] for name in names})]
-        for feed in feeds
-    ]  # fmt: skip
-
-
-def reference(model: onnx.ModelProto, inputs: Dict[str, Value], feeds) -> List[List[np.ndarray]]:
-    """What the onnx package's own implementation computes."""
-    names = [v.name for v in inputs.values() if not v.constant]
-    try:
-        session = ReferenceEvaluator(model)
-        return [
-            [np.asarray(a) for a in session.run(None, {name: feed[name] for name in names})]
-            for feed in feeds
-        ]  # fmt: skip
-    except Exception as problem:
-        raise Refused(f"{model.graph.node[0].op_type}: {problem}") from None
-
-
-def ort_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 class Builder:
@@ -202,15 +86,22 @@ class Builder:
         self.count[0] += 1
         return f"{prefix}{self.count[0]}"
 
-    def array(self, letter: str, shape: Sequence[int], low: float = -2, high: float = 2,
-              short: Optional[bool] = None) -> np.ndarray:
+    def array(
+        self,
+        letter: str,
+        shape: Sequence[int],
+        low: float = -2,
+        high: float = 2,
+        short: Optional[bool] = None,
+    ) -> np.ndarray:
         """Random numbers; floats are sometimes multiples of 1/4, of which sums are exact."""
         if letter == "?":
             return np.asarray(self.rng.random(shape) < 0.5)
         if letter != "f":
             low = max(low, 0 if letter == "B" else -100)
             return np.asarray(
-                self.rng.integers(int(np.ceil(low)), int(min(high, 100)) + 1, shape), DTYPES[letter])
+                self.rng.integers(int(np.ceil(low)), int(min(high, 100)) + 1, shape), DTYPES[letter]
+            )
         if self.chance(0.4) if short is None else short:
             quarters = self.rng.integers(int(np.ceil(low * 4)), int(high * 4) + 1, shape)
             return np.asarray(quarters / 4, np.float32)
@@ -218,8 +109,14 @@ class Builder:
 
     # ---- Values that are there from the start
 
-    def input(self, letter: str, dims: Sequence[Union[int, str]], low: float = -2, high: float = 2,
-              short: Optional[bool] = None) -> Value:
+    def input(
+        self,
+        letter: str,
+        dims: Sequence[Union[int, str]],
+        low: float = -2,
+        high: float = 2,
+        short: Optional[bool] = None,
+    ) -> Value:
         """A new input of the graph (of a body: a constant)."""
         if self.parent:
             if "N" in dims:
@@ -229,7 +126,9 @@ class Builder:
         state = self.rng.bit_generator.state
         for size in SIZES:
             self.rng.bit_generator.state = state
-            arrays.append(self.array(letter, [size if d == "N" else d for d in dims], low, high, short))
+            arrays.append(
+                self.array(letter, [size if d == "N" else d for d in dims], low, high, short)
+            )
         return self.formal(arrays)
 
     def formal(self, arrays: Sequence[np.ndarray], noisy: Sequence[np.ndarray] = ()) -> Value:
@@ -258,7 +157,12 @@ class Builder:
         value.constant = True
         if self.chance(0.25):
             attribute: Dict[str, Any] = {"value": numpy_helper.from_array(array)}
-            if array.ndim == 1 and array.size and array.dtype in (np.int64, np.float32) and self.chance(0.5):
+            if (
+                array.ndim == 1
+                and array.size
+                and array.dtype in (np.int64, np.float32)
+                and self.chance(0.5)
+            ):
                 key = "value_ints" if array.dtype == np.int64 else "value_floats"
                 attribute = {key: array.tolist()}
             if self.opset < 12:
@@ -267,7 +171,11 @@ class Builder:
             self.operators.append("Constant")
         elif array.size and self.chance(0.3):
             tensor = helper.make_tensor(
-                value.name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape, array.flatten())
+                value.name,
+                helper.np_dtype_to_tensor_dtype(array.dtype),
+                array.shape,
+                array.flatten(),
+            )
             self.weights.append(tensor)
         else:
             self.weights.append(numpy_helper.from_array(array, value.name))
@@ -282,18 +190,34 @@ class Builder:
     def visible(self) -> List[Value]:
         return (self.parent.visible() if self.parent else []) + self.pool
 
-    def pick(self, letters: str = "f", rank: Union[None, int, range] = None, low: float = -np.inf,
-             high: float = np.inf, exact: bool = False,
-             where: Callable[[Value], bool] = lambda v: True) -> Value:
+    def pick(
+        self,
+        letters: str = "f",
+        rank: Union[None, int, range] = None,
+        low: float = -np.inf,
+        high: float = np.inf,
+        exact: bool = False,
+        where: Callable[[Value], bool] = lambda v: True,
+    ) -> Value:
         """A value of one of the types, of a rank, within bounds; where there is none a new input
         or a piece of another. Those that nobody has read yet, and the newest, are preferred."""
-        ranks = range(0, 6) if rank is None else range(rank, rank + 1) if isinstance(rank, int) else rank
+        ranks = (
+            range(0, 6)
+            if rank is None
+            else range(rank, rank + 1)
+            if isinstance(rank, int)
+            else rank
+        )
         letter = self.choice(letters)
-        fits = [v for v in self.visible() if v.letter == letter and v.rank in ranks
-                and (v.exact or not exact) and where(v)]
+        fits = [
+            v
+            for v in self.visible()
+            if v.letter == letter and v.rank in ranks and (v.exact or not exact) and where(v)
+        ]
         if fits and not self.chance(0.05):
-            weights = np.array([(6 if v.readers == 0 else 1) * (1 + 3 * i / len(fits))
-                                for i, v in enumerate(fits)])
+            weights = np.array(
+                [(6 if v.readers == 0 else 1) * (1 + 3 * i / len(fits)) for i, v in enumerate(fits)]
+            )
             value = fits[int(self.rng.choice(len(fits), p=weights / weights.sum()))]
         else:
             value = self.fresh(letter, ranks, low, high, exact)
@@ -319,8 +243,16 @@ class Builder:
 
     def reshaped(self, letter: str, rank: int, exact: bool) -> Optional[Value]:
         """A value of another rank with its dimensions taken together or apart."""
-        fits = [v for v in self.visible() if v.letter == letter and v.rank > 0 and v.rank != rank
-                and (v.exact or not exact) and v.fixed(*range(1, v.rank)) and v.arrays[0].size]
+        fits = [
+            v
+            for v in self.visible()
+            if v.letter == letter
+            and v.rank > 0
+            and v.rank != rank
+            and (v.exact or not exact)
+            and v.fixed(*range(1, v.rank))
+            and v.arrays[0].size
+        ]
         if not fits or rank < 2 or self.opset < 13:
             return None
         value = self.choice(fits)
@@ -348,14 +280,21 @@ class Builder:
 
     # ---- Nodes
 
-    def node(self, op: str, inputs: Sequence[Optional[Value]], outputs: Union[int, Sequence[bool]] = 1,
-             exact: Optional[bool] = None, hidden: bool = False, bodies: Sequence["Builder"] = (),
-             **attributes: Any) -> List[Value]:
+    def node(
+        self,
+        op: str,
+        inputs: Sequence[Optional[Value]],
+        outputs: Union[int, Sequence[bool]] = 1,
+        exact: Optional[bool] = None,
+        hidden: bool = False,
+        bodies: Sequence["Builder"] = (),
+        **attributes: Any,
+    ) -> List[Value]:
         """Adds a node and returns its outputs.
 
-        outputs: their number, or for each whether it is there. exact: that the result is exact where
-        the inputs are, which is else decided by the operator. hidden: nobody else may read the
-        outputs, and they may be infinite.
+        outputs: their number, or for each whether it is there. exact: that the result is exact
+        where the inputs are, which is else decided by the operator. hidden: nobody else may read
+        the outputs, and they may be infinite.
         """
         keep = [True] * outputs if isinstance(outputs, int) else list(outputs)
         names = [self.name() if k else "" for k in keep]
@@ -363,9 +302,12 @@ class Builder:
         while read and read[-1] is None:
             read.pop()
         node = helper.make_node(
-            op, [v.name if v else "" for v in read], names,
+            op,
+            [v.name if v else "" for v in read],
+            names,
             name=self.name("n") if self.chance(0.8) else "",
-            **{k: v for k, v in attributes.items() if v is not None})
+            **{k: v for k, v in attributes.items() if v is not None},
+        )
         needed = {v.name: v for v in read if v is not None}
         for body in bodies:
             needed.update(body.captured)
@@ -383,7 +325,9 @@ class Builder:
             value.readers += 1
             if value.owner is not self:
                 self.captured[value.name] = value
-        values = [self.own(Value(name, *pair)) for name, pair in zip([n for n in names if n], results)]
+        values = [
+            self.own(Value(name, *pair)) for name, pair in zip([n for n in names if n], results)
+        ]
         if not hidden:
             self.pool += values
         return values
@@ -431,8 +375,11 @@ class Builder:
             return exact
         if op in EXACT or arrays[0].dtype != np.float32:
             return True
-        return op in ARITHMETIC and all(short(a, 8, 4096) for a in arrays) and all(
-            short(a, 4, 16) for v in values for a in v.arrays)
+        return (
+            op in ARITHMETIC
+            and all(short(a, 8, 4096) for a in arrays)
+            and all(short(a, 4, 16) for v in values for a in v.arrays)
+        )
 
     def _shaken(self, feed, values, error):
         return {
@@ -447,45 +394,17 @@ class Builder:
     def body(self, name: str, inputs: Sequence[Value], outputs: Sequence[Value]) -> onnx.GraphProto:
         """This child as the body of an If, Loop or Scan."""
         return helper.make_graph(
-            self.nodes, name, [v.info() for v in inputs], [v.info() for v in outputs], self.weights)
+            self.nodes, name, [v.info() for v in inputs], [v.info() for v in outputs], self.weights
+        )
 
     def model(self, outputs: Sequence[Value]) -> onnx.ModelProto:
         graph = helper.make_graph(
-            self.nodes, "random",
-            [v.info() for v in self.inputs], [onnx.ValueInfoProto(name=v.name) for v in outputs],
-            self.weights)
+            self.nodes,
+            "random",
+            [v.info() for v in self.inputs],
+            [onnx.ValueInfoProto(name=v.name) for v in outputs],
+            self.weights,
+        )
         return helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=10)
-
-
-def largest(array: np.ndarray) -> float:
-    """The magnitude of the largest finite element."""
-    return float(np.abs(array[np.isfinite(array)]).max(initial=0))
-
-
-def check(arrays: Sequence[np.ndarray]) -> None:
-    """Refuses what no graph goes on well with."""
-    for array in arrays:
-        if array.dtype.char not in "fbBilq?" or array.dtype == np.float64:
-            raise Refused(f"type {array.dtype}")
-        if array.size == 0 or array.size > MOST_ELEMENTS or array.ndim > HIGHEST_RANK:
-            raise Refused(f"shape {array.shape}")
-        if array.dtype == np.float32:
-            if not np.isfinite(array).all() or np.abs(array).max() > LARGEST:
-                raise Refused("large numbers")
-            if 0 < np.abs(array).max() < 1e-3:
-                raise Refused("small numbers")
-        elif array.dtype.itemsize >= 4 and np.abs(array).max() > LARGEST_INTEGER:
-            raise Refused("large integers")
-
-
-def agree(arrays, others, tolerance: float) -> None:
-    """Refuses a result that errors in the inputs change by more than the tolerance."""
-    for array, other in zip(arrays, others):
-        if array.shape != other.shape:
-            raise Refused("a shape that errors decide")
-        if array.dtype == np.float32:
-            if not np.abs(array - other).max(initial=0) <= tolerance * np.abs(array).max(initial=0):
-                raise Refused("errors grow")
-        elif not np.array_equal(array, other):
-            raise Refused("an integer that errors decide")
+            graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=10
+        )
