@@ -24,13 +24,14 @@ extension FreeDimensions {
   }
 
   private func set(
-    _ output: Value?, _ type: DataType, _ shape: [Dimension], isBound: Bool, _ node: Node
+    _ output: Value?, _ type: DataType, _ shape: [Dimension], isBound: Bool,
+    isComputed: Bool = false, _ node: Node
   ) throws {
     guard let output else { return }
     output.dataType = type
     output.shape = shape
     output.isBound = isBound
-    guard !isBound || output.fixedShape != nil else {
+    guard !isBound || output.fixedShape != nil || isComputed else {
       throw GraphError(
         "node \(node.displayName): \(output.name) has a shape that only a run finds; a fixed one "
           + "must be stated as its bound")
@@ -86,7 +87,9 @@ extension FreeDimensions {
       }
       try set(
         output, result.logicalType, [.fixed(count)] + shape,
-        isBound: iterations(node) == nil || mayStop(node), node)
+        isBound: iterations(node) == nil || mayStop(node),
+        // The planner knows the bound: each iteration that there may be.
+        isComputed: iterations(node) != nil && !result.isBound, node)
     }
   }
 

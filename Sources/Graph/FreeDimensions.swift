@@ -11,7 +11,7 @@ public final class FreeDimensions {
     let scale: Int
     let low = ShapeInference()
     let high = ShapeInference()
-    var failure: (any Error)?
+    var hasFailed = false
   }
 
   private var pairs: [Pair] = [1, 16, 64, 256].map { Pair(scale: $0) }
@@ -52,15 +52,25 @@ public final class FreeDimensions {
   /// Infers a node's outputs and sets their types and shapes.
   public func infer(_ node: Node) throws {
     if let control = node.definition?.control { return try inferControl(node, control) }
-    for i in pairs.indices where pairs[i].failure == nil {
+    var failures: [(pair: Int, reason: any Error)] = []
+    for i in pairs.indices where !pairs[i].hasFailed {
       do {
         try pairs[i].low.infer(node)
         try pairs[i].high.infer(node)
-      } catch { pairs[i].failure = error }
-      // Without a free dimension all pairs say the same.
-      if symbols.isEmpty, i == 0, let failure = pairs[0].failure { throw failure }
+      } catch {
+        failures.append((i, error))
+        // Without a free dimension all pairs say the same.
+        if symbols.isEmpty { break }
+      }
     }
-    guard let best = pairs.first(where: { $0.failure == nil }) else { throw pairs[0].failure! }
+    // Where no pair gets through it is this node's fault: the others go on.
+    if failures.count == pairs.count(where: { !$0.hasFailed }) || symbols.isEmpty,
+      let first = failures.first
+    {
+      throw first.reason
+    }
+    for (i, _) in failures { pairs[i].hasFailed = true }
+    guard let best = pairs.first(where: { !$0.hasFailed }) else { return }
     for case let output? in node.outputs {
       guard let low = best.low.info(output), let high = best.high.info(output),
         low.shape.rank == high.shape.rank

@@ -52,6 +52,9 @@ JUMPS = set(
 # Jumps at places that only inexact arithmetic finds: even exact inputs may be too near.
 BRITTLE = {"DynamicQuantizeLinear", "NonMaxSuppression", "RoiAlign", "MaxRoiPool", "GridSample"}
 
+# The shape of the result depends on data.
+FINDS = {"NonZero", "NonMaxSuppression"}
+
 
 class Builder:
     """A graph in the making. A child builds the body of an If, Loop or Scan: it sees the values of
@@ -328,6 +331,8 @@ class Builder:
         values = [
             self.own(Value(name, *pair)) for name, pair in zip([n for n in names if n], results)
         ]
+        for value in values:
+            value.found = op in FINDS or any(v.found for v in needed.values())
         if not hidden:
             self.pool += values
         return values

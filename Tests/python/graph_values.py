@@ -43,6 +43,7 @@ class Value:
         self.noisy = list(noisy)
         assert all(isinstance(a, np.ndarray) for a in self.arrays + self.noisy)
         self.constant = False
+        self.found = False  # a shape that only a run finds, or made of one
         self.readers = 0
         self.owner: Any = None  # the Builder that made it
 
@@ -66,7 +67,9 @@ class Value:
     def fixed(self, *axes: int) -> bool:
         """Whether the dimensions (all, if none is named) are the same in both runs."""
         shapes = [a.shape for a in self.arrays]
-        return all(shapes[0][i] == shapes[1][i] for i in (axes or range(self.rank)))
+        return not (self.found and (axes or self.rank)) and all(
+            shapes[0][i] == shapes[1][i] for i in (axes or range(self.rank))
+        )
 
     def dims(self) -> List[Union[int, str]]:
         """The shape with "N" in it; refused where a dimension is free and not N."""

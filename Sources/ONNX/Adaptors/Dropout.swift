@@ -16,7 +16,12 @@ func dropout(_ node: ImportNode) throws {
     if training.bytes.contains(where: { $0 != 0 }) { return try trainingDropout(node, x) }
   }
   if let mask = node.output(1) {
-    node.outputs[1] = maskValue(mask, [Bool](repeating: true, count: try maskCount(x)), x)
+    if x.fixedShape != nil {
+      node.outputs[1] = maskValue(mask, [Bool](repeating: true, count: try maskCount(x)), x)
+    } else {
+      let kept = Value(node.name + ".kept", .bool, [.fixed(1)], kind: .weight, bytes: [1])
+      node.outputs[1] = node.emit("ConstantOfShape", [node.emit("Shape", [x]), kept])
+    }
   }
   node.replace(with: x)
 }

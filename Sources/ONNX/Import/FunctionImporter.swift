@@ -178,7 +178,11 @@ final class FunctionImporter {
     while node.inputs.count > definition.inputs.lowerBound, node.inputs.last! == nil {
       node.inputs.removeLast()
     }
-    while node.outputs.count > definition.outputs.lowerBound, node.outputs.last! == nil {
+    // Where there may be any number of outputs it says something (how many pieces, what a body
+    // returns), and all stay.
+    while definition.outputs.upperBound < 65535, node.outputs.count > definition.outputs.lowerBound,
+      node.outputs.last! == nil
+    {
       node.outputs.removeLast()
     }
     guard node.inputs.compactMap({ $0 }).allSatisfy(isKnown) else {

@@ -28,6 +28,8 @@ def partner(
     letter = letter or x.letter
 
     def fits(v: Value) -> bool:
+        if x.found or v.found:  # nobody but a run knows whether they broadcast
+            return v is x
         try:
             shapes = [np.broadcast_shapes(a.shape, b.shape) for a, b in zip(x.arrays, v.arrays)]
         except ValueError:

@@ -23,7 +23,9 @@ def partner_of_shape(g: Builder, x: Value) -> Value:
     same = [
         v
         for v in g.visible()
-        if v.letter == x.letter and all(a.shape == b.shape for a, b in zip(v.arrays, x.arrays))
+        if v.letter == x.letter
+        and not v.found
+        and all(a.shape == b.shape for a, b in zip(v.arrays, x.arrays))
     ]
     if same and g.chance(0.6):
         return g.choice(same)

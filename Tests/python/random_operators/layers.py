@@ -41,7 +41,9 @@ def conv_transpose(g: Builder) -> Value:
     m = g.integer(1, 3)
     if "strides" in options and g.chance(0.4):
         options["output_padding"] = [s - 1 for s in options["strides"]]
-    if g.chance(0.2):
+    # With strides beyond the kernel ONNX Runtime pads less than SAME says.
+    strides = options.get("strides", [1] * len(options["kernel_shape"]))
+    if g.chance(0.2) and all(s <= k for s, k in zip(strides, options["kernel_shape"])):
         options.pop("pads", None)
         options.pop("output_padding", None)
         options["auto_pad"] = g.choice(("SAME_UPPER", "SAME_LOWER", "VALID"))
@@ -93,9 +95,11 @@ def max_pool(g: Builder, x: Optional[Value] = None, unpool: bool = False) -> Val
         options["strides"] = options["kernel_shape"]
         options.pop("pads", None)
         y, where_from = g.node("MaxPool", [x], 2, **options)
-        shape = []
-        if g.chance(0.3) or any(d % k for d, k in zip(x.shape[2:], options["kernel_shape"])):
-            shape = [g.node("Shape", [x])[0]]
+        # Where another output_shape is asked for, ONNX counts the indices in the smaller one and
+        # ONNX Runtime in that.
+        if any(d % k for d, k in zip(x.shape[2:], options["kernel_shape"])):
+            raise Refused("windows that do not fill the image")
+        shape = [g.node("Shape", [x])[0]] if g.chance(0.5) else []
         return g.node(
             "MaxUnpool", [unary("Tanh", -9, 9, "f", g, y), where_from, *shape], **options
         )[0]
@@ -154,7 +158,11 @@ def mat_mul(g: Builder, x: Optional[Value] = None) -> Value:
     if g.chance(0.4):
 
         def fits(v: Value) -> bool:
-            return v.fixed(v.rank - 1 if v.rank == 1 else v.rank - 2) and v.shape[-2:][0] == k
+            return (
+                not x.found
+                and v.fixed(v.rank - 1 if v.rank == 1 else v.rank - 2)
+                and v.shape[-2:][0] == k
+            )
 
         y = g.pick(x.letter, range(1, 4), where=fits)
     else:

@@ -18,11 +18,15 @@ def concat(g: Builder, x: Optional[Value] = None) -> Value:
     axis = axis_of(g, x)
 
     def fits(v: Value) -> bool:
-        return v.rank == x.rank and all(
-            a.shape[i] == b.shape[i]
-            for a, b in zip(x.arrays, v.arrays)
-            for i in range(x.rank)
-            if i != axis % x.rank
+        return (
+            v.rank == x.rank
+            and not v.found
+            and all(
+                a.shape[i] == b.shape[i]
+                for a, b in zip(x.arrays, v.arrays)
+                for i in range(x.rank)
+                if i != axis % x.rank
+            )
         )
 
     values = [x]
@@ -173,6 +177,8 @@ def expand(g: Builder) -> Value:
 
 
 def can_broadcast(x: Value, y: Value) -> bool:
+    if x.found or y.found:
+        return False
     try:
         return all(
             np.prod(np.broadcast_shapes(a.shape, b.shape)) < 2000

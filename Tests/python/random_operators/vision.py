@@ -101,5 +101,8 @@ def grid_sample(g: Builder) -> Value:
 def affine_grid(g: Builder) -> Value:
     three = g.chance(0.3)
     theta = g.input("f", ["N", 3, 4] if three else ["N", 2, 3])
-    dims = shape_of(g, theta, [0], 2, *([2] if three else []), g.integer(1, 4), g.integer(2, 4))
-    return g.node("AffineGrid", [theta, dims], align_corners=g.choice((None, 0, 1)))[0]
+    sizes = [g.integer(1, 4) for _ in range(3 if three else 2)]
+    dims = shape_of(g, theta, [0], 2, *sizes)
+    # Of a single point ONNX does not say whether it is the first corner or the last.
+    corners = g.choice((None, 0, 1)) if 1 not in sizes else None
+    return g.node("AffineGrid", [theta, dims], align_corners=corners)[0]
