@@ -1,7 +1,7 @@
 # make            the library, model-convert and the Python package, under build/
 # make demo       the main job: train LeNet-5 on real digits, run it from C, C++, Python and the CLI
 # make test       every test
-# make conformance  ONNX's own operator tests, one table
+# make conformance  ONNX's own operator tests, one table; its networks; random graphs
 # make bench      speed, in ratios against a peer measured in the same run
 # make docs       the pages that are generated
 # make install    PREFIX=/usr/local: header, library, apus.pc, CMake package, model-convert
@@ -14,6 +14,8 @@ PYTHON := $(VENV)/bin/python
 SWIFT := swift
 CC := gcc
 CXX := g++
+# The random graphs of `make conformance`: 0 up to 2000.
+SEEDS ?= 0 2000
 # Random mutations of model files that `make test` tries.
 FUZZ_COUNT ?= 200000
 SOURCES := $(shell find Sources include tools/abi -type f -o -type l) Package.swift
@@ -86,9 +88,12 @@ robustness: all $(VENV)/done
 	  $(BUILD)/fuzz/lenet.apus $(BUILD)/fuzz/char-rnn.apus
 	SWIFT_BACKTRACE=enable=no .build/thread/release/StressThreads 1 $(BUILD)/fuzz/large/*.apus
 
-# The node tests of the onnx package, one table by operator. ONLY="--only Conv" takes some.
+# The node tests of the onnx package, one table by operator (ONLY="--only Conv" takes some), its
+# nine networks, and random graphs.
 conformance: all $(VENV)/done
 	$(PYTHON) tools/conformance/run.py $(ONLY)
+	$(PYTHON) tools/conformance/light.py
+	$(PYTHON) tools/conformance/random_graphs.py $(SEEDS)
 
 bench: all $(VENV)/done
 	$(PYTHON) tools/bench/run.py

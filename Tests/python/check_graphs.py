@@ -1,10 +1,13 @@
-"""Random graphs through `model-convert import` and the Python binding, against ONNX Runtime.
+"""Random graphs through `model-convert import` and the Python binding, against ONNX Runtime; with
+all graph passes, with none and with all but one.
 
-for outcome in check_seeds(range(500), jobs=2): ...
+    for outcome in check_seeds(range(500), jobs=2): ...
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import multiprocessing
 import subprocess
 import tempfile
@@ -20,7 +23,10 @@ locate.prepare()
 
 import apus  # noqa: E402
 
+# Against ONNX Runtime; between passes on and off. The absolute ones are in parts of the largest
+# element.
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
+PASSES = 1e-5
 
 
 class Outcome(NamedTuple):
@@ -54,8 +60,7 @@ def run(path: Path, inputs: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
 def differences(
     got: Dict[str, np.ndarray], wanted: Dict[str, np.ndarray], relative: float, absolute: float
 ) -> List[str]:
-    """One sentence for each output that is not what it should be. `absolute` is in parts of the
-    output's largest element."""
+    """One sentence for each output that is not what it should be."""
     problems = []
     for name, array in wanted.items():
         found = got[name]
@@ -78,6 +83,15 @@ def differences(
     return problems
 
 
+@functools.lru_cache(None)
+def pass_names() -> List[str]:
+    listing = subprocess.run(
+        [str(locate.model_convert()), "inspect", "--passes", "--json"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [x["name"] for x in json.loads(listing.stdout)["passes"]]
+
+
 def check_seed(seed: int) -> Outcome:
     """Runs the graph of a seed for both sizes of N."""
     graph = random_graphs.generate(seed)
@@ -87,8 +101,15 @@ def check_seed(seed: int) -> Outcome:
         (folder / "m.onnx").write_bytes(graph.model.SerializeToString())
         try:
             path = convert(folder, "m")
-            for inputs, wanted in zip(graph.inputs, graph.wanted):
-                problems += differences(run(path, inputs), wanted, RELATIVE, ABSOLUTE)
+            results = [run(path, inputs) for inputs in graph.inputs]
+            for result, wanted in zip(results, graph.wanted):
+                problems += differences(result, wanted, RELATIVE, ABSOLUTE)
+            names = pass_names()
+            for without in ("all", names[seed % len(names)]):
+                path = convert(folder, without, "--without-pass", without)
+                for inputs, result in zip(graph.inputs, results):
+                    found = differences(run(path, inputs), result, PASSES, PASSES)
+                    problems += [f"without pass {without}: {problem}" for problem in found]
         except (ValueError, apus.ApusError, subprocess.TimeoutExpired) as problem:
             problems.append(str(problem))
     return Outcome(seed, graph.operators, problems)
