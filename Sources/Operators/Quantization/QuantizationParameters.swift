@@ -19,7 +19,10 @@ struct QuantizationParameters {
     total = x.count
     block = context.int("block_size", default: 0)
     try context.requireType(1, .float32)
-    try context.requireShape(2, scale)
+    // ONNX Runtime's quantiser writes a scale [1] and a zero point [].
+    if scale.count != 1 || context.optionalInput(2)?.shape.count != 1 {
+      try context.requireShape(2, scale)
+    }
     try context.require(block >= 0, .invalidModel, "block_size is \(block)")
     if block == 0 && scale.count == 1 { return }
     let axis = try context.normalizedAxis(context.int("axis", default: 1), rank: x.rank)
