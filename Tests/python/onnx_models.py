@@ -10,7 +10,9 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+import apus_reader
 import cli
+import harness
 import locate
 
 locate.prepare()
@@ -97,6 +99,13 @@ def check(
         assert results[name].shape == array.shape
         np.testing.assert_allclose(results[name], array, rtol=rtol, atol=atol, err_msg=name)
     return loaded
+
+
+def operators(folder: Path) -> List[str]:
+    """The operators of the nodes of folder/m.apus."""
+    names = {row.opcode: name for name, row in harness.operators().items()}
+    read = apus_reader.read((folder / "m.apus").read_bytes())
+    return [names[n.opcode] for f in read.functions.values() for n in f.nodes]
 
 
 def problems(folder: Path, proto, *arguments: str) -> List[str]:

@@ -1,0 +1,230 @@
+import ModelFormat
+
+/// DequantizeLinear → layer → QuantizeLinear becomes the layer in integers.
+///
+/// - Conv, MatMul and Gemm become QLinearConv and QLinearMatMul.
+/// - What only moves elements, or picks the largest, works on the integers as it is.
+/// - Relu and Clip go where the integers' range clips already; else they clip the integers.
+/// - A QuantizeLinear that undoes a DequantizeLinear goes with it.
+///
+/// What has no integer operator (Add, Sigmoid, AveragePool …) stays between its pair.
+let integerOperators = GraphPass(
+  "integer-operators", "Compute quantised layers in integers"
+) { editor in
+  var count = mergeQuantizers(editor)
+  for node in editor.nodes where node.op == "QuantizeLinear" && !editor.isRemoved(node) {
+    guard let x = node.input(0), x.logicalType == .float32, let y = node.outputs[0],
+      let parameters = LinearQuantization(node), parameters.isForBytes
+    else { continue }
+    let rewrite = IntegerRewrite(editor, parameters, before: node)
+    guard rewrite.isPossible(x) else { continue }
+    rewrite.perform(x, writing: y)
+    count += 1
+  }
+  return count
+}
+
+/// Of nodes that quantise the same tensor in the same way one is enough.
+private func mergeQuantizers(_ editor: FunctionEditor) -> Int {
+  var count = 0
+  for node in editor.nodes where node.op == "QuantizeLinear" && !editor.isRemoved(node) {
+    guard let x = node.input(0), let y = node.outputs[0], let parameters = LinearQuantization(node)
+    else { continue }
+    for other in editor.readers(of: x) where other !== node && other.op == "QuantizeLinear" {
+      guard let copy = other.outputs[0], !editor.isResult(copy),
+        LinearQuantization(other)?.isSame(as: parameters) ?? false
+      else { continue }
+      editor.replace(copy, with: y)
+      editor.remove(other)
+      count += 1
+    }
+  }
+  return count
+}
+
+/// Makes the integers of a float tensor that is quantised, from the integers that it was made of.
+///
+/// Going up from the tensor, every node on the way must commute with quantisation, and be read by
+/// nothing but what becomes integers too, until there are integers: those of a DequantizeLinear with
+/// the same parameters, or those that a layer in integers writes.
+final class IntegerRewrite {
+  private let editor: FunctionEditor
+  private let parameters: LinearQuantization
+  /// New nodes come before this one.
+  private let place: Node
+  /// nil: the tensor is quantised in the end. Otherwise the node that will read the integers; what
+  /// is on the way must then be exact without a rounding.
+  private let reader: Node?
+  private var accepted: [Node] = []
+
+  init(
+    _ editor: FunctionEditor, _ parameters: LinearQuantization, before place: Node,
+    for reader: Node? = nil
+  ) {
+    self.editor = editor
+    self.parameters = parameters
+    self.place = place
+    self.reader = reader
+    if let reader { accepted.append(reader) }
+  }
+
+  // MARK: Whether
+
+  /// Operators that only move elements, or choose among them by their order.
+  private static let moving: Set<String> = [
+    "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Concat", "Pad",
+    "MaxPool", "Identity", "DepthToSpace", "SpaceToDepth", "Expand", "Tile", "Gather",
+  ]
+
+  /// Whether it maps dequantised tensors to ones that the same integers stand for.
+  static func isExact(_ op: String) -> Bool { op == "Relu" || moving.contains(op) }
+
+  /// How many of a node's inputs, from the first on, are the tensors that it moves.
+  private func dataInputs(_ node: Node) -> Int { node.op == "Concat" ? node.inputs.count : 1 }
+
+  func isPossible(_ x: Value) -> Bool {
+    guard let node = editor.producer(of: x) else { return false }
+    if node.op == "DequantizeLinear" {
+      return LinearQuantization(node)?.isSame(as: parameters) ?? false
+    }
+    guard isReadByAccepted(x) else { return false }
+    let inputs = node.inputs.prefix(dataInputs(node))
+    switch node.op {
+    case "Relu", "Clip":
+      guard let limits = node.limits, limits.lower <= limits.upper,
+        reader == nil || (limits.lower == 0 && limits.upper == .infinity)
+      else { return false }
+    case let op where IntegerRewrite.moving.contains(op):
+      if op == "Pad", padValue(node) == nil { return false }
+      // The indices of a MaxPool and the other parts of a Split.
+      for case let output? in node.outputs where output !== x {
+        guard output.dataType == .float32, isReadByAccepted(output) else { return false }
+      }
+    default:
+      return reader == nil && IntegerLayer(node, editor, before: place) != nil
+    }
+    accepted.append(node)
+    return inputs.allSatisfy { $0.map { $0.logicalType == .float32 && isPossible($0) } ?? false }
+  }
+
+  private func isReadByAccepted(_ x: Value) -> Bool {
+    !editor.isResult(x)
+      && editor.readers(of: x).allSatisfy { node in
+        accepted.contains { $0 === node } || isQuantizer(node)
+      }
+      && editor.readers(of: x).count(where: isQuantizer) <= 1
+  }
+
+  /// Whether it quantises with our parameters.
+  private func isQuantizer(_ node: Node) -> Bool {
+    node.op == "QuantizeLinear" && reader == nil && node.outputs[0] != nil
+      && (LinearQuantization(node)?.isSame(as: parameters) ?? false)
+  }
+
+  /// What Pad adds, as an integer; nil where it is not a constant, or not exact and has to be.
+  private func padValue(_ node: Node) -> Int32? {
+    var value: Float = 0
+    if let input = node.input(2) {
+      if input.isPlainWeight, input.floats.count == 1 {
+        value = input.floats[0]
+      } else if let source = editor.producer(of: input), source.op == "DequantizeLinear",
+        let own = LinearQuantization(source), own.axis == nil,
+        let integers = source.input(0)?.smallIntegers, integers.count == 1
+      {
+        value = Float(integers[0] - own.zeros[0]) * own.scales[0]
+      } else {
+        return nil
+      }
+    }
+    let q = parameters.quantized(value)
+    let isExact = Float(q - parameters.zeros[0]) * parameters.scales[0] == value
+    return reader == nil || isExact ? q : nil
+  }
+
+  // MARK: Rewriting
+
+  /// Makes the integers of `x`, which `isPossible` has accepted.
+  ///
+  /// - Parameter y: The value to write; nil where any will do.
+  @discardableResult
+  func perform(_ x: Value, writing y: Value? = nil) -> Value {
+    guard let node = editor.producer(of: x) else { return x }
+    if node.op == "DequantizeLinear" { return pass(node.inputs[0]!, as: y) }
+    let target = self.target(x, y)
+    switch node.op {
+    case "Relu", "Clip":
+      clip(node.limits ?? (-.infinity, .infinity), node, into: target) {
+        self.perform(node.inputs[0]!, writing: $0)
+      }
+    case let op where IntegerRewrite.moving.contains(op):
+      return move(node, x, into: target)
+    default:
+      // As in isPossible, so it is a layer that has an integer form.
+      guard let layer = IntegerLayer(node, editor, before: place) else { return target }
+      clip(node.limits ?? (-.infinity, .infinity), node, into: target) { y in
+        let sums = y ?? Value(x.name + ".unclipped", self.parameters.type, x.shape)
+        layer.emit(self.parameters, into: sums)
+        return sums
+      }
+    }
+    editor.remove(node)
+    return target
+  }
+
+  /// The value that is to hold the integers of `x`; its quantiser, if it has one, goes.
+  private func target(_ x: Value, _ wanted: Value?) -> Value {
+    let quantizer = editor.readers(of: x).first(where: isQuantizer)
+    if let quantizer { editor.remove(quantizer) }
+    return wanted ?? quantizer?.outputs[0]
+      ?? Value(x.name + ".quantized", parameters.type, x.shape)
+  }
+
+  /// The integers are there already.
+  private func pass(_ q: Value, as y: Value?) -> Value {
+    guard let y else { return q }
+    if let quantizer = editor.producer(of: y) { editor.remove(quantizer) }
+    if editor.replace(y, with: q) { return q }
+    // An output of the function keeps its name.
+    editor.insert(Node("Identity", inputs: [q], outputs: [y]), before: place)
+    return y
+  }
+
+  /// Relu and Clip: what the range of the integers does already needs no node.
+  private func clip(
+    _ limits: (lower: Float, upper: Float), _ node: Node, into y: Value,
+    _ unclipped: (Value?) -> Value
+  ) {
+    let (lower, upper) = (parameters.quantized(limits.lower), parameters.quantized(limits.upper))
+    let range = parameters.range
+    if lower == range.lowerBound && upper == range.upperBound {
+      _ = unclipped(y)
+      return
+    }
+    let low = lower > range.lowerBound ? parameters.constant(node.name + ".low", lower) : nil
+    let high = upper < range.upperBound ? parameters.constant(node.name + ".high", upper) : nil
+    editor.insert(
+      Node("Clip", name: node.name + ".clip", inputs: [unclipped(nil), low, high], outputs: [y]),
+      before: place)
+  }
+
+  private func move(_ node: Node, _ x: Value, into y: Value) -> Value {
+    var inputs = node.inputs
+    for i in 0..<dataInputs(node) { inputs[i] = perform(node.inputs[i]!) }
+    if node.op == "Pad" {
+      inputs = Array(inputs.prefix(2)) + [nil] + inputs.dropFirst(3)
+      if node.string("mode", default: "constant") == "constant" {
+        inputs[2] = padValue(node).map { parameters.constant(node.name + ".value", $0) }
+      }
+    }
+    // Before its outputs get another writer.
+    editor.remove(node)
+    let outputs = node.outputs.map { output in
+      output.map { $0 === x ? y : target($0, nil) }
+    }
+    editor.insert(
+      Node(
+        node.op, name: node.name, inputs: inputs, outputs: outputs, attributes: node.attributes),
+      before: place)
+    return y
+  }
+}

@@ -1,0 +1,103 @@
+import ModelFormat
+
+/// The parameters of a QuantizeLinear or DequantizeLinear, where they are constants:
+///
+///     q = saturate(round(x / scale) + zero point),   x = (q − zero point) · scale.
+struct LinearQuantization {
+  /// Of the integers.
+  let type: DataType
+  /// nil: one scale and zero point for all.
+  let axis: Int?
+  let scales: [Float]
+  let zeros: [Int32]
+  /// The same as values that nodes can read; the zero point is made where it was left out.
+  let scale: Value
+  let zero: Value
+
+  /// - Returns: nil where a parameter is no constant, or belongs to a block.
+  init?(_ node: Node) {
+    guard node.op == "QuantizeLinear" || node.op == "DequantizeLinear",
+      node.int("block_size", default: 0) == 0, let scale = node.input(1), scale.isPlainWeight,
+      let integers = node.op == "QuantizeLinear" ? node.outputs[0] : node.input(0),
+      integers.quantization == nil
+    else { return nil }
+    type = integers.dataType
+    scales = scale.floats
+    self.scale = scale
+    if let zero = node.input(2) {
+      guard let elements = zero.smallIntegers, elements.count == scales.count else { return nil }
+      zeros = elements
+      self.zero = zero
+    } else {
+      zeros = [Int32](repeating: 0, count: scales.count)
+      self.zero = Value(
+        scale.name + ".zero_point", type, scale.shape, kind: .weight,
+        bytes: [UInt8](repeating: 0, count: scales.count * type.size))
+    }
+    guard !scales.isEmpty, scales.allSatisfy({ $0 > 0 && $0.isFinite }) else { return nil }
+    if scales.count == 1 {
+      axis = nil
+    } else {
+      guard let rank = node.input(0)?.shape?.count else { return nil }
+      let stated = node.int("axis", default: 1)
+      axis = stated < 0 ? stated + rank : stated
+    }
+  }
+
+  /// One pair for the tensor, and integers of 8 bits.
+  var isForBytes: Bool { axis == nil && (type == .int8 || type == .uint8) }
+
+  var range: ClosedRange<Int32> { type == .int8 ? -128...127 : 0...255 }
+
+  func isSame(as other: LinearQuantization) -> Bool {
+    type == other.type && axis == other.axis && scales == other.scales && zeros == other.zeros
+  }
+
+  /// The integer of a number; one pair for the tensor.
+  func quantized(_ x: Float) -> Int32 {
+    let q = (x / scales[0]).rounded(.toNearestOrEven) + Float(zeros[0])
+    if !(q > Float(range.lowerBound)) { return range.lowerBound }
+    return q < Float(range.upperBound) ? Int32(q) : range.upperBound
+  }
+
+  /// A constant of the type of the integers.
+  func constant(_ name: String, _ q: Int32) -> Value {
+    Value(name, type, [], kind: .weight, bytes: [UInt8(truncatingIfNeeded: q)])
+  }
+}
+
+extension Value {
+  /// The elements of an int8, uint8 or int32 weight.
+  var smallIntegers: [Int32]? {
+    guard kind == .weight, quantization == nil else { return nil }
+    switch dataType {
+    case .uint8: return bytes.map { Int32($0) }
+    case .int8: return bytes.map { Int32(Int8(bitPattern: $0)) }
+    case .int32: return integers.map { Int32(truncatingIfNeeded: $0) }
+    default: return nil
+    }
+  }
+}
+
+extension Node {
+  /// What Relu, Clip with constant limits, or a clip that is part of a layer clips to; nil where this
+  /// is none or it is not known.
+  var limits: (lower: Float, upper: Float)? {
+    switch op {
+    case "Relu": return (0, .infinity)
+    case "Clip":
+      var result: [Float] = [-.infinity, .infinity]
+      for i in 1...2 {
+        guard let limit = input(i) else { continue }
+        guard limit.isPlainWeight, limit.floats.count == 1 else { return nil }
+        result[i - 1] = limit.floats[0]
+      }
+      return (result[0], result[1])
+    default:
+      return (
+        float("activation_minimum", default: -.infinity),
+        float("activation_maximum", default: .infinity)
+      )
+    }
+  }
+}
