@@ -159,7 +159,8 @@ def test_dynamic_quantisation(tmp_path: Path) -> None:
     for make in (conv_net, mlp):
         proto, shape = floats(make)
         onnx.save(proto, tmp_path / "float.onnx")
-        quant_pre_process(tmp_path / "float.onnx", tmp_path / "ready.onnx", skip_symbolic_shape=True)
+        quant_pre_process(
+            tmp_path / "float.onnx", tmp_path / "ready.onnx", skip_symbolic_shape=True)
         quantize_dynamic(tmp_path / "ready.onnx", tmp_path / "dynamic.onnx", per_channel=True)
         dynamic = onnx.load(tmp_path / "dynamic.onnx")
         assert {n.op_type for n in dynamic.graph.node} & {"ConvInteger", "MatMulInteger"}

@@ -32,6 +32,9 @@ public struct GraphPass {
 public let graphPasses: [GraphPass] = [
   removeIdentities,
   foldConstants,
+  // While the graph still stands as its exporter wrote it.
+  integerOperators,
+  fuseRecurrences,
   mergeReshapes,
   eliminateTransposes,
   mergeDuplicates,

@@ -52,7 +52,7 @@ struct IntegerLayer {
     self.bias = bias
   }
 
-  /// A bias in steps of the sums: the integers as they are where they have these steps, else rounded.
+  /// A bias in steps of the sums: the integers as they are where they have these, else rounded.
   private static func bias(
     _ b: Value, _ count: Int, _ x: LinearQuantization, _ w: LinearQuantization,
     _ editor: FunctionEditor
@@ -60,8 +60,8 @@ struct IntegerLayer {
     guard w.scales.count == 1 || w.scales.count == count else { return nil }
     func step(_ i: Int) -> Float { x.scales[0] * w.scales[w.scales.count == 1 ? 0 : i] }
     var floats: [Float]
-    if b.isPlainWeight {
-      floats = b.floats
+    if b.hasRealFloats {
+      floats = b.realFloats
     } else if let node = editor.producer(of: b), node.op == "DequantizeLinear",
       let own = LinearQuantization(node), let integers = node.input(0)?.smallIntegers,
       integers.count == 1 || integers.count == count,
@@ -99,7 +99,9 @@ struct IntegerLayer {
   func emit(_ result: LinearQuantization, into y: Value) {
     let input = x.take(before: place)
     let weights = w.take(before: place)
-    func add(_ op: String, _ inputs: [Value?], _ output: Value, _ attributes: [String: Attribute] = [:]) {
+    func add(
+      _ op: String, _ inputs: [Value?], _ output: Value, _ attributes: [String: Attribute] = [:]
+    ) {
       editor.insert(
         Node(op, name: node.name, inputs: inputs, outputs: [output], attributes: attributes),
         before: place)
@@ -140,7 +142,9 @@ struct IntegerLayer {
     add("Unsqueeze", [input, axes], image)
     layer(
       "QLinearConv", image,
-      Value(rows.name, rows.dataType, (rows.shape ?? []) + one, kind: .weight, bytes: rows.bytes), sums)
+      Value(
+        rows.name, rows.dataType, (rows.shape ?? []) + one, kind: .weight, bytes: rows.bytes),
+      sums)
     add("Squeeze", [sums, axes], y)
   }
 }
@@ -149,7 +153,7 @@ struct IntegerLayer {
 struct IntegerSource {
   let integers: Value
   let parameters: LinearQuantization
-  /// What lies between the DequantizeLinear and the layer, to be done with the integers; nil: nothing.
+  /// What lies between the DequantizeLinear and the layer, to be done with the integers.
   private let way: (value: Value, node: Node, editor: FunctionEditor)?
 
   /// - Returns: nil where the input was not dequantised, or something inexact happened to it since.

@@ -45,8 +45,8 @@ private func mergeQuantizers(_ editor: FunctionEditor) -> Int {
 /// Makes the integers of a float tensor that is quantised, from the integers that it was made of.
 ///
 /// Going up from the tensor, every node on the way must commute with quantisation, and be read by
-/// nothing but what becomes integers too, until there are integers: those of a DequantizeLinear with
-/// the same parameters, or those that a layer in integers writes.
+/// nothing but what becomes integers too, until there are integers: those of a DequantizeLinear
+/// with the same parameters, or those that a layer in integers writes.
 final class IntegerRewrite {
   private let editor: FunctionEditor
   private let parameters: LinearQuantization
@@ -125,8 +125,8 @@ final class IntegerRewrite {
   private func padValue(_ node: Node) -> Int32? {
     var value: Float = 0
     if let input = node.input(2) {
-      if input.isPlainWeight, input.floats.count == 1 {
-        value = input.floats[0]
+      if input.hasRealFloats, input.realFloats.count == 1 {
+        value = input.realFloats[0]
       } else if let source = editor.producer(of: input), source.op == "DequantizeLinear",
         let own = LinearQuantization(source), own.axis == nil,
         let integers = source.input(0)?.smallIntegers, integers.count == 1

@@ -17,12 +17,12 @@ struct LinearQuantization {
   /// - Returns: nil where a parameter is no constant, or belongs to a block.
   init?(_ node: Node) {
     guard node.op == "QuantizeLinear" || node.op == "DequantizeLinear",
-      node.int("block_size", default: 0) == 0, let scale = node.input(1), scale.isPlainWeight,
+      node.int("block_size", default: 0) == 0, let scale = node.input(1), scale.hasRealFloats,
       let integers = node.op == "QuantizeLinear" ? node.outputs[0] : node.input(0),
       integers.quantization == nil
     else { return nil }
     type = integers.dataType
-    scales = scale.floats
+    scales = scale.realFloats
     self.scale = scale
     if let zero = node.input(2) {
       guard let elements = zero.smallIntegers, elements.count == scales.count else { return nil }
@@ -80,8 +80,8 @@ extension Value {
 }
 
 extension Node {
-  /// What Relu, Clip with constant limits, or a clip that is part of a layer clips to; nil where this
-  /// is none or it is not known.
+  /// What Relu, Clip with constant limits, or a clip that is part of a layer clips to; nil where it
+  /// is not known.
   var limits: (lower: Float, upper: Float)? {
     switch op {
     case "Relu": return (0, .infinity)
@@ -89,8 +89,8 @@ extension Node {
       var result: [Float] = [-.infinity, .infinity]
       for i in 1...2 {
         guard let limit = input(i) else { continue }
-        guard limit.isPlainWeight, limit.floats.count == 1 else { return nil }
-        result[i - 1] = limit.floats[0]
+        guard limit.hasRealFloats, limit.realFloats.count == 1 else { return nil }
+        result[i - 1] = limit.realFloats[0]
       }
       return (result[0], result[1])
     default:
