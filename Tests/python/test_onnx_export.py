@@ -193,3 +193,47 @@ def test_what_was_imported_can_be_exported(tmp_path: Path) -> None:
     check(tmp_path, None, {"x": x})
     np.testing.assert_allclose(
         reference(onnx.load(tmp_path / "n.onnx"), {"x": x})["y"], reference(proto, {"x": x})["y"])
+
+
+def test_bodies_become_graphs(tmp_path: Path) -> None:
+    """A loop whose body branches, reads what is around it, and passes a captured tensor on."""
+    make = onnx.helper.make_node
+    info = onnx.helper.make_tensor_value_info
+    floats, outputs = onnx.TensorProto.FLOAT, lambda *names: [onnx.ValueInfoProto(name=n) for n in names]
+    then = onnx.helper.make_graph([make("Add", ["v", "x"], ["a"])], "then", [], outputs("a"))
+    other = onnx.helper.make_graph([make("Mul", ["v", "w"], ["b"])], "else", [], outputs("b"))
+    body = onnx.helper.make_graph(
+        [make("Identity", ["go"], ["on"]), make("ReduceSum", ["v"], ["s"], keepdims=0),
+         make("Greater", ["s", "zero"], ["big"]),
+         make("If", ["big"], ["next"], then_branch=then, else_branch=other)],
+        "body",
+        [info("i", onnx.TensorProto.INT64, ()), info("go", onnx.TensorProto.BOOL, ()),
+         info("v", floats, (3,))],
+        outputs("on", "next", "s"))  # fmt: skip
+    proto = model(
+        [make("Loop", ["m", "", "x"], ["y", "sums"], body=body)], {"x": (3,)}, ["y", "sums"],
+        {"m": np.int64(5), "w": normal(3), "zero": np.float32(0)})  # fmt: skip
+    result = convert(tmp_path, proto)
+    if "Greater" in result.stderr:
+        pytest.skip("this runtime has no Greater")
+    assert result.code == 0, result.stderr
+    (tmp_path / "n.apus").write_bytes((tmp_path / "m.apus").read_bytes())
+    x = normal(3)
+    check(tmp_path, None, {"x": x})
+    wanted, got = (reference(p, {"x": x}) for p in (proto, onnx.load(tmp_path / "n.onnx")))
+    np.testing.assert_allclose(got["sums"], wanted["sums"])
+
+
+@pytest.mark.parametrize("condition", [True, False])
+def test_branches_become_graphs(tmp_path: Path, condition: bool) -> None:
+    make = onnx.helper.make_node
+    then = onnx.helper.make_graph(
+        [make("Neg", ["h"], ["a"])], "then", [], [onnx.ValueInfoProto(name="a")])
+    other = onnx.helper.make_graph(
+        [make("Mul", ["h", "w"], ["b"])], "else", [], [onnx.ValueInfoProto(name="b")])
+    proto = model(
+        [make("Exp", ["x"], ["h"]), make("If", ["c"], ["y"], then_branch=then, else_branch=other)],
+        {"x": (3,), "c": ()}, ["y"], {"w": normal(3)}, types={"c": onnx.TensorProto.BOOL})  # fmt: skip
+    assert convert(tmp_path, proto).code == 0
+    (tmp_path / "n.apus").write_bytes((tmp_path / "m.apus").read_bytes())
+    check(tmp_path, None, {"x": normal(3), "c": np.array(condition)})

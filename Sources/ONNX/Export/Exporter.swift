@@ -12,11 +12,14 @@ public final class Exporter {
 
   private let graph: Graph
   private let function: Function
+  /// The graph that is being written: the model's own, or a body.
   private var proto = GraphProto()
+  /// Weights, and the nodes that make them of integers, all of them the model's own graph's.
+  private var weights: [TensorProto] = []
+  private var preparation: [NodeProto] = []
   private var opset = Exporter.baseOpset
   private var names = NameTable()
   private var problems: [String] = []
-  private var unique = 0
 
   /// - Parameter function: which of the graph's functions; nil is the one that runs by default.
   public init(_ graph: Graph, function: Function? = nil) throws {
@@ -44,7 +47,7 @@ public final class Exporter {
     }
     for state in states {
       proto.inputs.append(info(state, names[state]))
-      proto.initializers.append(initial(state))
+      weights.append(initial(state))
     }
     for node in function.nodes { export(node) }
     for output in function.outputs { proto.outputs.append(info(output, names[output])) }
@@ -56,6 +59,8 @@ public final class Exporter {
     }
     guard problems.isEmpty else { throw ONNXError(problems.joined(separator: "; ")) }
     proto.name = graph.metadata("name") ?? function.name
+    proto.initializers = weights
+    proto.nodes = preparation + proto.nodes
     return try model(states, nexts.map(\.name)).encode()
   }
 
@@ -89,14 +94,18 @@ public final class Exporter {
   // MARK: Nodes
 
   private func export(_ node: Node) {
-    do {
-      if let rule = exportRules[node.op] {
-        try rule(node, self)
-      } else {
-        try write(node)
-      }
-    } catch {
+    do { try write(any: node) } catch {
       problems.append("node \(node.displayName): \(error)")
+    }
+  }
+
+  func write(any node: Node) throws {
+    if let rule = exportRules[node.op] {
+      try rule(node, self)
+    } else if let control = node.definition?.control {
+      try writeControl(node, control)
+    } else {
+      try write(node)
     }
   }
 
@@ -113,7 +122,7 @@ public final class Exporter {
     append(result)
   }
 
-  private func attribute(_ name: String, _ value: Attribute) throws -> AttributeValue {
+  func attribute(_ name: String, _ value: Attribute) throws -> AttributeValue {
     switch value {
     case .string(let v) where name == "activations":
       return .strings(v.split(separator: ",").map(String.init))
@@ -122,7 +131,7 @@ public final class Exporter {
     case .string(let v): return .string(v)
     case .ints(let v): return .ints(v)
     case .floats(let v): return .floats(v)
-    case .function: throw ONNXError("its bodies cannot be written yet")
+    case .function: throw ONNXError("its attribute \(name) is a graph, which it does not take")
     }
   }
 
@@ -143,6 +152,20 @@ public final class Exporter {
     return output
   }
 
+  /// The graph that `write` fills.
+  func nested(_ write: () throws -> Void) rethrows -> GraphProto {
+    let around = proto
+    defer { proto = around }
+    proto = GraphProto()
+    proto.name = "body"
+    try write()
+    return proto
+  }
+
+  func addInput(_ value: Value) { proto.inputs.append(info(value, names[value])) }
+
+  func addOutput(_ value: Value, _ name: String) { proto.outputs.append(info(value, name)) }
+
   /// Adds an initialiser and returns its name.
   func constant(_ name: String, _ value: Value) -> String {
     value.name = name
@@ -159,6 +182,9 @@ public final class Exporter {
 
   func name(_ value: Value) -> String { names[value] }
 
+  /// Gives a value the name of another.
+  func rename(_ value: Value, _ name: String) { names.set(value, name) }
+
   private func addWeight(_ value: Value) {
     var tensor = TensorProto(
       name: "", type: ElementType(value.dataType), dimensions: value.fixedShape ?? [],
@@ -169,13 +195,13 @@ public final class Exporter {
         tensor.elements = .bytes(widened(value))
       }
       tensor.name = names[value]
-      proto.initializers.append(tensor)
+      weights.append(tensor)
       return
     }
     // real = scale · (stored − zero point)
     let result = names[value]
     tensor.name = names.free(result + ".quantized")
-    proto.initializers.append(tensor)
+    weights.append(tensor)
     let shape = q.axis == nil ? [] : [q.scales.count]
     var inputs = [
       tensor.name, constant(result + ".scale", Value("", shape, floats: q.scales)),
@@ -187,9 +213,10 @@ public final class Exporter {
           result + ".zero_point",
           Value("", value.dataType, shape.map { .fixed($0) }, kind: .weight, bytes: bytes)))
     }
-    _ = emit(
-      "DequantizeLinear", inputs, q.axis.map { ["axis": .int($0)] } ?? [:], name: result,
-      output: result)
+    let axis = q.axis.map { [AttributeProto(name: "axis", value: .int($0))] } ?? []
+    preparation.append(
+      NodeProto(
+        op: "DequantizeLinear", name: result, inputs: inputs, outputs: [result], attributes: axis))
   }
 
   private func widened(_ value: Value) -> [UInt8] {
