@@ -119,6 +119,11 @@ let package = Package(
     .executableTarget(
       name: "FuzzModels", dependencies: ["ModelFormat", "Operators", "Runtime"],
       path: "Tests/Robustness/FuzzModels"),
+    .target(name: "AllocationCount", path: "Tests/Robustness/AllocationCount"),
+    .executableTarget(
+      name: "FuzzONNX",
+      dependencies: ["AllocationCount", "ONNX", "Graph", "Runtime", "Operators", "ModelFormat"],
+      path: "Tests/Robustness/FuzzONNX"),
     .executableTarget(
       name: "StressThreads", dependencies: ["ModelFormat", "Runtime"],
       path: "Tests/Robustness/StressThreads"),

@@ -7,6 +7,10 @@ enum { VARINT = 0, FIXED64 = 1, DELIMITED = 2, FIXED32 = 5 };
 
 /// What an unknown field costs beside its bytes, and what protobuf-c notes of every field meanwhile.
 #define FIELD_COST 64
+/// A message is held as protobuf-c's structure and as our own, both at a time.
+#define COPIES 2
+/// What our own copy of a text or a list takes beside its elements.
+#define LIST_COST 48
 
 typedef struct {
   const uint8_t *at;
@@ -63,7 +67,7 @@ static apus_onnx_limit take(size_t *memory, size_t bytes) {
 static apus_onnx_limit walk(const ProtobufCMessageDescriptor *descriptor, reader r, unsigned depth,
                             size_t *memory) {
   if (depth == 0) return APUS_ONNX_TOO_DEEP;
-  apus_onnx_limit result = take(memory, descriptor->sizeof_message);
+  apus_onnx_limit result = take(memory, COPIES * descriptor->sizeof_message);
   while (result == APUS_ONNX_FITS && r.at < r.end) {
     uint64_t key, length;
     if (!read_varint(&r, &key) || key >> 3 == 0 || key >> 3 > UINT32_MAX) return APUS_ONNX_DAMAGED;
@@ -94,10 +98,12 @@ static apus_onnx_limit walk(const ProtobufCMessageDescriptor *descriptor, reader
         } else if (field && field->label == PROTOBUF_C_LABEL_REPEATED &&
                    field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_BYTES) {
           const size_t count = packed_count(field->type, inner.at, (size_t)length);
-          result = count > SIZE_MAX / 8 ? APUS_ONNX_TOO_LARGE
-                                        : take(memory, count * element_size(field->type));
+          result = count > SIZE_MAX / 32
+                       ? APUS_ONNX_TOO_LARGE
+                       : take(memory, LIST_COST + COPIES * count * element_size(field->type));
         } else {
-          result = take(memory, (size_t)length);
+          result = length > SIZE_MAX / 4 ? APUS_ONNX_TOO_LARGE
+                                         : take(memory, LIST_COST + COPIES * (size_t)length);
         }
         break;
       }

@@ -23,11 +23,25 @@ extension FreeDimensions {
     return function.outputs
   }
 
+  /// The inputs before those that its bodies capture.
+  private func own(_ node: Node) throws -> Int {
+    let captures = node.int("captures", default: 0)
+    guard (0...node.inputs.count).contains(captures) else {
+      throw GraphError("node \(node.displayName): it captures more than its inputs")
+    }
+    return node.inputs.count - captures
+  }
+
   private func set(
     _ output: Value?, _ type: DataType, _ shape: [Dimension], isBound: Bool,
     isComputed: Bool = false, _ node: Node
   ) throws {
     guard let output else { return }
+    guard shape.count <= Shape.maximumRank else {
+      throw GraphError(
+        "node \(node.displayName): its output would have rank \(shape.count); at most "
+          + "\(Shape.maximumRank) is supported")
+    }
     output.dataType = type
     output.shape = shape
     output.isBound = isBound
@@ -63,9 +77,9 @@ extension FreeDimensions {
   // MARK: Loop
 
   private func inferLoop(_ node: Node) throws {
-    let carried = node.inputs.count - 2 - node.int("captures", default: 0)
+    let carried = try own(node) - 2
     let results = try body(node, "body", outputs: node.outputs.count + 1)
-    guard carried >= 0, carried <= node.outputs.count else {
+    guard carried >= 0, carried <= node.outputs.count, node.inputs.count >= 2 else {
       throw GraphError("node \(node.displayName): it has too few inputs or outputs")
     }
     for (i, output) in node.outputs.enumerated() {
@@ -119,7 +133,7 @@ extension FreeDimensions {
 
   private func inferScan(_ node: Node) throws {
     let sliced = node.int("num_scan_inputs", default: 1)
-    let states = node.inputs.count - sliced - node.int("captures", default: 0)
+    let states = try own(node) - min(max(sliced, 0), node.inputs.count)
     let results = try body(node, "body", outputs: node.outputs.count)
     guard sliced > 0, states >= 0, states <= node.outputs.count, node.inputs.count > states,
       let first = node.inputs[states]?.shape, !first.isEmpty

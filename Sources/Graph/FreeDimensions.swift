@@ -9,12 +9,14 @@ import ModelFormat
 public final class FreeDimensions {
   private struct Pair {
     let scale: Int
-    let low = ShapeInference()
-    let high = ShapeInference()
-    var hasFailed = false
+    let low: ShapeInference
+    let high: ShapeInference
+    var failure: (any Error)?
   }
 
-  private var pairs: [Pair] = [1, 16, 64, 256].map { Pair(scale: $0) }
+  /// Tensors that have nothing to do with a free dimension.
+  private let fixed = ShapeInference()
+  private var pairs: [Pair]
   /// The free dimensions seen; one without a name is itself only.
   private var symbols: [String] = []
 
@@ -22,7 +24,12 @@ public final class FreeDimensions {
   private static let lowFactors = [2, 5, 11, 17, 23, 31, 41, 47, 59, 67, 73, 83]
   private static let highFactors = [3, 7, 13, 19, 29, 37, 43, 53, 61, 71, 79, 89]
 
-  public init() {}
+  public init() {
+    let fixed = fixed
+    pairs = [1, 16, 64, 256].map {
+      Pair(scale: $0, low: ShapeInference(over: fixed), high: ShapeInference(over: fixed))
+    }
+  }
 
   /// Binds a value by its shape: a function's input, or what a body writes.
   public func bind(_ input: Value) throws {
@@ -38,39 +45,51 @@ public final class FreeDimensions {
       symbols.append(name)
       return symbols.count - 1
     }
-    for pair in pairs {
-      func bound(_ factors: [Int]) -> [Int] {
-        zip(shape, numbers).map { $0.fixed ?? pair.scale * factors[$1!] }
-      }
-      pair.low.bind(
-        input, input.dataType, bound(FreeDimensions.lowFactors), isBound: input.isBound)
-      pair.high.bind(
-        input, input.dataType, bound(FreeDimensions.highFactors), isBound: input.isBound)
+    if let shape = input.fixedShape {
+      return try fixed.bind(input, input.dataType, shape, isBound: input.isBound)
     }
+    try tryPairs { pair in
+      func bind(_ inference: ShapeInference, _ factors: [Int]) throws {
+        let bound = zip(shape, numbers).map { $0.fixed ?? pair.scale * factors[$1 ?? 0] }
+        try inference.bind(input, input.dataType, bound, isBound: input.isBound)
+      }
+      try bind(pair.low, FreeDimensions.lowFactors)
+      try bind(pair.high, FreeDimensions.highFactors)
+    }
+  }
+
+  /// Does something with every pair that has got through so far.
+  ///
+  /// - Throws: What the first of them came to grief on, if all did; then all stay in the race for
+  ///   other nodes.
+  private func tryPairs(_ body: (Pair) throws -> Void) throws {
+    var failures: [(pair: Int, error: any Error)] = []
+    let left = pairs.indices.filter { pairs[$0].failure == nil }
+    for i in left {
+      do { try body(pairs[i]) } catch { failures.append((i, error)) }
+    }
+    if failures.count == left.count, let first = failures.first { throw first.error }
+    for (i, error) in failures { pairs[i].failure = error }
   }
 
   /// Infers a node's outputs and sets their types and shapes.
   public func infer(_ node: Node) throws {
     if let control = node.definition?.control { return try inferControl(node, control) }
-    var failures: [(pair: Int, reason: any Error)] = []
-    for i in pairs.indices where !pairs[i].hasFailed {
-      do {
-        try pairs[i].low.infer(node)
-        try pairs[i].high.infer(node)
-      } catch {
-        failures.append((i, error))
-        // Without a free dimension all pairs say the same.
-        if symbols.isEmpty { break }
+    if node.inputs.allSatisfy({ $0.map { fixed.info($0) != nil } ?? true }) {
+      try fixed.infer(node)
+      for case let output? in node.outputs {
+        guard let info = fixed.info(output) else { continue }
+        output.dataType = info.dataType
+        output.isBound = info.isBound
+        output.shape = (0..<info.shape.rank).map { .fixed(info.shape[$0]) }
       }
+      return
     }
-    // Where no pair gets through it is this node's fault: the others go on.
-    if failures.count == pairs.count(where: { !$0.hasFailed }) || symbols.isEmpty,
-      let first = failures.first
-    {
-      throw first.reason
+    try tryPairs { pair in
+      try pair.low.infer(node)
+      try pair.high.infer(node)
     }
-    for (i, _) in failures { pairs[i].hasFailed = true }
-    guard let best = pairs.first(where: { !$0.hasFailed }) else { return }
+    guard let best = pairs.first(where: { $0.failure == nil }) else { return }
     for case let output? in node.outputs {
       guard let low = best.low.info(output), let high = best.high.info(output),
         low.shape.rank == high.shape.rank

@@ -11,11 +11,17 @@ public final class ShapeInference {
   private var infos: [ObjectIdentifier: TensorInfo] = [:]
   /// Keeps the memory that constants in `infos` point to, and the values whose identity counts.
   private var kept: [AnyObject] = []
+  /// What is known without regard to free dimensions.
+  private let base: ShapeInference?
 
-  public init() {}
+  public init() { base = nil }
+
+  /// What `base` knows, and more.
+  init(over base: ShapeInference) { self.base = base }
 
   /// What is known of a value: weights and states always, others once bound or inferred.
   public func info(_ value: Value) -> TensorInfo? {
+    if let base { return infos[ObjectIdentifier(value)] ?? base.info(value) }
     if let info = infos[ObjectIdentifier(value)] { return info }
     guard value.kind != .activation, let shape = value.fixedShape, shape.count <= 8 else {
       return nil
@@ -39,9 +45,13 @@ public final class ShapeInference {
     info(value).map { info in (0..<info.shape.rank).map { info.shape[$0] } }
   }
 
+  /// - Throws: GraphError where nothing of this shape can be held.
   public func bind(
     _ value: Value, _ dataType: DataType, _ shape: [Int], isBound: Bool = false
-  ) {
+  ) throws {
+    guard shape.count <= Shape.maximumRank, Shape(shape).checkedCount != nil else {
+      throw GraphError("tensor \(value.name): \(shape) is too much to hold")
+    }
     var info = TensorInfo(dataType, Shape(shape))
     info.isBound = isBound
     infos[ObjectIdentifier(value)] = info
@@ -78,7 +88,6 @@ public final class ShapeInference {
         }
       }
     } catch { throw GraphError(error) }
-    kept.append(file)
     evaluate(context)
     for (i, output) in node.outputs.enumerated() {
       guard let output else { continue }

@@ -57,8 +57,11 @@ public final class Value {
     return result.count == shape.count ? result : nil
   }
 
-  /// Elements, where the shape is fixed.
-  public var count: Int? { fixedShape?.reduce(1, *) }
+  /// Elements, where the shape is fixed and they can be counted.
+  public var count: Int? {
+    guard let shape = fixedShape, shape.count <= Shape.maximumRank else { return nil }
+    return Shape(shape).checkedCount
+  }
 
   /// The elements of a float32 weight or state.
   public var floats: [Float] {

@@ -22,8 +22,8 @@ func constant(_ node: ImportNode) throws {
   }
 }
 
-/// One number, repeated: a weight where the shape is known. Otherwise the number becomes input 1,
-/// since the file has no tensors in attributes.
+/// One number, repeated. It becomes input 1, since the file has no tensors in attributes. A large
+/// tensor stays a node, which takes no room in the file.
 func constantOfShape(_ node: ImportNode) throws {
   var fill = Value(node.name + ".value", [1], floats: [0])
   if case .tensor(var tensor)? = node.attributes["value"] {
@@ -34,26 +34,7 @@ func constantOfShape(_ node: ImportNode) throws {
     }
   }
   node.drop("value")
-  guard let shape = node.constantInts(0) else {
-    node.setInput(1, fill)
-    return
-  }
-  var count = 1
-  for d in shape {
-    let (product, overflow) = count.multipliedReportingOverflow(by: d)
-    guard d >= 0, !overflow, product < 1 << 29 else {
-      throw NodeProblem("\(shape) is no shape that a file can hold")
-    }
-    count = product
-  }
-  var bytes = [UInt8]()
-  bytes.reserveCapacity(count * fill.bytes.count)
-  for _ in 0..<count { bytes.append(contentsOf: fill.bytes) }
-  let stored = fill.dataType
-  node.replace(
-    with: Value(
-      node.output(0)?.name ?? node.name, stored, shape.map { .fixed($0) }, kind: .weight,
-      bytes: bytes))
+  node.setInput(1, fill)
 }
 
 /// The dimensions from `start` to `end`, where they are fixed; else the runtime computes them.

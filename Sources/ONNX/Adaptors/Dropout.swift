@@ -17,7 +17,7 @@ func dropout(_ node: ImportNode) throws {
   }
   if let mask = node.output(1) {
     if x.fixedShape != nil {
-      node.outputs[1] = maskValue(mask, [Bool](repeating: true, count: try maskCount(x)), x)
+      node.outputs[1] = maskValue(mask, [Bool](repeating: true, count: try maskCount(node, x)), x)
     } else {
       let kept = Value(node.name + ".kept", .bool, [.fixed(1)], kind: .weight, bytes: [1])
       node.outputs[1] = node.emit("ConstantOfShape", [node.emit("Shape", [x]), kept])
@@ -39,7 +39,7 @@ private func trainingDropout(_ node: ImportNode, _ x: Value) throws {
       instead: "export the model for inference")
   }
   var random = MersenneTwister(seed: UInt32(truncatingIfNeeded: node.int("seed") ?? 0))
-  var kept = [Bool](repeating: true, count: try maskCount(x))
+  var kept = [Bool](repeating: true, count: try maskCount(node, x))
   if ratio > 0 { for i in kept.indices { kept[i] = random.uniform() >= Double(ratio) } }
   let scale = 1 / (1 - ratio)
   let factors = Value(node.name + ".factors", x.fixedShape!, floats: kept.map { $0 ? scale : 0 })
@@ -49,11 +49,11 @@ private func trainingDropout(_ node: ImportNode, _ x: Value) throws {
 }
 
 /// The number of elements of a mask that is stored as a constant.
-private func maskCount(_ x: Value) throws -> Int {
+private func maskCount(_ node: ImportNode, _ x: Value) throws -> Int {
   guard let count = x.count else {
     throw NodeProblem("its mask is a constant, and its shape is free", instead: "bind --input-shape")
   }
-  guard count <= 1 << 24 else { throw NodeProblem("its mask of \(count) elements is too large") }
+  try node.owner.importer.expansion.take(count)
   return count
 }
 

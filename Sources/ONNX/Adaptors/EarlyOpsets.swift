@@ -11,6 +11,9 @@ func legacyBroadcast(_ node: ImportNode) throws {
   guard broadcasts, let axis, let a = node.shape(0), let b = node.input(1), let shape = b.shape
   else { return }
   let first = axis < 0 ? axis + a.count : axis
+  guard (0...a.count).contains(first) else {
+    throw NodeProblem("axis \(axis) does not exist in a tensor of rank \(a.count)")
+  }
   let behind = a.count - first - shape.count
   guard behind > 0 else { return }
   node.setInput(

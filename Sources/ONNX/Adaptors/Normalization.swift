@@ -37,6 +37,7 @@ func groupParameters(_ node: ImportNode) throws {
         "input \(i) must be a constant with one element for each group",
         instead: "export it for opset 21 or newer")
     }
+    try node.owner.importer.expansion.take(channels)
     let each = values.flatMap { [Float](repeating: $0, count: channels / groups) }
     node.setInput(i, Value(node.inputs[i]!.name, [channels], floats: each))
   }

@@ -9,6 +9,8 @@ final class FunctionImporter {
   /// Tensors of the graph around this one, and the inputs that stand for them here.
   private(set) var captures: [(outer: Value, inner: Value)] = []
   private let free = FreeDimensions()
+  /// Inputs, and values that have the name of an output.
+  var boundary: Set<ObjectIdentifier> = []
   /// What is written by nodes that could not be imported: nothing is known of it.
   private var unknown: Set<ObjectIdentifier> = []
   /// What the model says of tensors whose shapes only a run may find.
@@ -35,23 +37,21 @@ final class FunctionImporter {
 
   /// Imports nodes in order. `wanted` are the names that somebody else reads; nodes whose outputs
   /// nobody does are left out.
-  ///
-  /// - Parameter arguments: The attributes of the call, where the nodes are a function's.
   func importNodes(
-    _ nodes: [NodeProto], _ scope: Scope, opsets: [String: Int], wanted: [String],
-    arguments: [String: AttributeValue] = [:], depth: Int = 0
+    _ nodes: [NodeProto], _ scope: Scope, opsets: [String: Int], wanted: [String]
   ) {
+    importer.expansion.enter()
+    defer { importer.expansion.leave() }
     let used = UsedNames(nodes, wanted: wanted)
-    for (i, proto) in nodes.enumerated() where used.isAlive[i] {
+    for (i, proto) in nodes.enumerated()
+    where used.isAlive[i] && !importer.expansion.isExhausted {
       importer.count(proto)
-      importNode(
-        proto, scope, opsets: opsets, used: used, arguments: arguments, depth: depth)
+      importNode(proto, scope, opsets: opsets, used: used)
     }
   }
 
   private func importNode(
-    _ proto: NodeProto, _ scope: Scope, opsets: [String: Int], used: UsedNames,
-    arguments: [String: AttributeValue], depth: Int
+    _ proto: NodeProto, _ scope: Scope, opsets: [String: Int], used: UsedNames
   ) {
     let inputs = proto.inputs.map { $0.isEmpty ? nil : resolve($0, scope) }
     let outputs = proto.outputs.map { name -> Value? in
@@ -63,7 +63,7 @@ final class FunctionImporter {
     var attributes: [String: AttributeValue] = [:]
     for attribute in proto.attributes {
       if case .reference(let name) = attribute.value {
-        attributes[attribute.name] = arguments[name]
+        attributes[attribute.name] = scope.arguments?[name]
       } else {
         attributes[attribute.name] = attribute.value
       }
@@ -78,8 +78,13 @@ final class FunctionImporter {
       for (i, name) in proto.inputs.enumerated() where !name.isEmpty && inputs[i] == nil {
         throw NodeProblem("input \(i), \(name), is written by no node before it")
       }
+      guard importer.expansion.depth <= Expansion.depthLimit else {
+        throw NodeProblem(
+          "it is more than \(Expansion.depthLimit) calls and graphs deep in the model")
+      }
+      if scope.arguments != nil { try importer.expansion.count(proto, attributes) }
       if let callee = importer.function(proto) {
-        try call(callee, node, depth: depth)
+        try call(callee, node)
       } else {
         try adapt(node)
         if !node.isDone { try emitRenamed(node) }
@@ -127,17 +132,16 @@ final class FunctionImporter {
   }
 
   /// Replaces a node by the nodes of the function that it calls.
-  private func call(_ callee: FunctionProto, _ node: ImportNode, depth: Int) throws {
-    guard depth < 32 else { throw NodeProblem("its function calls itself, or too many others") }
-    let scope = Scope()
-    for (name, value) in zip(callee.inputs, node.inputs) { scope[name] = value }
+  private func call(_ callee: FunctionProto, _ node: ImportNode) throws {
     var arguments = node.attributes
     for attribute in callee.defaults where arguments[attribute.name] == nil {
       arguments[attribute.name] = attribute.value
     }
+    let scope = Scope(arguments: arguments)
+    for (name, value) in zip(callee.inputs, node.inputs) { scope[name] = value }
     importNodes(
       callee.nodes, scope, opsets: node.opsets.merging(callee.opsets) { $1 },
-      wanted: callee.outputs, arguments: arguments, depth: depth + 1)
+      wanted: callee.outputs)
     for (i, name) in callee.outputs.enumerated() where i < node.outputs.count {
       guard node.outputs[i] != nil else { continue }
       guard let value = resolve(name, scope) else {
@@ -191,7 +195,9 @@ final class FunctionImporter {
       return node.outputs
     }
     // A file's tensor cannot be written to nowhere by an operator whose first output is required.
-    if node.outputs.allSatisfy({ $0 == nil }) { node.outputs[0] = Value(node.name + ".unused") }
+    if node.outputs.allSatisfy({ $0 == nil }) {
+      node.outputs = [Value(node.name + ".unused")] + node.outputs.dropFirst()
+    }
     do { try free.infer(node) } catch {
       throw NodeProblem(FunctionImporter.reason(error), instead: alternative(node.op))
     }

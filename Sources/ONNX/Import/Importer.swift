@@ -21,6 +21,7 @@ public final class Importer {
   /// What the passes of the options changed.
   public private(set) var passReport = PassReport()
   private let functionsByName: [String: FunctionProto]
+  var expansion: Expansion
   /// Functions made of graphs in attributes.
   private(set) var bodies: [Function] = []
 
@@ -36,6 +37,10 @@ public final class Importer {
     var functions: [String: FunctionProto] = [:]
     for f in model.functions { functions[Importer.key(f.domain, f.name, f.overload)] = f }
     functionsByName = functions
+    expansion = Expansion(
+      size: bytes.count,
+      nodeCount: model.graph.totalNodeCount
+        + model.functions.reduce(0) { $0 + $1.nodes.reduce(0) { $0 + $1.totalNodeCount } })
   }
 
   /// Nodes of the model that were looked at.
@@ -261,12 +266,21 @@ public final class Importer {
   }
 
   private func setMetadata(_ graph: Graph, _ opset: Int) {
-    if !model.graph.name.isEmpty { graph.setMetadata("name", model.graph.name) }
+    var entries: [(key: String, value: String)] = []
+    if !model.graph.name.isEmpty { entries.append(("name", model.graph.name)) }
     let producer = [model.producerName, model.producerVersion].filter { !$0.isEmpty }
-    if !producer.isEmpty { graph.setMetadata("producer", producer.joined(separator: " ")) }
-    graph.setMetadata("onnx_opset", String(opset))
-    for entry in model.metadata where !entry.key.isEmpty {
-      graph.setMetadata(entry.key, entry.value)
+    if !producer.isEmpty { entries.append(("producer", producer.joined(separator: " "))) }
+    entries.append(("onnx_opset", String(opset)))
+    entries += model.metadata.filter { !$0.key.isEmpty }
+    // The last of a key counts, in the place of the first.
+    var places: [String: Int] = [:]
+    for entry in entries {
+      if let i = places[entry.key] {
+        graph.metadata[i].value = entry.value
+      } else {
+        places[entry.key] = graph.metadata.count
+        graph.metadata.append(entry)
+      }
     }
   }
 
@@ -292,9 +306,9 @@ public final class Importer {
 extension FunctionImporter {
   /// The value under a name that others know it by.
   func named(_ value: Value, _ name: String) -> Value {
+    if boundary.isEmpty { boundary = Set(function.inputs.map { ObjectIdentifier($0) }) }
     let isTaken =
-      value.kind != .activation || function.inputs.contains { $0 === value }
-      || function.outputs.contains { $0 === value }
+      value.kind != .activation || !boundary.insert(ObjectIdentifier(value)).inserted
     if !isTaken || !isKnown(value) {
       value.name = name
       return value

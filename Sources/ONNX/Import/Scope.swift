@@ -6,7 +6,18 @@ final class Scope {
   /// Graphs in attributes see the names around them; functions do not.
   let outer: (scope: Scope, importer: FunctionImporter)?
 
-  init(outer: (scope: Scope, importer: FunctionImporter)? = nil) { self.outer = outer }
+  /// The attributes of the call, where the nodes are a function's.
+  let arguments: [String: AttributeValue]?
+
+  init(outer: (scope: Scope, importer: FunctionImporter)? = nil) {
+    self.outer = outer
+    arguments = outer?.scope.arguments
+  }
+
+  init(arguments: [String: AttributeValue]) {
+    outer = nil
+    self.arguments = arguments
+  }
 
   subscript(name: String) -> Value? {
     get { values[name] }

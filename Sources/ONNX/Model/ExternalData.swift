@@ -7,6 +7,8 @@ import Foundation
 final class ExternalData {
   private let folder: String
   private var open: [String: FileHandle] = [:]
+  /// Bytes that may still be read: many tensors can point to the same ones.
+  private var left: UInt64 = 0
 
   /// - Parameter folder: where the model lies.
   init(folder: String) { self.folder = folder }
@@ -23,6 +25,10 @@ final class ExternalData {
         "its external data are bytes \(offset) to \(offset &+ length) of \(location), "
           + "which has \(size)")
     }
+    guard length <= left else {
+      throw ONNXError("the tensors take more than twice what their external data have")
+    }
+    left -= UInt64(length)
     do {
       try file.seek(toOffset: UInt64(offset))
       guard let data = try file.read(upToCount: length), data.count == length else {
@@ -58,6 +64,7 @@ final class ExternalData {
       throw ONNXError("its external data \(location) cannot be read")
     }
     open[location] = file
+    left += 2 * UInt64(max(status.st_size, 0))
     return file
   }
 

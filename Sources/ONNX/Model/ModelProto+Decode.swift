@@ -13,7 +13,7 @@ extension ModelProto {
     let start = bytes.bindMemory(to: UInt8.self).baseAddress
     guard let start, !bytes.isEmpty else { throw ONNXError("the file is empty") }
     switch apus_onnx_check_model(
-      start, bytes.count, ModelProto.depthLimit, 4 * bytes.count + (64 << 20))
+      start, bytes.count, ModelProto.depthLimit, 4 * bytes.count + (48 << 20))
     {
     case APUS_ONNX_FITS: break
     case APUS_ONNX_TOO_DEEP:

@@ -39,12 +39,11 @@ extension TensorProto.Elements {
     case 1: self = .bytes(elements(p.float_data, p.n_float_data))
     case 7: self = .bytes(elements(p.int64_data, p.n_int64_data))
     case 6: self = .bytes(elements(p.int32_data, p.n_int32_data))
-    case 2, 3, 9, 17, 18, 19, 20, 24: self = .bytes(low(p, UInt8.self))
-    case 4, 5, 10, 16: self = .bytes(low(p, UInt16.self))
+    case 2, 3, 9, 17, 18, 19, 20, 24: self = .bytes(low(p.int32_data, p.n_int32_data, UInt8.self))
+    case 4, 5, 10, 16: self = .bytes(low(p.int32_data, p.n_int32_data, UInt16.self))
     case 11: self = .bytes(elements(p.double_data, p.n_double_data))
     case 12:
-      let words = numbers(p.uint64_data, p.n_uint64_data).map { UInt32(truncatingIfNeeded: $0) }
-      self = .bytes(words.withUnsafeBytes { [UInt8]($0) })
+      self = .bytes(low(p.uint64_data, p.n_uint64_data, UInt32.self))
     case 13: self = .bytes(elements(p.uint64_data, p.n_uint64_data))
     default: self = .unreadable("its elements are \(type.name)")
     }
@@ -75,8 +74,16 @@ private func elements<T>(_ p: UnsafeMutablePointer<T>?, _ count: Int) -> [UInt8]
   [UInt8](UnsafeRawBufferPointer(UnsafeBufferPointer(start: p, count: count)))
 }
 
-/// Elements of fewer bits stand in int32_data.
-private func low<T: FixedWidthInteger>(_ p: Onnx__TensorProto, _ type: T.Type) -> [UInt8] {
-  let elements = numbers(p.int32_data, p.n_int32_data).map { T(truncatingIfNeeded: $0) }
-  return elements.withUnsafeBytes { [UInt8]($0) }
+/// Elements that stand in a field of larger ones.
+private func low<T: FixedWidthInteger>(
+  _ p: UnsafeMutablePointer<some FixedWidthInteger>?, _ count: Int, _: T.Type
+) -> [UInt8] {
+  let size = MemoryLayout<T>.size
+  return [UInt8](unsafeUninitializedCapacity: count * size) { buffer, filled in
+    for (i, element) in UnsafeBufferPointer(start: p, count: count).enumerated() {
+      UnsafeMutableRawBufferPointer(buffer).storeBytes(
+        of: T(truncatingIfNeeded: element), toByteOffset: i * size, as: T.self)
+    }
+    filled = count * size
+  }
 }

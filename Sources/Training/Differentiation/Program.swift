@@ -25,7 +25,7 @@ public final class Program<Scalar: TrainingScalar> {
     var inputs: [Tensor<Scalar>] = []
     for (value, shape) in zip(function.inputs, shapes) {
       let isReal = value.dataType == .float32
-      inference.bind(value, value.dataType, shape)
+      try inference.bind(value, value.dataType, shape)
       inputs.append(
         Tensor(
           shape, isReal: isReal, needsGradient: isReal && network.differentiatesBoundary))
