@@ -117,7 +117,7 @@ public final class ShapeInference {
 
   private static let maximumComputedBytes = 4096
 
-  private static let kernels: UnsafePointer<apus_kernels> = {
+  static let kernels: UnsafePointer<apus_kernels> = {
     let kernels = UnsafeMutablePointer<apus_kernels>.allocate(capacity: 1)
     kernels.initialize(to: apus_kernels())
     InstructionSet.baseline.fill(kernels)
@@ -135,7 +135,7 @@ public final class ShapeInference {
   }
 }
 
-private final class Bytes {
+final class Bytes {
   let memory: UnsafeMutableRawPointer
 
   init(_ bytes: [UInt8]) {
@@ -149,7 +149,7 @@ private final class Bytes {
 }
 
 /// A file with one node and nothing around it: shape rules read attributes from a file.
-private final class NodeFile {
+final class NodeFile {
   let file: ModelFile
   private let bytes: Bytes
 

@@ -1,6 +1,7 @@
 """Runs the node tests of the onnx package through model-convert and libapus: one table by operator.
 
-    tools/conformance/run.py [--only OPERATOR] [--suite node,simple,…] [--json] [--failures] [-j N]
+    tools/conformance/run.py [--only OPERATOR] [--suite node,simple,…] [--export] [--json]
+                             [--failures] [-j N]
 
 Each test's model is written as a file, imported by `model-convert import`, opened and run through the
 Python binding, and its outputs are compared at the suite's own tolerance. A test is out of scope by
@@ -8,12 +9,17 @@ its operators and element types alone (SCOPE, TYPES below), never by its name.
 
 An input that holds a shape, axes or the like and that must be known before the run is bound as a
 constant (`--input-value`) where the import says so; such passes are counted in a column of their own.
+
+With --export what was imported is written as ONNX again: the checker must accept it, and ONNX Runtime,
+or the package's own reference where ONNX Runtime has no such operator or type, must compute the test's
+outputs from it.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import functools
 import json
 import multiprocessing
 import os
@@ -196,7 +202,57 @@ def convert(folder: Path, values: Dict[str, np.ndarray]) -> Tuple[bool, str]:
     return done.returncode == 0, done.stderr.strip()
 
 
-def run_test(test: Test) -> Outcome:
+def check_export(folder: Path, given: Dict[str, np.ndarray], wanted: Dict[str, np.ndarray], test):
+    """Exports m.apus and compares what the ONNX model computes."""
+    done = subprocess.run(
+        [str(locate.model_convert()), "export", "m.apus", "-o", "n.onnx"],
+        cwd=folder, capture_output=True, text=True, timeout=60)  # fmt: skip
+    if done.returncode != 0:
+        raise Failed("export: " + done.stderr.strip())
+    model = onnx.load(folder / "n.onnx")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as problem:
+        raise Failed(f"export: the checker says {problem}")
+    results, who = run_onnx(model, given)
+    for name, array in wanted.items():
+        try:
+            compare(name, results[name], array, test)
+        except Failed as problem:
+            raise Failed(f"export: {who}: {problem}")
+
+
+def run_onnx(model: onnx.ModelProto, given: Dict[str, np.ndarray]) -> Tuple[dict, str]:
+    """What ONNX Runtime computes, or the reference where it cannot."""
+    import onnxruntime
+
+    names = [x.name for x in model.graph.output]
+    given = {x.name: given[x.name] for x in model.graph.input if x.name in given}
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return dict(zip(names, session.run(None, given))), "ONNX Runtime"
+    except Exception as refusal:
+        if not NOT_IMPLEMENTED.search(str(refusal)):
+            raise Failed(f"export: ONNX Runtime: {refusal}")
+    from onnx.reference import ReferenceEvaluator
+
+    try:
+        return dict(zip(names, ReferenceEvaluator(model).run(None, given))), "the reference"
+    except Exception as refusal:
+        raise Failed(f"export: the reference: {refusal}")
+
+
+# What ONNX Runtime says of operators, types and opsets that it lacks.
+NOT_IMPLEMENTED = re.compile(
+    r"NOT_IMPLEMENTED|is not a registered function|is under development and support for this"
+    r"|Unsupported model IR version|layout_ == 0 was false")
+
+
+def run_test(test: Test, exports: bool = False) -> Outcome:
     import apus
 
     def outcome(kind: str, why: str = "") -> Outcome:
@@ -234,6 +290,10 @@ def run_test(test: Test) -> Outcome:
                 results = session.run({n: v for n, v in given.items() if v is not None})
                 for name, array in zip(outputs, wanted):
                     compare(name, results[name], np.asarray(array), test)
+                if exports:
+                    check_export(
+                        folder, {n: v for n, v in given.items() if v is not None},
+                        {n: np.asarray(a) for n, a in zip(outputs, wanted)}, test)
     except (Failed, apus.ApusError, ValueError, TypeError, KeyError) as problem:
         return outcome("failed", f"{problem}")
     except subprocess.TimeoutExpired:
@@ -280,11 +340,11 @@ def compare(name: str, got: np.ndarray, wanted: np.ndarray, test: Test) -> None:
 # ---- All -----------------------------------------------------------------------------------------
 
 
-def run_tests(tests: List[Test], jobs: int) -> List[Outcome]:
+def run_tests(tests: List[Test], jobs: int, exports: bool = False) -> List[Outcome]:
     if jobs == 1:
-        return [run_test(test) for test in tests]
+        return [run_test(test, exports) for test in tests]
     with multiprocessing.Pool(jobs) as pool:
-        return pool.map(run_test, tests, chunksize=8)
+        return pool.map(functools.partial(run_test, exports=exports), tests, chunksize=8)
 
 
 def print_table(outcomes: List[Outcome]) -> None:
@@ -316,6 +376,8 @@ def main() -> int:
     parser.add_argument("--only", action="append", help="an operator, or a part of a test's name")
     parser.add_argument(
         "--suite", default="node", help="node, simple, pytorch-operator, pytorch-converted, or all")
+    parser.add_argument(
+        "--export", action="store_true", help="write each model as ONNX again and check that too")
     parser.add_argument("--json", action="store_true", help="every outcome as one JSON object")
     parser.add_argument("--failures", action="store_true", help="name each failure and its reason")
     parser.add_argument("-j", "--jobs", type=int, default=min(2, os.cpu_count() or 1))
@@ -333,7 +395,7 @@ def main() -> int:
             t for t in tests
             if any(o == t.operator or (o not in SCOPE and o in t.name) for o in arguments.only)
         ]  # fmt: skip
-    outcomes = run_tests(tests, arguments.jobs)
+    outcomes = run_tests(tests, arguments.jobs, arguments.export)
     if arguments.json:
         print(json.dumps({"tests": [o._asdict() for o in outcomes]}))
     else:

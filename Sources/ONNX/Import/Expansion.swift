@@ -11,6 +11,8 @@ struct Expansion {
   private var bytes: Int
   /// Elements that may be added to what the file has.
   private var elements: Int
+  /// Bytes of constants that may still be computed. What is more stays nodes.
+  private(set) var constants: Int
   private(set) var isExhausted = false
 
   /// - Parameters:
@@ -20,6 +22,7 @@ struct Expansion {
     nodes = 8192 + 16 * nodeCount
     bytes = 8 << 20 + 4 * size
     elements = 1 << 20 + size
+    constants = 16 << 20 + size
   }
 
   mutating func enter() { depth += 1 }
@@ -36,6 +39,10 @@ struct Expansion {
       isExhausted = true
       throw NodeProblem("its function, with all that it calls, is too large")
     }
+  }
+
+  mutating func add(constants values: [Value?]) {
+    for case let value? in values { constants -= value.bytes.count }
   }
 
   /// Counts elements that are written out because the runtime has no shorter form for them.

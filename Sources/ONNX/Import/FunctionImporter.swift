@@ -201,7 +201,12 @@ final class FunctionImporter {
     do { try free.infer(node) } catch {
       throw NodeProblem(FunctionImporter.reason(error), instead: alternative(node.op))
     }
-    if folding, let constants = ConstantEvaluator.evaluate(node) { return constants }
+    if folding,
+      let constants = ConstantEvaluator.evaluate(node, within: importer.expansion.constants)
+    {
+      importer.expansion.add(constants: constants)
+      return constants
+    }
     function.nodes.append(node)
     return node.outputs
   }

@@ -4,7 +4,7 @@
 //
 //   FuzzONNX FOLDER COUNT SEED [PART PARTS]
 //
-// For each seed file of the folder: truncations at 32 places, then its share of COUNT random
+// For each seed file of the folder: truncations at 8 places, then its share of COUNT random
 // mutations. PART (from 0) of PARTS takes every PARTS-th file, so that several processes can share
 // the work. What is being tried lies in FOLDER/trial-PART.bin.
 
@@ -57,8 +57,8 @@ struct FuzzONNX {
         say("\(file.name) itself is refused")
         return 1
       }
-      for k in 0..<32 {
-        tally[trial.run(Array(file.bytes[..<(file.bytes.count * k / 32)])), default: 0] += 1
+      for k in 0..<8 {
+        tally[trial.run(Array(file.bytes[..<(file.bytes.count * k / 8)])), default: 0] += 1
       }
       var mutator = Mutator(file.message, others: messages, seed: seed &+ UInt64(i) &* 0x1_0000)
       for k in 0..<(count / seeds.count) {
