@@ -18,6 +18,8 @@ CXX := g++
 SEEDS ?= 0 2000
 # Random mutations of model files that `make test` tries.
 FUZZ_COUNT ?= 200000
+# Of ONNX files; 200000 take a quarter of an hour.
+FUZZ_ONNX_COUNT ?= 20000
 SOURCES := $(shell find Sources include tools/abi -type f -o -type l) Package.swift
 LIBRARY := $(BUILD)/lib/libapus.so
 CLI := $(BUILD)/bin/model-convert
@@ -77,11 +79,16 @@ test: all $(VENV)/done robustness
 # Damaged files under AddressSanitizer, sessions in many threads under ThreadSanitizer.
 robustness: all $(VENV)/done
 	$(SWIFT) build -c release --sanitize=address --product FuzzModels --scratch-path .build/address
+	$(SWIFT) build -c release --sanitize=address --product FuzzONNX --scratch-path .build/address
 	$(SWIFT) build -c release --sanitize=thread --product StressThreads --scratch-path .build/thread
-	rm -rf $(BUILD)/fuzz
+	rm -rf $(BUILD)/fuzz $(BUILD)/fuzz-onnx
 	$(PYTHON) Tests/python/make_fuzz_seeds.py $(BUILD)/fuzz
+	$(PYTHON) Tests/python/make_onnx_fuzz_seeds.py $(BUILD)/fuzz-onnx
 	SWIFT_BACKTRACE=enable=no .build/address/release/FuzzModels $(BUILD)/fuzz $(FUZZ_COUNT) 1 0 2 & \
 	  SWIFT_BACKTRACE=enable=no .build/address/release/FuzzModels $(BUILD)/fuzz $(FUZZ_COUNT) 1 1 2 \
+	  && wait $$!
+	SWIFT_BACKTRACE=enable=no .build/address/release/FuzzONNX $(BUILD)/fuzz-onnx $(FUZZ_ONNX_COUNT) 1 0 2 & \
+	  SWIFT_BACKTRACE=enable=no .build/address/release/FuzzONNX $(BUILD)/fuzz-onnx $(FUZZ_ONNX_COUNT) 1 1 2 \
 	  && wait $$!
 	SWIFT_BACKTRACE=enable=no .build/thread/release/StressThreads 50 \
 	  $(BUILD)/fuzz/general.apus $(BUILD)/fuzz/late.apus \
