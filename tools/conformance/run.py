@@ -214,7 +214,7 @@ def check_export(folder: Path, given: Dict[str, np.ndarray], wanted: Dict[str, n
         onnx.checker.check_model(model, full_check=True)
     except Exception as problem:
         raise Failed(f"export: the checker says {problem}")
-    results, who = run_onnx(model, given)
+    results, who = run_onnx(folder, model, given)
     for name, array in wanted.items():
         try:
             compare(name, results[name], array, test)
@@ -222,33 +222,63 @@ def check_export(folder: Path, given: Dict[str, np.ndarray], wanted: Dict[str, n
             raise Failed(f"export: {who}: {problem}")
 
 
-def run_onnx(model: onnx.ModelProto, given: Dict[str, np.ndarray]) -> Tuple[dict, str]:
+def run_onnx(
+    folder: Path, model: onnx.ModelProto, given: Dict[str, np.ndarray]
+) -> Tuple[Dict[str, np.ndarray], str]:
     """What ONNX Runtime computes, or the reference where it cannot."""
+    given = {x.name: given[x.name] for x in model.graph.input if x.name in given}
+    try:
+        return run_apart(folder, model, given, with_onnxruntime), "ONNX Runtime"
+    except Failed as refusal:
+        if not NOT_IMPLEMENTED.search(str(refusal)):
+            raise Failed(f"export: ONNX Runtime: {refusal}")
+    try:
+        return run_apart(folder, model, given, with_reference), "the reference"
+    except Failed as refusal:
+        raise Failed(f"export: the reference: {refusal}")
+
+
+def with_onnxruntime(model: onnx.ModelProto, given: Dict[str, np.ndarray]) -> list:
     import onnxruntime
 
-    names = [x.name for x in model.graph.output]
-    given = {x.name: given[x.name] for x in model.graph.input if x.name in given}
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return dict(zip(names, session.run(None, given))), "ONNX Runtime"
-    except Exception as refusal:
-        if not NOT_IMPLEMENTED.search(str(refusal)):
-            raise Failed(f"export: ONNX Runtime: {refusal}")
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, given)
+
+
+def with_reference(model: onnx.ModelProto, given: Dict[str, np.ndarray]) -> list:
     from onnx.reference import ReferenceEvaluator
 
-    try:
-        return dict(zip(names, ReferenceEvaluator(model).run(None, given))), "the reference"
-    except Exception as refusal:
-        raise Failed(f"export: the reference: {refusal}")
+    return ReferenceEvaluator(model).run(None, given)
+
+
+def run_apart(folder: Path, model, given: dict, function) -> Dict[str, np.ndarray]:
+    """In a process of its own, which a model may crash."""
+    child = os.fork()
+    if child == 0:
+        try:
+            results = function(model, given)
+            np.savez(folder / "results.npz", *[np.asarray(r) for r in results])
+            os._exit(0)
+        except BaseException as problem:
+            (folder / "problem").write_text(str(problem))
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        raise Failed(f"crashed with signal {os.WTERMSIG(status)}")
+    if status:
+        raise Failed((folder / "problem").read_text())
+    with np.load(folder / "results.npz") as arrays:
+        return dict(zip([x.name for x in model.graph.output], arrays.values()))
 
 
 # What ONNX Runtime says of operators, types and opsets that it lacks.
 NOT_IMPLEMENTED = re.compile(
-    r"NOT_IMPLEMENTED|is not a registered function|is under development and support for this"
+    r"NOT_IMPLEMENTED|crashed with signal|is not a registered function|is under development and support for this"
     r"|Unsupported model IR version|layout_ == 0 was false")
 
 
