@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import ModelFormat
+import ONNX
 import Operators
 
 /// `model-convert operators`: what the registry knows. The test harness reads the JSON, and
@@ -36,19 +37,29 @@ struct OperatorsCommand: ParsableCommand {
 
       \(rows.count) operators. Each mirrors the ONNX operator of the same name in its newest opset: \
       the same attributes, the same order of inputs and outputs. *Notes* says what differs or is \
-      restricted. The opcode is the operator's number in the file, and an attribute's key is its \
-      position here, counted from 0; both are pinned.
+      restricted. An attribute that is not set takes ONNX's default.
 
-      | Operator | Opcode | Inputs | Outputs | Attributes | Notes |
-      |---|---:|---|---|---|---|
+      - *Types*: of the first input (of Where: of what it chooses from); *all* are float32, uint8, \
+      int8, int32, int64 and bool. float16, bfloat16 and float64 are imported as float32.
+      - *Opsets*: of ONNX models in which `model-convert import` takes the operator. What the \
+      operator sets 1 to 6 say of it is read too, where it has been there that long.
+      - *int8*: it computes on int8 as it stands, or another operator does what it does.
+      - *Trainable*: `model-convert train` can differentiate it.
+      - *Opcode*: the operator's number in the file, and an attribute's key is its position here, \
+      counted from 0; both are pinned.
+
+      | Operator | Types | Opsets | int8 | Trainable | Inputs | Outputs | Attributes | Notes | Opcode |
+      |---|---|---|---|---|---|---|---|---|---:|
 
       """
     for row in rows.map(OperatorRow.init) {
       let attributes = row.attributes.map { "`\($0.name)` \($0.type)" }.joined(separator: ", ")
       let notes = row.notes.replacingOccurrences(of: "|", with: "\\|")
       let cells = [
-        row.name, String(row.opcode), range(row.inputs, required: row.requiredInputs),
-        range(row.outputs), attributes, notes,
+        row.name, row.types.count == 6 ? "all" : row.types.joined(separator: ", "),
+        row.opsets.map { "\($0[0])–\($0[1])" } ?? "", row.int8, row.trainable ? "yes" : "",
+        range(row.inputs, required: row.requiredInputs), range(row.outputs), attributes, notes,
+        String(row.opcode),
       ]
       text += "| " + cells.joined(separator: " | ") + " |\n"
     }
@@ -83,6 +94,12 @@ private struct OperatorRow: Encodable {
   let outputs: [Int]
   let requiredInputs: Int
   let notes: String
+  let types: [String]
+  /// The first and the last operator set; nil where ONNX has no such operator.
+  let opsets: [Int]?
+  /// "yes", "as QLinearConv" or "".
+  let int8: String
+  let trainable: Bool
 
   init(_ definition: Operator) {
     name = "\(definition.name)"
@@ -92,5 +109,11 @@ private struct OperatorRow: Encodable {
     outputs = [definition.outputs.lowerBound, definition.outputs.upperBound]
     requiredInputs = definition.requiredInputs
     notes = "\(definition.notes)"
+    types = OperatorFacts.types(name)
+    let earliest = 7
+    opsets = OperatorFacts.firstOpset(name).map { [max($0, earliest), Importer.opsets.upperBound] }
+    int8 = types.contains("int8")
+      ? "yes" : OperatorFacts.integerForm(name).map { "as " + $0 } ?? ""
+    trainable = OperatorFacts.isTrainable(name)
   }
 }

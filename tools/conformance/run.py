@@ -10,9 +10,9 @@ its operators and element types alone (SCOPE, TYPES below), never by its name.
 An input that holds a shape, axes or the like and that must be known before the run is bound as a
 constant (`--input-value`) where the import says so; such passes are counted in a column of their own.
 
-With --export what was imported is written as ONNX again: the checker must accept it, and ONNX Runtime,
-or the package's own reference where ONNX Runtime has no such operator or type, must compute the test's
-outputs from it.
+With --export what was imported is written as ONNX again: the checker must accept it, and ONNX Runtime
+must compute the test's outputs from it; or the package's own reference, where ONNX Runtime does not
+pass the test as it stands. (For a few tests neither does.)
 """
 
 from __future__ import annotations
@@ -214,28 +214,24 @@ def check_export(folder: Path, given: Dict[str, np.ndarray], wanted: Dict[str, n
         onnx.checker.check_model(model, full_check=True)
     except Exception as problem:
         raise Failed(f"export: the checker says {problem}")
-    results, who = run_onnx(folder, model, given)
-    for name, array in wanted.items():
+    original = onnx.load_from_string(test.model)
+    for who, function in (("ONNX Runtime", with_onnxruntime), ("the reference", with_reference)):
         try:
-            compare(name, results[name], array, test)
+            return check_results(folder, model, given, wanted, test, function)
         except Failed as problem:
+            # One that does not pass the test with the test's own model says nothing of ours.
+            try:
+                check_results(folder, original, given, wanted, test, function)
+            except Failed:
+                continue
             raise Failed(f"export: {who}: {problem}")
 
 
-def run_onnx(
-    folder: Path, model: onnx.ModelProto, given: Dict[str, np.ndarray]
-) -> Tuple[Dict[str, np.ndarray], str]:
-    """What ONNX Runtime computes, or the reference where it cannot."""
+def check_results(folder: Path, model, given: dict, wanted: dict, test: Test, function) -> None:
     given = {x.name: given[x.name] for x in model.graph.input if x.name in given}
-    try:
-        return run_apart(folder, model, given, with_onnxruntime), "ONNX Runtime"
-    except Failed as refusal:
-        if not NOT_IMPLEMENTED.search(str(refusal)):
-            raise Failed(f"export: ONNX Runtime: {refusal}")
-    try:
-        return run_apart(folder, model, given, with_reference), "the reference"
-    except Failed as refusal:
-        raise Failed(f"export: the reference: {refusal}")
+    results = run_apart(folder, model, given, function)
+    for name, array in wanted.items():
+        compare(name, results[name], array, test)
 
 
 def with_onnxruntime(model: onnx.ModelProto, given: Dict[str, np.ndarray]) -> list:
@@ -274,12 +270,6 @@ def run_apart(folder: Path, model, given: dict, function) -> Dict[str, np.ndarra
         raise Failed((folder / "problem").read_text())
     with np.load(folder / "results.npz") as arrays:
         return dict(zip([x.name for x in model.graph.output], arrays.values()))
-
-
-# What ONNX Runtime says of operators, types and opsets that it lacks.
-NOT_IMPLEMENTED = re.compile(
-    r"NOT_IMPLEMENTED|crashed with signal|is not a registered function|is under development and support for this"
-    r"|Unsupported model IR version|layout_ == 0 was false")
 
 
 def run_test(test: Test, exports: bool = False) -> Outcome:
@@ -322,7 +312,7 @@ def run_test(test: Test, exports: bool = False) -> Outcome:
                     compare(name, results[name], np.asarray(array), test)
                 if exports:
                     check_export(
-                        folder, {n: v for n, v in given.items() if v is not None},
+                        folder, {n: v for n, v in zip(names, inputs) if v is not None},
                         {n: np.asarray(a) for n, a in zip(outputs, wanted)}, test)
     except (Failed, apus.ApusError, ValueError, TypeError, KeyError) as problem:
         return outcome("failed", f"{problem}")

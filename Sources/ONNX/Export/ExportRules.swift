@@ -4,14 +4,26 @@ import ModelFormat
 
 /// Operators that have come since the opset that is otherwise written.
 let firstOpsets: [String: Int] = [
-  "RMSNormalization": 23, "Attention": 24, "Swish": 24, "CausalConvWithState": 26,
+  "RMSNormalization": 23, "Attention": 24, "Swish": 24, "CausalConvWithState": 27,
+]
+
+/// Attributes that have come since, or whose meaning has been put right.
+let firstOpsetsOfAttributes: [String: [String: Int]] = [
+  "Attention": ["left_window_size": 25, "right_window_size": 25],
+  "AveragePool": ["ceil_mode": 22],
+  "DequantizeLinear": ["output_dtype": 23],
+  "MaxPool": ["ceil_mode": 22],
+  "QuantizeLinear": ["precision": 23],
+  "Range": ["stash_type": 27],
+  "SpaceToDepth": ["mode": 28],
 ]
 
 /// What ONNX says otherwise, by operator.
 let exportRules: [String: (Node, Exporter) throws -> Void] = [
   "Conv": fusedClip, "ConvTranspose": fusedClip, "Gemm": fusedClip, "MatMul": fusedClip,
   "LocalContrastNormalization": localContrast,
-  "ConstantOfShape": fillValue,
+  "ConstantOfShape": fillValue, "MeanVarianceNormalization": statedAxes,
+  "SpaceToDepth": blockOrder,
 ]
 
 /// The clip that the runtime does together with a layer stands behind it.
@@ -38,6 +50,20 @@ private func fusedClip(_ node: Node, _ exporter: Exporter) throws {
   }
   inputs += [limit(low, ".minimum"), limit(high, ".maximum")]
   _ = exporter.emit("Clip", inputs, name: "", output: exporter.name(y))
+}
+
+/// ONNX defines the operator by others, which cannot be written down without the axes.
+private func statedAxes(_ node: Node, _ exporter: Exporter) throws {
+  let stated = Node(
+    node.op, name: node.name, inputs: node.inputs, outputs: node.outputs,
+    attributes: node.attributes.merging(["axes": [0, 2, 3]]) { own, _ in own })
+  try exporter.write(stated)
+}
+
+/// The order that is usual needs no mention, and no newer operator set.
+private func blockOrder(_ node: Node, _ exporter: Exporter) throws {
+  try exporter.write(
+    node, dropping: node.string("mode", default: "DCR") == "DCR" ? ["mode"] : [])
 }
 
 /// Input 1, the number that fills, is an attribute in ONNX.

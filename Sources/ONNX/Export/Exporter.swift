@@ -80,7 +80,7 @@ public final class Exporter {
   private func model(_ states: [Value], _ nexts: [String]) -> ModelProto {
     var model = ModelProto()
     model.opsets = ["": opset]
-    model.irVersion = opset > 23 ? 12 : opset > 21 ? 11 : 10
+    model.irVersion = Exporter.irVersion(opset)
     model.producerName = "Apus"
     model.graph = proto
     for entry in graph.metadata where entry.key != "onnx_opset" && entry.key != Graph.passesKey {
@@ -89,6 +89,17 @@ public final class Exporter {
     let pairs = zip(states, nexts).map { "\($0.name)=\($1)" }
     if !pairs.isEmpty { model.metadata.append(("apus.states", pairs.joined(separator: ","))) }
     return model
+  }
+
+  /// The first that has the operator set, by the table in ONNX's Versioning.md.
+  private static func irVersion(_ opset: Int) -> Int {
+    switch opset {
+    case ...22: 10
+    case 23: 11
+    case 24: 12
+    case 25...27: 13
+    default: 14
+    }
   }
 
   // MARK: Nodes
@@ -112,6 +123,10 @@ public final class Exporter {
   /// Writes a node as it stands.
   func write(_ node: Node, dropping dropped: Set<String> = []) throws {
     opset = max(opset, firstOpsets[node.op] ?? 0)
+    for (name, first) in firstOpsetsOfAttributes[node.op] ?? [:]
+    where node.attributes[name] != nil && !dropped.contains(name) {
+      opset = max(opset, first)
+    }
     var result = NodeProto(op: node.op, name: node.name)
     result.inputs = node.inputs.map { $0.map { reference($0) } ?? "" }
     result.outputs = node.outputs.map { $0.map { names[$0] } ?? "" }
