@@ -19,7 +19,8 @@ from onnx_models import model
 
 node = helper.make_node
 FLOAT = TensorProto.FLOAT
-SECONDS = 10
+# Of processor time, and of waiting for a machine that has other things to do.
+SECONDS, PATIENCE = 10, 100
 
 
 class Cost(NamedTuple):
@@ -43,12 +44,13 @@ def cost(folder: Path, proto: onnx.ModelProto) -> Cost:
             done, status, usage = os.wait4(process.pid, os.WNOHANG)
             if done:
                 break
-            if time.monotonic() - start > SECONDS:
+            if time.monotonic() - start > PATIENCE:
                 process.kill()
                 process.wait()
-                pytest.fail(f"the import took more than {SECONDS} seconds")
+                pytest.fail(f"the import took more than {PATIENCE} seconds")
             time.sleep(0.01)
         process.returncode = os.waitstatus_to_exitcode(status)
+        assert usage.ru_utime + usage.ru_stime < SECONDS
         said.seek(0)
         text = said.read()
     written = (folder / "m.apus").stat().st_size if (folder / "m.apus").exists() else 0

@@ -97,7 +97,7 @@ def test_operator_sets() -> None:
 TRANSLATED = {
     "BatchNormalization": {"spatial", "momentum"}, "Cast": {"round_mode"},
     "Clip": {"min", "max"}, "ConstantOfShape": {"value"}, "Dropout": {"ratio", "seed"},
-    "Pad": {"pads", "value"}, "Slice": {"axes", "ends", "starts"}, "Split": {"split"},
+    "Pad": {"pads", "value"}, "Scan": {"directions"}, "Slice": {"axes", "ends", "starts"}, "Split": {"split"},
     "Squeeze": {"axes"}, "Unsqueeze": {"axes"}, "TopK": {"k"},
 }  # fmt: skip
 

@@ -31,7 +31,13 @@ public final class FunctionEditor {
       producers[ObjectIdentifier(output)] = node
       kept.append(output)
     }
-    for case let input? in node.inputs { addReader(node, of: input) }
+    for case let input? in node.inputs {
+      // Only this node is entered meanwhile: if the list has it, it comes last.
+      let id = ObjectIdentifier(input)
+      if readers[id]?.last === node { continue }
+      readers[id, default: []].append(node)
+      kept.append(input)
+    }
   }
 
   private func addReader(_ node: Node, of value: Value) {
