@@ -94,25 +94,24 @@ extension FreeDimensions {
           output, result.logicalType, isSame ? shape : bound ?? shape, isBound: !isSame, node)
         continue
       }
-      guard let count = iterations(node) ?? output?.bound?.first else {
+      let count = iterations(node)
+      guard let length = count ?? output?.bound?.first.map({ .fixed($0) }) else {
         throw GraphError(
           "node \(node.displayName): output \(i) has an element for each iteration; their number "
             + "must be a constant, or the output's shape stated")
       }
       try set(
-        output, result.logicalType, [.fixed(count)] + shape,
-        isBound: iterations(node) == nil || mayStop(node),
+        output, result.logicalType, [length] + shape, isBound: count == nil || mayStop(node),
         // The planner knows the bound: each iteration that there may be.
-        isComputed: iterations(node) != nil && !result.isBound, node)
+        isComputed: count != nil && !result.isBound, node)
     }
   }
 
-  /// The trip count, where it is a constant; exporters write 2⁶³ − 1 where there is none.
-  private func iterations(_ node: Node) -> Int? {
-    guard let value = node.inputs[0], value.kind == .weight, value.dataType == .int64,
-      let n = value.integers.first, n >= 0, n <= Int(Int32.max)
-    else { return nil }
-    return n
+  /// The trip count, where shapes alone decide it; exporters write 2⁶³ − 1 where there is none.
+  private func iterations(_ node: Node) -> Dimension? {
+    guard let value = node.inputs[0], let count = scalar(value) else { return nil }
+    if let n = count.fixed, n < 0 || n > Int(Int32.max) { return nil }
+    return count
   }
 
   private func mayStop(_ node: Node) -> Bool {

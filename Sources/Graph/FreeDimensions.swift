@@ -1,11 +1,13 @@
 import ModelFormat
+import Operators
 
 /// Shapes with dimensions that stay free, found by inferring everything under two different numbers
 /// for each free dimension: what differs between the two is free, what equals a dimension's number
 /// in both bears its name.
 ///
-/// A number may be too small for a network (an image smaller than its kernels), so several pairs are
-/// followed, and the first that gets through counts.
+/// A number may be too small for a network (an image smaller than its kernels), or no multiple of
+/// what it halves and joins again, so several pairs are followed, and what all that get through agree
+/// on counts.
 public final class FreeDimensions {
   private struct Pair {
     let scale: Int
@@ -17,6 +19,8 @@ public final class FreeDimensions {
   /// Tensors that have nothing to do with a free dimension.
   private let fixed = ShapeInference()
   private var pairs: [Pair]
+  /// A pair that got as far as the node that was refused last.
+  private var refused: Int?
   /// The free dimensions seen; one without a name is itself only.
   private var symbols: [String] = []
 
@@ -26,7 +30,7 @@ public final class FreeDimensions {
 
   public init() {
     let fixed = fixed
-    pairs = [1, 16, 64, 256].map {
+    pairs = [1, 16, 64, 256, 33].map {
       Pair(scale: $0, low: ShapeInference(over: fixed), high: ShapeInference(over: fixed))
     }
   }
@@ -68,13 +72,17 @@ public final class FreeDimensions {
     for i in left {
       do { try body(pairs[i]) } catch { failures.append((i, error)) }
     }
-    if failures.count == left.count, let first = failures.first { throw first.error }
+    if failures.count == left.count, let first = failures.first {
+      refused = left.last
+      throw first.error
+    }
     for (i, error) in failures { pairs[i].failure = error }
   }
 
   /// Infers a node's outputs and sets their types and shapes.
   public func infer(_ node: Node) throws {
     if let control = node.definition?.control { return try inferControl(node, control) }
+    refused = nil
     if node.inputs.allSatisfy({ $0.map { fixed.info($0) != nil } ?? true }) {
       try fixed.infer(node)
       for case let output? in node.outputs {
@@ -89,27 +97,77 @@ public final class FreeDimensions {
       try pair.low.infer(node)
       try pair.high.infer(node)
     }
-    guard let best = pairs.first(where: { $0.failure == nil }) else { return }
+    let passed = pairs.filter { $0.failure == nil }
+    guard !passed.isEmpty else { return }
     for case let output? in node.outputs {
-      guard let low = best.low.info(output), let high = best.high.info(output),
-        low.shape.rank == high.shape.rank
+      let infos = passed.compactMap { pair -> (low: TensorInfo, high: TensorInfo)? in
+        guard let low = pair.low.info(output), let high = pair.high.info(output) else { return nil }
+        return (low, high)
+      }
+      guard let first = infos.first?.low, infos.count == passed.count,
+        infos.allSatisfy({
+          $0.low.shape.rank == first.shape.rank && $0.high.shape.rank == first.shape.rank
+        })
       else { throw GraphError("node \(node.displayName): the rank of an output depends on sizes") }
-      output.dataType = low.dataType
-      output.isBound = low.isBound
-      output.shape = (0..<low.shape.rank).map { axis in
-        dimension(low.shape[axis], high.shape[axis], scale: best.scale)
+      output.dataType = first.dataType
+      output.isBound = first.isBound
+      output.shape = (0..<first.shape.rank).map { axis in
+        dimension(
+          infos.map { ($0.low.shape[axis], $0.high.shape[axis]) }, scales: passed.map(\.scale))
       }
     }
   }
 
-  private func dimension(_ low: Int, _ high: Int, scale: Int) -> Dimension {
-    if low == high { return .fixed(low) }
+  private func dimension(_ found: [(low: Int, high: Int)], scales: [Int]) -> Dimension {
+    let first = found[0].low
+    if found.allSatisfy({ $0.low == first && $0.high == first }) { return .fixed(first) }
     for k in symbols.indices
-    where low == scale * FreeDimensions.lowFactors[k] && high == scale * FreeDimensions.highFactors[k]
-    {
+    where zip(found, scales).allSatisfy({ found, scale in
+      found.low == scale * FreeDimensions.lowFactors[k]
+        && found.high == scale * FreeDimensions.highFactors[k]
+    }) {
       return .free(symbols[k])
     }
     return .free("")
+  }
+
+  /// What a scalar integer is, where shapes alone decide it.
+  func scalar(_ value: Value) -> Dimension? {
+    let passed = pairs.filter { $0.failure == nil }
+    func number(_ info: TensorInfo?) -> Int? {
+      guard let info, info.dataType == .int64, info.shape.count == 1 else { return nil }
+      return info.constant.map { Int($0.loadUnaligned(as: Int64.self)) }
+    }
+    let found = passed.compactMap { pair -> (low: Int, high: Int)? in
+      guard let low = number(pair.low.info(value)), let high = number(pair.high.info(value)) else {
+        return nil
+      }
+      return (low, high)
+    }
+    guard !found.isEmpty, found.count == passed.count else { return nil }
+    return dimension(found, scales: passed.map(\.scale))
+  }
+
+  // MARK: Dimensions under two names
+
+  /// Two names of free dimensions that must mean the same for the node, which was just refused, to
+  /// be possible: exporters name the steps of keys and of values apart.
+  public func namesToUnify(for node: Node) -> (kept: String, other: String)? {
+    guard let refused, node.definition?.control == nil else { return nil }
+    let (scale, inference) = (pairs[refused].scale, pairs[refused].low)
+    let inputs = node.inputs.compactMap { $0 }
+    func numbers(_ k: Int) -> Int { scale * FreeDimensions.lowFactors[k] }
+    let present = symbols.indices.filter { k in
+      !symbols[k].isEmpty
+        && inputs.contains { inference.shape($0)?.contains(numbers(k)) ?? false }
+    }
+    for (n, kept) in present.enumerated() {
+      for other in present[(n + 1)...]
+      where inference.accepts(node, with: numbers(kept), inPlaceOf: numbers(other)) {
+        return (symbols[kept], symbols[other])
+      }
+    }
+    return nil
   }
 }
 

@@ -99,6 +99,18 @@ public final class ShapeInference {
     }
   }
 
+  /// Whether the node were possible if one number in the shapes of its inputs were another.
+  func accepts(_ node: Node, with number: Int, inPlaceOf other: Int) -> Bool {
+    let trial = ShapeInference()
+    for case let input? in node.inputs {
+      guard var info = info(input) else { return false }
+      for axis in 0..<info.shape.rank where info.shape[axis] == other { info.shape[axis] = number }
+      trial.infos[ObjectIdentifier(input)] = info
+    }
+    do { try trial.infer(node) } catch { return false }
+    return true
+  }
+
   /// Computes shape arithmetic, as the planner will: small outputs of nothing but known values.
   private func evaluate(_ context: NodeContext) {
     guard context.canBeComputed(within: ShapeInference.maximumComputedBytes) else { return }

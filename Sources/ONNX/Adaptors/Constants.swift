@@ -39,7 +39,9 @@ func constantOfShape(_ node: ImportNode) throws {
 
 /// The dimensions from `start` to `end`, where they are fixed; else the runtime computes them.
 func shapeOfFixed(_ node: ImportNode) throws {
-  guard let x = node.input(0), node.owner.isKnown(x), let shape = x.shape else { return }
+  guard let x = node.input(0), node.owner.isKnown(x), !x.isBound, let shape = x.shape else {
+    return
+  }
   func clamped(_ i: Int) -> Int { min(max(i < 0 ? i + shape.count : i, 0), shape.count) }
   let start = clamped(node.int("start") ?? 0)
   let end = clamped(node.int("end") ?? shape.count)
@@ -50,7 +52,9 @@ func shapeOfFixed(_ node: ImportNode) throws {
 }
 
 func sizeOfFixed(_ node: ImportNode) throws {
-  guard let x = node.input(0), node.owner.isKnown(x), let count = x.count else { return }
+  guard let x = node.input(0), node.owner.isKnown(x), !x.isBound, let count = x.count else {
+    return
+  }
   node.replace(with: Value(node.output(0)?.name ?? node.name, [], integers: [count]))
 }
 

@@ -11,6 +11,9 @@ final class FunctionImporter {
   private let free = FreeDimensions()
   /// Inputs, and values that have the name of an output.
   var boundary: Set<ObjectIdentifier> = []
+  private let partial = PartialValues()
+  /// Operators with more outputs than this have a list of them.
+  private static let mostSeparateOutputs = 16
   /// What is written by nodes that could not be imported: nothing is known of it.
   private var unknown: Set<ObjectIdentifier> = []
   /// What the model says of tensors whose shapes only a run may find.
@@ -182,11 +185,9 @@ final class FunctionImporter {
     while node.inputs.count > definition.inputs.lowerBound, node.inputs.last! == nil {
       node.inputs.removeLast()
     }
-    // Where there may be any number of outputs it says something (how many pieces, what a body
-    // returns), and all stay.
-    while definition.outputs.upperBound < 65535, node.outputs.count > definition.outputs.lowerBound,
-      node.outputs.last! == nil
-    {
+    // How many outputs Split, Loop and the like have says what they do.
+    let isCounted = definition.outputs.upperBound > FunctionImporter.mostSeparateOutputs
+    while !isCounted, node.outputs.count > definition.outputs.lowerBound, node.outputs.last! == nil {
       node.outputs.removeLast()
     }
     guard node.inputs.compactMap({ $0 }).allSatisfy(isKnown) else {
@@ -199,6 +200,7 @@ final class FunctionImporter {
       node.outputs = [Value(node.name + ".unused")] + node.outputs.dropFirst()
     }
     do { try free.infer(node) } catch {
+      if let (kept, other) = free.namesToUnify(for: node) { importer.unify(kept, other) }
       throw NodeProblem(FunctionImporter.reason(error), instead: alternative(node.op))
     }
     if folding,
@@ -207,6 +209,7 @@ final class FunctionImporter {
       importer.expansion.add(constants: constants)
       return constants
     }
+    if folding, let constant = partial.evaluate(node) { return [constant] }
     function.nodes.append(node)
     return node.outputs
   }

@@ -20,6 +20,8 @@ public final class Importer {
   public private(set) var notes: [String] = []
   /// What the passes of the options changed.
   public private(set) var passReport = PassReport()
+  /// Names of free dimensions that turned out to mean what another does, and which that is.
+  private var sameDimensions: [String: String] = [:]
   private let functionsByName: [String: FunctionProto]
   var expansion: Expansion
   /// Functions made of graphs in attributes.
@@ -56,6 +58,18 @@ public final class Importer {
         "it uses opset \(opset); opsets \(Importer.opsets.lowerBound) to "
           + "\(Importer.opsets.upperBound) are read")
     }
+    while true {
+      let known = sameDimensions.count
+      do { return try attempt(opset) } catch {
+        guard sameDimensions.count > known else { throw error }
+      }
+      result = ImportReport()
+      bodies = []
+      notes = sameDimensions.map { "dimension \($0.key) is the same as \($0.value)" }.sorted()
+    }
+  }
+
+  private func attempt(_ opset: Int) throws -> Graph {
     let function = Function("main")
     let main = FunctionImporter(
       self, function: function, bounds: Bound.stated(in: model.graph))
@@ -185,7 +199,7 @@ public final class Importer {
     let declared = dimensions.map { dimension -> Dimension in
       switch dimension {
       case .value(let d): d >= 0 ? .fixed(d) : .free("")
-      case .parameter(let name): .free(name)
+      case .parameter(let name): .free(sameDimensions[name] ?? name)
       case .unknown: .free("")
       }
     }
@@ -296,6 +310,14 @@ public final class Importer {
   }
 
   func count(_ node: NodeProto) { result.nodeCount += 1 }
+
+  /// Two free dimensions must be the same; the model is imported anew with one name for both.
+  func unify(_ kept: String, _ other: String) {
+    let target = sameDimensions[kept] ?? kept
+    guard target != other else { return }
+    for (name, old) in sameDimensions where old == other { sameDimensions[name] = target }
+    sameDimensions[other] = target
+  }
 
   func report(_ problem: ImportProblem) { result.problems.append(problem) }
 
