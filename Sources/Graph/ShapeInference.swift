@@ -113,7 +113,9 @@ public final class ShapeInference {
 
   /// Computes shape arithmetic, as the planner will: small outputs of nothing but known values.
   private func evaluate(_ context: NodeContext) {
-    guard context.canBeComputed(within: ShapeInference.maximumComputedBytes) else { return }
+    guard context.canBeComputed(within: ShapeInference.maximumComputedBytes) else {
+      return expect(context)
+    }
     let results = context.outputs.map { Bytes([UInt8](repeating: 0, count: $0.byteCount)) }
     do {
       try ImmediateRun.perform(
@@ -127,7 +129,30 @@ public final class ShapeInference {
     }
   }
 
+  /// What small outputs would be if every bound were reached, as the planner will.
+  private func expect(_ context: NodeContext) {
+    let limit = ShapeInference.maximumExpectedBytes
+    if context.isUnknownMask(within: limit) {
+      let mask = Bytes([UInt8](repeating: 1, count: context.outputs[0].byteCount))
+      context.outputs[0].expected = UnsafeRawPointer(mask.memory)
+      kept.append(mask)
+    } else if let largest = context.expectation(within: limit) {
+      let results = context.outputs.map { Bytes([UInt8](repeating: 0, count: $0.byteCount)) }
+      do {
+        try ImmediateRun.perform(
+          largest, ShapeInference.kernels,
+          inputs: largest.inputs.map { $0?.constant.map { UnsafeMutableRawPointer(mutating: $0) } },
+          outputs: results.map(\.memory))
+      } catch { return }
+      for (i, result) in results.enumerated() {
+        context.outputs[i].expected = UnsafeRawPointer(result.memory)
+        kept.append(result)
+      }
+    }
+  }
+
   private static let maximumComputedBytes = 4096
+  private static let maximumExpectedBytes = 65_536
 
   static let kernels: UnsafePointer<apus_kernels> = {
     let kernels = UnsafeMutablePointer<apus_kernels>.allocate(capacity: 1)

@@ -8,6 +8,9 @@ public struct TensorInfo {
   /// The value, where it is known: a weight, what the planner computed from constants, or, for a
   /// node that is planned anew in each run, whatever the input holds.
   public var constant: UnsafeRawPointer?
+  /// Where no value is known: what it would be if every bound were reached, and so a bound of the
+  /// sizes that it decides.
+  public var expected: UnsafeRawPointer?
   /// `shape` is an upper bound: the run finds the real dimensions, none of them larger.
   public var isBound = false
 
@@ -185,6 +188,7 @@ public final class NodeContext {
   /// output's stated shape as a bound and asks again in the run.
   public func knownValue(_ i: Int) throws(ApusError) -> UnsafeRawPointer {
     guard let constant = input(i).constant else {
+      // A shape rule that then sets a bound, or is asked again on the largest values.
       missesValue = true
       throw error(.unsupported, "input \(i) must be a constant")
     }

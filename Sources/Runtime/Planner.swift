@@ -82,10 +82,12 @@ struct Planner {
       note(node)
       if node.hasBoundOutput {
         planLate(node)
+        try expect(node)
       } else if node.canBeComputed(within: Planner.maximumComputedBytes) {
         try evaluate(node)
       } else {
         try planNode(node)
+        try expect(node)
       }
     }
   }
@@ -194,6 +196,30 @@ struct Planner {
     let control = apus_sys_flush_denormals()
     defer { apus_sys_restore_float_control(control) }
     try ImmediateRun.perform(node, model.kernels, inputs: inputs, outputs: outputs)
+  }
+
+  /// Computes what small outputs would be if every bound were reached: the sizes of what follows.
+  private func expect(_ node: NodeContext) throws(ApusError) {
+    let limit = Planner.maximumComputedBytes
+    let isMask = node.isUnknownMask(within: limit)
+    let context = isMask ? node : node.expectation(within: limit)
+    guard let context else { return }
+    var inputs: [UnsafeMutableRawPointer?] = []
+    for input in context.inputs { inputs.append(input?.constant.map { .init(mutating: $0) }) }
+    var outputs: [UnsafeMutableRawPointer?] = []
+    for slot in slotList(node.record.outputs, node.outputCount) {
+      outputs.append(slot < 0 ? nil : try plan.allocateValue(plan.tensors[slot]!.byteCount))
+    }
+    if isMask {
+      if let mask = outputs[0] { memset(mask, 1, node.outputs[0].byteCount) }
+    } else {
+      do throws(ApusError) {
+        try ImmediateRun.perform(context, model.kernels, inputs: inputs, outputs: outputs)
+      } catch { return }
+    }
+    for (i, slot) in slotList(node.record.outputs, node.outputCount).enumerated() where slot >= 0 {
+      plan.tensors[slot]!.expected = outputs[i].map { UnsafeRawPointer($0) }
+    }
   }
 
   private mutating func planNode(_ node: NodeContext) throws(ApusError) {

@@ -91,7 +91,7 @@ def prepared(network: Network) -> torch.nn.Module:
     for norm in norms:
         norm.train()
         norm.momentum = 1.0
-    module([torch.rand(shape)] if network.detects else torch.randn(shape))
+    module([torch.rand(shape) for _ in range(2)] if network.detects else torch.randn(shape))
     for norm in norms:
         norm.eval()
         norm.running_var.mul_(torch.empty_like(norm.running_var).uniform_(0.7, 1.4))

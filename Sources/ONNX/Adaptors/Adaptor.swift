@@ -51,6 +51,7 @@ let adaptors: [String: [Adaptor]] = {
     "Upsample": [Adaptor(before: 9, upsampleScales), Adaptor(upsample)],
     "ReduceSum": [Adaptor(before: 13, axes)],
   ]
+  for (op, adapt) in sequenceOperators { table[op] = [Adaptor(adapt)] }
   for op in [
     "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum",
     "ReduceLogSumExp", "ReduceSumSquare",

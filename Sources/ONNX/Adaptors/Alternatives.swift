@@ -4,9 +4,7 @@ func alternative(_ op: String) -> String { alternatives[op] ?? "" }
 private let alternatives: [String: String] = [
   "Bernoulli": random, "Multinomial": random, "RandomNormal": random, "RandomNormalLike": random,
   "RandomUniform": random, "RandomUniformLike": random,
-  "SequenceAt": sequences, "SequenceConstruct": sequences, "SequenceEmpty": sequences,
-  "SequenceErase": sequences, "SequenceInsert": sequences, "SequenceLength": sequences,
-  "SequenceMap": sequences, "SplitToSequence": sequences, "ConcatFromSequence": sequences,
+  "SequenceMap": sequences,
   "Optional": sequences, "OptionalGetElement": sequences, "OptionalHasElement": sequences,
   "StringConcat": strings, "StringNormalizer": strings, "StringSplit": strings,
   "RegexFullMatch": strings, "TfIdfVectorizer": strings, "ImageDecoder": strings,

@@ -20,9 +20,12 @@ func ifBranches(_ node: ImportNode) throws {
 }
 
 func loopBody(_ node: ImportNode) throws {
-  guard case .graph(let graph)? = node.attributes["body"] else {
+  guard case .graph(let whole)? = node.attributes["body"] else {
     throw NodeProblem("its body is missing")
   }
+  let accumulators = try Accumulators(node, whole)
+  let graph = accumulators.graph
+  for k in accumulators.positions.reversed() { node.inputs.remove(at: k + 2) }
   let carried = node.inputs.count < 2 ? [] : Array(node.inputs[2...])
   while node.inputs.count < 2 { node.inputs.append(nil) }
   let inputs =
@@ -32,6 +35,29 @@ func loopBody(_ node: ImportNode) throws {
       return Value("", value.logicalType, value.shape)
     })
   attach(node, [("body", try body(node, graph, "body", inputs: inputs))])
+  if !accumulators.positions.isEmpty { try emit(node, accumulators.positions) }
+}
+
+/// Emits a Loop of which some outputs are sequences: their tensors come last.
+private func emit(_ node: ImportNode, _ positions: [Int]) throws {
+  guard case .function(let function)? = node.attributes["body"],
+    positions.allSatisfy(node.outputs.indices.contains)
+  else { throw NodeProblem("it has too few outputs") }
+  let others = node.outputs.indices.filter { !positions.contains($0) }
+  let stacks = positions.map { Value(node.outputs[$0]?.name ?? "\(node.name).\($0)") }
+  let outputs = node.owner.emit(
+    Node(
+      "Loop", name: node.name, inputs: node.inputs,
+      outputs: others.map { node.outputs[$0] } + stacks,
+      attributes: [
+        "body": .function(function), "captures": .int(node.int("captures") ?? 0),
+      ]))
+  for (i, k) in others.enumerated() { node.outputs[k] = outputs[i] }
+  for (i, k) in positions.enumerated() {
+    guard let stack = outputs[others.count + i] else { continue }
+    node.outputs[k] = node.owner.stand(for: .stacked(stack), named: stack.name)
+  }
+  node.isDone = true
 }
 
 func scanBody(_ node: ImportNode) throws {

@@ -12,6 +12,7 @@ final class FunctionImporter {
   /// Inputs, and values that have the name of an output.
   var boundary: Set<ObjectIdentifier> = []
   private let partial = PartialValues()
+  private var sequences: [ObjectIdentifier: (sequence: TensorSequence, value: Value)] = [:]
   /// Operators with more outputs than this have a list of them.
   private static let mostSeparateOutputs = 16
   /// What is written by nodes that could not be imported: nothing is known of it.
@@ -30,6 +31,17 @@ final class FunctionImporter {
   func bind(_ input: Value) throws { try free.bind(input) }
 
   func isKnown(_ value: Value) -> Bool { !unknown.contains(ObjectIdentifier(value)) }
+
+  /// A value that stands for a sequence, which only the sequence operators and Loop understand.
+  func stand(for sequence: TensorSequence, named name: String) -> Value {
+    let value = Value(name)
+    sequences[ObjectIdentifier(value)] = (sequence, value)
+    return value
+  }
+
+  func sequence(_ value: Value?) -> TensorSequence? {
+    value.flatMap { sequences[ObjectIdentifier($0)]?.sequence }
+  }
 
   /// Marks a value of which nothing can be said, after a problem has been reported.
   func markUnknown(_ value: Value?) {
@@ -90,7 +102,12 @@ final class FunctionImporter {
         try call(callee, node)
       } else {
         try adapt(node)
-        if !node.isDone { try emitRenamed(node) }
+        if !node.isDone {
+          for (i, input) in node.inputs.enumerated() where sequence(input) != nil {
+            throw NodeProblem("input \(i) is a sequence of tensors", instead: "pass one tensor")
+          }
+          try emitRenamed(node)
+        }
       }
     } catch let problem as NodeProblem {
       report(problem)
@@ -111,6 +128,7 @@ final class FunctionImporter {
     // Within one function, graphs that were inlined see the names around them directly.
     guard let value = outer.importer.resolve(name, outer.scope) else { return nil }
     if outer.importer === self || value.kind != .activation { return value }
+    if outer.importer.sequence(value) != nil { return nil }
     if let known = captures.first(where: { $0.outer === value }) { return known.inner }
     let inner = Value(name, value.dataType, value.shape)
     captures.append((value, inner))
