@@ -335,7 +335,9 @@ extension FunctionImporter {
       value.name = name
       return value
     }
-    let result = Value(name, value.logicalType, value.shape)
+    let isRepeated = function.outputs.contains { $0.name == name }
+    let result = Value(
+      isRepeated ? "\(name)#\(function.outputs.count)" : name, value.logicalType, value.shape)
     return emit(Node("Identity", name: name, inputs: [value], outputs: [result]), folding: false)[0]
       ?? result
   }
