@@ -2,6 +2,7 @@
 # make demo       the main job: train LeNet-5 on real digits, run it from C, C++, Python and the CLI
 # make test       every test
 # make conformance  ONNX's own operator tests, one table; its networks; random graphs
+# make conformance-pytorch  torchvision's networks; PYTORCH=a Python that has torch
 # make bench      speed, in ratios against a peer measured in the same run
 # make docs       the pages that are generated
 # make install    PREFIX=/usr/local: header, library, apus.pc, CMake package, model-convert
@@ -25,7 +26,7 @@ LIBRARY := $(BUILD)/lib/libapus.so
 CLI := $(BUILD)/bin/model-convert
 PYTHON_PACKAGE := $(BUILD)/python/apus/libapus.so
 
-.PHONY: all demo test robustness conformance bench docs install clean dependencies venv
+.PHONY: all demo test robustness conformance conformance-pytorch bench docs install clean dependencies venv
 .SUFFIXES:
 
 all: $(LIBRARY) $(CLI) $(PYTHON_PACKAGE)
@@ -101,6 +102,11 @@ conformance: all $(VENV)/done
 	$(PYTHON) tools/conformance/run.py $(ONLY)
 	$(PYTHON) tools/conformance/light.py
 	$(PYTHON) tools/conformance/random_graphs.py $(SEEDS)
+
+# Networks as PyTorch exports them. Needs torch, torchvision and onnxscript in PYTORCH's environment.
+PYTORCH ?= python3
+conformance-pytorch: all
+	$(PYTORCH) tools/conformance/pytorch_networks.py
 
 bench: all $(VENV)/done
 	$(PYTHON) tools/bench/run.py
