@@ -14,18 +14,18 @@ private func graph() throws -> Graph {
   let w = b.constant("w", [4, 3, 3, 3], (0..<108).map { Float($0 % 7) - 3 })
   let padded = b.node("Pad", [none, b.constant(integers: [0, 0, 1, 1, 0, 0, 1, 1])])
   let conv = b.node("Conv", name: "conv", [padded, w])
-  func numbers(_ start: Float) -> Value { b.constant([4], (0..<4).map { Float($0) + start }) }
+  func numbers(_ start: Float) -> Value { b.constant("", [4], (0..<4).map { Float($0) + start }) }
   let normal = b.node(
     "BatchNormalization", [conv, numbers(1), numbers(2), numbers(3), numbers(4)])
-  let scaled = b.node("Mul", [normal, b.constant([4, 1, 1], [1, 2, 3, -4])])
-  let shifted = b.node("Add", [scaled, b.constant([1, 4, 1, 1], [0.5, 0, 2, 1])])
+  let scaled = b.node("Mul", [normal, b.constant("", [4, 1, 1], [1, 2, 3, -4])])
+  let shifted = b.node("Add", [scaled, b.constant("", [1, 4, 1, 1], [0.5, 0, 2, 1])])
   let relu = b.node("Relu", [shifted])
   let there = b.node("Transpose", [relu], ["perm": [0, 2, 3, 1]])
   let twice = b.node("Add", [b.node("Exp", [there]), b.node("Exp", [there])])
   let back = b.node("Transpose", [twice], ["perm": [0, 3, 1, 2]])
   let half = b.node(
-    "Mul", [b.constant([4], [1, 2, 3, 4]), b.constant([4], [0.5, 0.5, 0.5, 0.5])])
-  let same = b.constant([4, 1, 1], [0.5, 1, 1.5, 2])
+    "Mul", [b.constant("", [4], [1, 2, 3, 4]), b.constant("", [4], [0.5, 0.5, 0.5, 0.5])])
+  let same = b.constant("", [4, 1, 1], [0.5, 1, 1.5, 2])
   let shaped = b.node("Reshape", [half, b.constant(integers: [4, 1, 1])])
   let sum = b.node("Sub", [b.node("Mul", [back, shaped]), same])
   b.output(b.flatten(b.node("Squeeze", [b.node("Unsqueeze", [sum, b.constant(integers: [0])]),
