@@ -267,7 +267,7 @@ def test_biases(tmp_path: Path, scale) -> None:
 
 MOVES = [
     ("Reshape", {}, {"s": np.int64([2, 12])}), ("Flatten", {"axis": 2}, {}),
-    ("Transpose", {"perm": [1, 0, 2, 3]}, {}), ("Slice", {}, {"a": [1], "b": [9], "axis": [2]}),
+    ("Transpose", {"perm": [0, 2, 1, 3]}, {}), ("Slice", {}, {"a": [1], "b": [9], "axis": [2]}),
     ("Squeeze", {}, {"s": np.int64([0])}), ("Pad", {}, {"s": np.int64([0, 0, 1, 1, 0, 0, 0, 2])}),
     ("Pad", {"mode": "edge"}, {"s": np.int64([0, 0, 1, 1, 0, 0, 0, 2])}),
     ("Pad", {}, {"s": np.int64([0, 0, 1, 1, 0, 0, 0, 2]), "v": np.float32(0.33)}),

@@ -424,7 +424,10 @@ def test_every_pass_has_cases() -> None:
 
 
 #: Passes whose tests are in files of their own.
-OTHERS: Dict[str, str] = {}
+OTHERS: Dict[str, str] = {
+    "integer-operators": "test_integer_operators.py",
+    "fuse-recurrences": "test_recurrences.py",
+}
 
 
 # ---- Options and reports ------------------------------------------------------------------------
