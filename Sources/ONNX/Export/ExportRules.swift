@@ -23,7 +23,7 @@ let exportRules: [String: (Node, Exporter) throws -> Void] = [
   "Conv": fusedClip, "ConvTranspose": fusedClip, "Gemm": fusedClip, "MatMul": fusedClip,
   "LocalContrastNormalization": localContrast,
   "ConstantOfShape": fillValue, "MeanVarianceNormalization": statedAxes,
-  "SpaceToDepth": blockOrder,
+  "SpaceToDepth": blockOrder, "Mod": floatRemainder,
 ]
 
 /// The clip that the runtime does together with a layer stands behind it.
@@ -64,6 +64,14 @@ private func statedAxes(_ node: Node, _ exporter: Exporter) throws {
 private func blockOrder(_ node: Node, _ exporter: Exporter) throws {
   try exporter.write(
     node, dropping: node.string("mode", default: "DCR") == "DCR" ? ["mode"] : [])
+}
+
+/// Before opset 28, floats had the remainder of C only.
+private func floatRemainder(_ node: Node, _ exporter: Exporter) throws {
+  if node.int("fmod", default: 0) == 0, node.input(0)?.logicalType == .float32 {
+    exporter.require(opset: 28)
+  }
+  try exporter.write(node)
 }
 
 /// Input 1, the number that fills, is an attribute in ONNX.

@@ -137,6 +137,9 @@ public final class Exporter {
     append(result)
   }
 
+  /// Makes the model's operator set no older than this.
+  func require(opset first: Int) { opset = max(opset, first) }
+
   func attribute(_ name: String, _ value: Attribute) throws -> AttributeValue {
     switch value {
     case .string(let v) where name == "activations":

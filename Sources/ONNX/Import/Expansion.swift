@@ -19,7 +19,7 @@ struct Expansion {
   ///   - size: of the file.
   ///   - nodeCount: Nodes that stand in the file.
   init(size: Int, nodeCount: Int) {
-    nodes = 8192 + 16 * nodeCount
+    nodes = 4096 + 16 * nodeCount
     bytes = 8 << 20 + 4 * size
     elements = 1 << 20 + size
     constants = 16 << 20 + size
