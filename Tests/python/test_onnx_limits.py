@@ -98,7 +98,7 @@ def test_functions_that_call_twice_thirty_deep(tmp_path: Path, basis: int) -> No
 
 
 def test_functions_that_call_as_much_as_may_be(tmp_path: Path, basis: int) -> None:
-    result = check(tmp_path, functions([[i + 1, i + 1] for i in range(11)] + [[None]]), basis)
+    result = check(tmp_path, functions([[i + 1, i + 1] for i in range(10)] + [[None]]), basis)
     assert result.code == 0, result.stderr
 
 
