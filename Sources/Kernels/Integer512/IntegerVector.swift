@@ -1,0 +1,29 @@
+import CKernels
+
+// Sixteen 32-bit integers in a register: what the C functions of VectorIntrinsics.h are called in
+// Integer/, and the tiles for 32 registers. What `dot` multiplies follows from the target's features;
+// each module's ISA.swift says it (wordDepth).
+
+@inline(__always) func dot(_ sum: IntVector, _ lanes: IntVector, _ scalar: Int32) -> IntVector {
+  apus_dot_i32x16(sum, lanes, scalar)
+}
+@inline(__always) func widen(_ p: UnsafePointer<UInt8>) -> IntVector { apus_widen_u8x16(p) }
+@inline(__always) func widenEven(_ p: UnsafePointer<UInt8>) -> IntVector { apus_even_u8x16(p) }
+@inline(__always) func inside(
+  _ v: IntVector, _ first: Int32, _ step: Int32, _ width: UInt32, _ fill: IntVector
+) -> IntVector {
+  apus_inside_i32x16(v, first, step, width, fill)
+}
+@inline(__always) func narrow(_ v: IntVector, _ p: UnsafeMutablePointer<UInt8>) {
+  apus_narrow_i32x16(v, p)
+}
+@inline(__always) func real(_ v: IntVector) -> Vector { apus_real_i32x16(v) }
+@inline(__always) func quantized(_ v: Vector, _ lower: Float, _ upper: Float) -> IntVector {
+  apus_quantize_f32x16(v, lower, upper)
+}
+/// Rows of the larger two of the three integer tiles, each with two vectors of columns;
+/// accumulators.
+@inline(__always) var integerTileRows: Int { 12 }
+@inline(__always) var smallIntegerTileRows: Int { 4 }
+typealias IntegerTile = InlineArray<24, IntVector>
+typealias SmallIntegerTile = InlineArray<8, IntVector>
