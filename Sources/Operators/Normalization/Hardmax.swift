@@ -16,36 +16,30 @@ let hardmaxOperator = Operator(
     let axis = try context.node.normalizedAxis(
       context.node.int("axis", default: -1), rank: x.rank)
     context.emit(
-      HardmaxStep(
-        context.input(0), context.output(0), outer: x.product(0, axis), length: x[axis],
-        inner: x.product(axis + 1, x.rank)), work: x.count * 2)
+      HardmaxStep(context.input(0), context.output(0), AxisLines(x, axis: axis)),
+      work: x.count * 2)
   })
 
 private final class HardmaxStep: Step {
   let x: Slot
   let y: Slot
-  let outer: Int
-  let length: Int
-  let inner: Int
+  let lines: AxisLines
 
-  init(_ x: Slot, _ y: Slot, outer: Int, length: Int, inner: Int) {
+  init(_ x: Slot, _ y: Slot, _ lines: AxisLines) {
     self.x = x
     self.y = y
-    self.outer = outer
-    self.length = length
-    self.inner = inner
+    self.lines = lines
   }
 
   override func run(_ memory: Memory, _ share: Share) {
     let x = memory.floats(x)
     let y = memory.mutableFloats(y)
-    for line in share.part(of: outer &* inner, grain: 16) {
-      let block = line / inner
-      let first = block &* length &* inner &+ (line &- block &* inner)
+    for line in share.part(of: lines.count, grain: 16) {
+      let first = lines.start(line)
       var greatest = first
       var k = 0
-      while k < length {
-        let at = first &+ k &* inner
+      while k < lines.length {
+        let at = first &+ k &* lines.stride
         let best = x[greatest]
         if x[at] > best || (x[at].isNaN && !best.isNaN) { greatest = at }
         y[at] = 0
