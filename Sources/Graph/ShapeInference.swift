@@ -116,17 +116,22 @@ public final class ShapeInference {
     guard context.canBeComputed(within: ShapeInference.maximumComputedBytes) else {
       return expect(context)
     }
-    let results = context.outputs.map { Bytes([UInt8](repeating: 0, count: $0.byteCount)) }
-    do {
-      try ImmediateRun.perform(
-        context, ShapeInference.kernels,
-        inputs: context.inputs.map { $0?.constant.map { UnsafeMutableRawPointer(mutating: $0) } },
-        outputs: results.map(\.memory))
-    } catch { return }
+    guard let results = results(of: context) else { return }
     for (i, result) in results.enumerated() {
       context.outputs[i].constant = UnsafeRawPointer(result.memory)
       kept.append(result)
     }
+  }
+
+  /// The outputs of a node whose inputs' values are known; nil where it cannot be run.
+  private func results(of context: NodeContext) -> [Bytes]? {
+    let results = context.outputs.map { Bytes([UInt8](repeating: 0, count: $0.byteCount)) }
+    do {
+      try ImmediateRun.perform(
+        context, ShapeInference.kernels, inputs: context.inputValues,
+        outputs: results.map(\.memory))
+    } catch { return nil }
+    return results
   }
 
   /// What small outputs would be if every bound were reached, as the planner will.
@@ -136,14 +141,9 @@ public final class ShapeInference {
       let mask = Bytes([UInt8](repeating: 1, count: context.outputs[0].byteCount))
       context.outputs[0].expected = UnsafeRawPointer(mask.memory)
       kept.append(mask)
-    } else if let largest = context.expectation(within: limit) {
-      let results = context.outputs.map { Bytes([UInt8](repeating: 0, count: $0.byteCount)) }
-      do {
-        try ImmediateRun.perform(
-          largest, ShapeInference.kernels,
-          inputs: largest.inputs.map { $0?.constant.map { UnsafeMutableRawPointer(mutating: $0) } },
-          outputs: results.map(\.memory))
-      } catch { return }
+    } else if let largest = context.expectation(within: limit),
+      let results = results(of: largest)
+    {
       for (i, result) in results.enumerated() {
         context.outputs[i].expected = UnsafeRawPointer(result.memory)
         kept.append(result)

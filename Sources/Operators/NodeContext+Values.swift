@@ -107,6 +107,17 @@ extension NodeContext {
     return false
   }
 
+  /// The known values of the inputs, nil where one is left out or not known: what an immediate run
+  /// reads.
+  public var inputValues: [UnsafeMutableRawPointer?] {
+    var values: [UnsafeMutableRawPointer?] = []
+    values.reserveCapacity(inputs.count)
+    for input in inputs {
+      values.append(input?.constant.map { UnsafeMutableRawPointer(mutating: $0) })
+    }
+    return values
+  }
+
   /// Only the run finds the outputs' shapes.
   public var hasBoundOutput: Bool {
     for output in outputs where output.isBound { return true }

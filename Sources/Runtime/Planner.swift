@@ -180,8 +180,6 @@ struct Planner {
   private static var maximumComputedBytes: Int { 65_536 }
 
   private mutating func evaluate(_ node: NodeContext) throws(ApusError) {
-    var inputs: [UnsafeMutableRawPointer?] = []
-    for input in node.inputs { inputs.append(input?.constant.map { .init(mutating: $0) }) }
     var outputs: [UnsafeMutableRawPointer?] = []
     for slot in slotList(node.record.outputs, node.outputCount) {
       if slot < 0 {
@@ -195,7 +193,7 @@ struct Planner {
     }
     let control = apus_sys_flush_denormals()
     defer { apus_sys_restore_float_control(control) }
-    try ImmediateRun.perform(node, model.kernels, inputs: inputs, outputs: outputs)
+    try ImmediateRun.perform(node, model.kernels, inputs: node.inputValues, outputs: outputs)
   }
 
   /// Computes what small outputs would be if every bound were reached: the sizes of what follows.
@@ -204,20 +202,20 @@ struct Planner {
     let isMask = node.isUnknownMask(within: limit)
     let context = isMask ? node : node.expectation(within: limit)
     guard let context else { return }
-    var inputs: [UnsafeMutableRawPointer?] = []
-    for input in context.inputs { inputs.append(input?.constant.map { .init(mutating: $0) }) }
+    let slots = slotList(node.record.outputs, node.outputCount)
     var outputs: [UnsafeMutableRawPointer?] = []
-    for slot in slotList(node.record.outputs, node.outputCount) {
+    for slot in slots {
       outputs.append(slot < 0 ? nil : try plan.allocateValue(plan.tensors[slot]!.byteCount))
     }
     if isMask {
       if let mask = outputs[0] { memset(mask, 1, node.outputs[0].byteCount) }
     } else {
       do throws(ApusError) {
-        try ImmediateRun.perform(context, model.kernels, inputs: inputs, outputs: outputs)
+        try ImmediateRun.perform(
+          context, model.kernels, inputs: context.inputValues, outputs: outputs)
       } catch { return }
     }
-    for (i, slot) in slotList(node.record.outputs, node.outputCount).enumerated() where slot >= 0 {
+    for (i, slot) in slots.enumerated() where slot >= 0 {
       plan.tensors[slot]!.expected = outputs[i].map { UnsafeRawPointer($0) }
     }
   }
