@@ -13,7 +13,7 @@ public final class FreeDimensions {
     let scale: Int
     let low: ShapeInference
     let high: ShapeInference
-    var failure: (any Error)?
+    var hasFailed = false
   }
 
   /// Tensors that have nothing to do with a free dimension.
@@ -67,16 +67,16 @@ public final class FreeDimensions {
   /// - Throws: What the first of them came to grief on, if all did; then all stay in the race for
   ///   other nodes.
   private func tryPairs(_ body: (Pair) throws -> Void) throws {
-    var failures: [(pair: Int, error: any Error)] = []
-    let left = pairs.indices.filter { pairs[$0].failure == nil }
+    var failures: [(pair: Int, reason: any Error)] = []
+    let left = pairs.indices.filter { !pairs[$0].hasFailed }
     for i in left {
       do { try body(pairs[i]) } catch { failures.append((i, error)) }
     }
     if failures.count == left.count, let first = failures.first {
       refused = left.last
-      throw first.error
+      throw first.reason
     }
-    for (i, error) in failures { pairs[i].failure = error }
+    for failure in failures { pairs[failure.pair].hasFailed = true }
   }
 
   /// Infers a node's outputs and sets their types and shapes.
@@ -97,7 +97,7 @@ public final class FreeDimensions {
       try pair.low.infer(node)
       try pair.high.infer(node)
     }
-    let passed = pairs.filter { $0.failure == nil }
+    let passed = pairs.filter { !$0.hasFailed }
     guard !passed.isEmpty else { return }
     for case let output? in node.outputs {
       let infos = passed.compactMap { pair -> (low: TensorInfo, high: TensorInfo)? in
@@ -133,7 +133,7 @@ public final class FreeDimensions {
 
   /// What a scalar integer is, where shapes alone decide it.
   func scalar(_ value: Value) -> Dimension? {
-    let passed = pairs.filter { $0.failure == nil }
+    let passed = pairs.filter { !$0.hasFailed }
     func number(_ info: TensorInfo?) -> Int? {
       guard let info, info.dataType == .int64, info.shape.count == 1 else { return nil }
       return info.constant.map { Int($0.loadUnaligned(as: Int64.self)) }

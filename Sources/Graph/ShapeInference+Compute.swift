@@ -59,12 +59,6 @@ extension Value {
   /// The elements as the logical type has them.
   fileprivate var expandedBytes: [UInt8] {
     guard dataType == .float16 || dataType == .bfloat16 else { return bytes }
-    let isHalf = dataType == .float16
-    return bytes.withUnsafeBytes { source in
-      (0..<source.count / 2).map { i -> Float in
-        let bits = source.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)
-        return isHalf ? Float(Float16(bitPattern: bits)) : Float(bitPattern: UInt32(bits) << 16)
-      }
-    }.withUnsafeBytes { [UInt8]($0) }
+    return realFloats.withUnsafeBytes { [UInt8]($0) }
   }
 }

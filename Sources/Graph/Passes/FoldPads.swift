@@ -50,10 +50,8 @@ private func spatialPads(_ node: Node) -> [Int]? {
   else { return nil }
   var axes = Array(0..<rank)
   if let stated = node.input(3) {
-    guard stated.kind == .weight, stated.dataType == .int64 || stated.dataType == .int32 else {
-      return nil
-    }
-    axes = stated.integers.map { $0 < 0 ? $0 + rank : $0 }
+    guard let numbers = stated.constantIntegers else { return nil }
+    axes = numbers.map { $0 < 0 ? $0 + rank : $0 }
   }
   let amounts = pads.integers
   guard amounts.count == 2 * axes.count, axes.allSatisfy((0..<rank).contains) else { return nil }

@@ -6,17 +6,14 @@ let fuseActivations = GraphPass(
   "fuse-activations", "Make Relu and Clip part of the Conv, ConvTranspose or Gemm before them"
 ) { editor in
   var count = 0
-  for node in editor.nodes {
-    guard let (low, high) = clipLimits(node),
-      let layer = editor.exclusiveProducer(of: node.input(0)), canClip(layer)
+  for node in editor.nodes where node.op == "Relu" || node.op == "Clip" {
+    guard let (low, high) = node.limits,
+      let layer = editor.exclusiveProducer(of: node.input(0)), canClip(layer),
+      let before = layer.limits
     else { continue }
-    let before = (
-      layer.float("activation_minimum", default: -.infinity),
-      layer.float("activation_maximum", default: .infinity)
-    )
     // Two clips are one, between the first one's limits as the second clips them.
     func clip(_ v: Float) -> Float { min(max(v, low), high) }
-    let limits = (clip(before.0), clip(before.1))
+    let limits = (clip(before.lower), clip(before.upper))
     layer.op = layer.op == "MatMul" ? "Gemm" : layer.op
     layer.attributes["activation_minimum"] = limits.0 == -.infinity ? nil : .float(limits.0)
     layer.attributes["activation_maximum"] = limits.1 == .infinity ? nil : .float(limits.1)
@@ -24,19 +21,6 @@ let fuseActivations = GraphPass(
     count += 1
   }
   return count
-}
-
-/// The limits of a Relu, or of a Clip between constants.
-private func clipLimits(_ node: Node) -> (low: Float, high: Float)? {
-  if node.op == "Relu" { return (0, .infinity) }
-  guard node.op == "Clip" else { return nil }
-  var limits: [Float] = [-.infinity, .infinity]
-  for i in 1...2 {
-    guard let value = node.input(i) else { continue }
-    guard let number = value.scalar, !number.isNaN else { return nil }
-    limits[i - 1] = number
-  }
-  return (limits[0], limits[1])
 }
 
 /// Layers of float32 that have a clip; a MatMul of matrices is a Gemm without a bias.

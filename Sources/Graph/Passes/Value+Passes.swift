@@ -37,6 +37,11 @@ extension Value {
     hasRealFloats && count == 1 ? realFloats.first : nil
   }
 
+  /// The elements of an integer weight.
+  var constantIntegers: [Int]? {
+    kind == .weight && (dataType == .int64 || dataType == .int32) ? integers : nil
+  }
+
   /// The shape, where it is known before a run.
   var knownShape: [Dimension]? { isBound ? nil : shape }
 }

@@ -164,10 +164,3 @@ struct PartOfSplit {
     self.start = start
   }
 }
-
-extension Value {
-  /// The elements of an integer weight.
-  var constantIntegers: [Int]? {
-    kind == .weight && (dataType == .int64 || dataType == .int32) ? integers : nil
-  }
-}
