@@ -1,6 +1,20 @@
 import ModelFormat
 import Operators
 
+extension Node {
+  /// Tells bodies which of the tensors passed to them have a size that only a run finds.
+  func passBounds() {
+    // A Loop's own first two are numbers, the body's are its counter and its condition.
+    let first = definition?.control == .loop ? 2 : 0
+    for case .function(let body) in attributes.values {
+      let passed = inputs.suffix(body.inputs.count)
+      for (outer, inner) in zip(passed, body.inputs).dropFirst(first) {
+        inner.isBound = outer?.isBound ?? false
+      }
+    }
+  }
+}
+
 /// The outputs of If, Loop and Scan, from the outputs of their bodies, whose shapes are known by then.
 extension FreeDimensions {
   func inferControl(_ node: Node, _ control: ControlFlow) throws {

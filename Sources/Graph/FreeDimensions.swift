@@ -182,6 +182,7 @@ extension Graph {
       let free = FreeDimensions()
       for input in function.inputs { try free.bind(input) }
       for node in function.nodes {
+        node.passBounds()
         for case .function(let body) in node.attributes.values { try infer(body) }
         try free.infer(node)
       }

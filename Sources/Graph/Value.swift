@@ -33,6 +33,12 @@ public final class Value {
     self.bytes = bytes
   }
 
+  /// What stands in a body for a tensor around it, or for one that it carries.
+  public convenience init(_ name: String = "", standingFor outer: Value) {
+    self.init(name, outer.logicalType, outer.shape)
+    isBound = outer.isBound
+  }
+
   /// A weight made of numbers.
   public convenience init(_ name: String = "", _ shape: [Int], floats: [Float]) {
     precondition(floats.count == shape.reduce(1, *))

@@ -5,11 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto
 
+import cli
 from onnx_models import check, imported, model, problems, run
 from test_onnx_import import body, node, normal
+
+
+def exported(folder: Path) -> onnx.ModelProto:
+    """folder/m.apus written as ONNX again."""
+    result = cli.run("export", "m.apus", "-o", "again.onnx", cwd=folder)
+    assert result.code == 0, result
+    return onnx.load(folder / "again.onnx")
 
 
 @pytest.mark.parametrize("lengths", ["", "lengths"])
@@ -65,3 +74,40 @@ def test_only_the_node_at_fault_is_reported(tmp_path: Path) -> None:
         {"x": ("n", 3)}, ["a", "b", "c"], {"shape": np.array([-1, 2, 0, 0])})  # fmt: skip
     lines = problems(tmp_path, proto)
     assert len(lines) == 3 and "Reshape a" in lines[1] and "Softmax c" in lines[2], lines
+
+
+def found_in_the_run() -> list:
+    """Nodes whose value v is the positive elements of x."""
+    return [
+        node("Greater", "x zero", "is"), node("NonZero", "is", "at"), node("Transpose", "at", "rows"),
+        node("GatherND", "x rows", "v"),
+    ]  # fmt: skip
+
+
+NUMBERS = [np.array(x, np.float32) for x in ([1, -2, 3, 4, -5], [-1, -1, -1, -1, 2], [1, 2, 3, 4, 5])]
+
+
+@pytest.mark.parametrize("x", NUMBERS)
+@pytest.mark.parametrize("c", [False, True])
+def test_a_branch_reads_a_tensor_whose_size_a_run_finds(tmp_path: Path, x, c: bool) -> None:
+    then = body([node("Add", "v v", "a"), node("ReduceMax", "v", "m"), node("Sub", "a m", "b")], [], ["b"])
+    other = body([node("Mul", "v two", "d")], [], ["d"])
+    proto = model(
+        found_in_the_run() + [node("If", "c", "r", then_branch=then, else_branch=other), node("Neg", "r")],
+        {"x": (5,), "c": ()}, ["y"], {"zero": np.float32(0), "two": np.float32(2)},
+        types={"c": TensorProto.BOOL})  # fmt: skip
+    check(tmp_path, proto, {"x": x, "c": np.array(c)})
+    check(tmp_path, exported(tmp_path), {"x": x, "c": np.array(c)})
+
+
+@pytest.mark.parametrize("x", NUMBERS)
+def test_a_loop_reads_and_carries_tensors_whose_size_a_run_finds(tmp_path: Path, x) -> None:
+    inner = body(
+        [node("Identity", "go", "on"), node("Add", "w v", "next"), node("ReduceSum", "next", "s", keepdims=0)],
+        [("i", TensorProto.INT64, ()), ("go", TensorProto.BOOL, ()), ("w", TensorProto.FLOAT, (None,))],
+        ["on", "next", "s"])  # fmt: skip
+    proto = model(
+        found_in_the_run() + [node("Loop", "m - v", "last sums", body=inner)], {"x": (5,)},
+        ["last", "sums"], {"zero": np.float32(0), "m": np.int64(3)})  # fmt: skip
+    check(tmp_path, proto, {"x": x})
+    check(tmp_path, exported(tmp_path), {"x": x})

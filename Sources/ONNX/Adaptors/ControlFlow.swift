@@ -32,7 +32,7 @@ func loopBody(_ node: ImportNode) throws {
     [Value("", .int64, []), Value("", .bool, [])]
     + (try carried.map { value in
       guard let value else { throw NodeProblem("a value that its body carries is missing") }
-      return Value("", value.logicalType, value.shape)
+      return Value(standingFor: value)
     })
   attach(node, [("body", try body(node, graph, "body", inputs: inputs))])
   if !accumulators.positions.isEmpty { try emit(node, accumulators.positions) }
@@ -144,7 +144,7 @@ private func attach(_ node: ImportNode, _ bodies: [(attribute: String, body: Bod
     for (k, outer) in outers.enumerated() {
       let inner =
         body.captures.first { $0.outer === outer }?.inner
-        ?? Value("", outer.dataType, outer.shape)
+        ?? Value(standingFor: outer)
       inner.name = "\(outer.name)#\(k)"
       body.function.inputs.append(inner)
     }

@@ -182,7 +182,12 @@ public final class Exporter {
 
   func addInput(_ value: Value) { proto.inputs.append(info(value, names[value])) }
 
-  func addOutput(_ value: Value, _ name: String) { proto.outputs.append(info(value, name)) }
+  /// A body's. Whoever runs it gives the output the shape that is stated here, so a bound is none.
+  func addOutput(_ value: Value, _ name: String) {
+    var info = info(value, name)
+    if value.isBound { info.shape = value.shape?.map { _ in .unknown } }
+    proto.outputs.append(info)
+  }
 
   /// Adds an initialiser and returns its name.
   func constant(_ name: String, _ value: Value) -> String {

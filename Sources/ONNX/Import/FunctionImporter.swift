@@ -130,7 +130,7 @@ final class FunctionImporter {
     if outer.importer === self || value.kind != .activation { return value }
     if outer.importer.sequence(value) != nil { return nil }
     if let known = captures.first(where: { $0.outer === value }) { return known.inner }
-    let inner = Value(name, value.dataType, value.shape)
+    let inner = Value(name, standingFor: value)
     captures.append((value, inner))
     if outer.importer.isKnown(value) {
       do { try bind(inner) } catch { markUnknown(inner) }
