@@ -20,7 +20,7 @@ SEEDS ?= 0 2000
 # Random mutations of model files that `make test` tries.
 FUZZ_COUNT ?= 200000
 # Of ONNX files; 200000 take a quarter of an hour.
-FUZZ_ONNX_COUNT ?= 20000
+FUZZ_ONNX_COUNT ?= 12000
 SOURCES := $(shell find Sources include tools/abi -type f -o -type l) Package.swift
 LIBRARY := $(BUILD)/lib/libapus.so
 CLI := $(BUILD)/bin/model-convert

@@ -27,6 +27,11 @@ struct Trial {
   /// Bytes beyond which an import may not allocate.
   private static func memoryLimit(_ size: Int) -> Int { 4 * size + 64 << 20 }
 
+  /// Bytes that a plan may take beyond an import's. Tables grow with the tensors: a cubic Resize has 32
+  /// bytes for each output row, and no row need be longer than one float. How large the tensors of a
+  /// plan that is refused would have been, nobody says.
+  private static func planLimit(_ arena: Int) -> Int { arena > 0 ? 16 * arena : 1 << 30 }
+
   /// The largest part of its memory limit that an import has taken, and the longest time.
   private(set) var greatestShare = 0.0
   private(set) var longest = 0.0
@@ -42,20 +47,29 @@ struct Trial {
     keep(bytes)
     alarm(Trial.patience)
     defer { alarm(0) }
-    let before = allocation_count_current()
-    allocation_count_reset_peak()
     let start = clock()
-    let outcome = convert(bytes, halfWeights)
+    let (file, imported) = Trial.peak { convert(bytes, halfWeights) }
+    var arena = 0
+    let (outcome, planned) = Trial.peak { file.map { open($0, &arena) } ?? .refused }
     // Of processor time: the machine may have other things to do.
     let seconds = Double(clock() - start) / Double(CLOCKS_PER_SEC)
-    let peak = allocation_count_peak() &- before
-    greatestShare = max(greatestShare, Double(peak) / Double(Trial.memoryLimit(bytes.count)))
-    if seconds > longest { longest = seconds }
-    if peak > Trial.memoryLimit(bytes.count) || seconds > Trial.maximumSeconds {
-      violations += 1
-      complain(bytes, "took \(peak) bytes and \(seconds) seconds")
+    let limit = Trial.memoryLimit(bytes.count)
+    greatestShare = max(greatestShare, Double(imported) / Double(limit))
+    longest = max(longest, seconds)
+    if imported > limit { complain(bytes, "took \(imported) bytes to import") }
+    if planned > limit + Trial.planLimit(arena) {
+      complain(bytes, "took \(planned) bytes to plan \(arena)")
     }
+    if seconds > Trial.maximumSeconds { complain(bytes, "took \(seconds) seconds") }
     return outcome
+  }
+
+  /// The most bytes that were allocated at once by `body`, and its result.
+  private static func peak<Result>(_ body: () -> Result) -> (Result, bytes: Int) {
+    let before = allocation_count_current()
+    allocation_count_reset_peak()
+    let result = body()
+    return (result, allocation_count_peak() &- before)
   }
 
   private func keep(_ bytes: [UInt8]) {
@@ -64,13 +78,15 @@ struct Trial {
     ftruncate(witness.fileDescriptor, bytes.count)
   }
 
-  private func complain(_ bytes: [UInt8], _ what: String) {
+  private mutating func complain(_ bytes: [UInt8], _ what: String) {
+    violations += 1
     let path = folder + "/violation-\(violations).bin"
     FileManager.default.createFile(atPath: path, contents: Data(bytes))
     FileHandle.standardError.write(Data("FuzzONNX: \(path) (\(bytes.count) bytes) \(what)\n".utf8))
   }
 
-  private func convert(_ bytes: [UInt8], _ halfWeights: Bool) -> Outcome {
+  /// The .apus file; nil where the import is refused.
+  private func convert(_ bytes: [UInt8], _ halfWeights: Bool) -> [UInt8]? {
     // Memory of exactly this size, so that AddressSanitizer sees a read one byte beyond it.
     let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
     defer { memory.deallocate() }
@@ -83,20 +99,25 @@ struct Trial {
       file = try importer.run().encode()
     } catch {
       precondition(!"\(error)".isEmpty)
-      return .refused
+      return nil
     }
     if let graph = try? Graph(decoding: file), let exporter = try? Exporter(graph) {
       _ = try? exporter.run()
     }
-    return file.withUnsafeBytes { open($0) }
+    return file
   }
 
-  private func open(_ bytes: UnsafeRawBufferPointer) -> Outcome {
+  private func open(_ file: [UInt8], _ arena: inout Int) -> Outcome {
+    file.withUnsafeBytes { open($0, &arena) }
+  }
+
+  private func open(_ bytes: UnsafeRawBufferPointer, _ arena: inout Int) -> Outcome {
     guard let start = bytes.baseAddress,
       let model = try? Model(bytes: start, size: bytes.count)
     else { return .refused }
     defer { model.close() }
     guard let plan = try? Plan(model, function: 0, threads: 1) else { return .refused }
+    arena = plan.arenaSize
     guard plan.arenaSize <= Trial.maximumArena, work(plan) <= Trial.maximumWork else {
       return .tooLarge
     }
