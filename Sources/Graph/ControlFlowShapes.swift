@@ -83,7 +83,8 @@ extension FreeDimensions {
         try set(output, a.logicalType, x >= y ? first : second, isBound: true, node)
       } else {
         let bound = output?.bound?.map { Dimension.fixed($0) }
-        try set(output, a.logicalType, bound ?? first, isBound: true, node)
+        // The planner knows the sizes, and takes the larger.
+        try set(output, a.logicalType, bound ?? first, isBound: true, isComputed: true, node)
       }
     }
   }
@@ -102,10 +103,13 @@ extension FreeDimensions {
         throw GraphError("node \(node.displayName): the shape of its output \(i) is not known")
       }
       if i < carried {
-        let isSame = node.inputs[i + 2]?.shape == shape && !result.isBound
+        let initial = node.inputs[i + 2]
+        let isSame = initial?.shape == shape && !result.isBound
         let bound = output?.bound?.map { Dimension.fixed($0) }
         try set(
-          output, result.logicalType, isSame ? shape : bound ?? shape, isBound: !isSame, node)
+          output, result.logicalType, isSame ? shape : bound ?? shape, isBound: !isSame,
+          // A carried value never has more room than what it starts from.
+          isComputed: initial?.isBound ?? false, node)
         continue
       }
       let count = iterations(node)
