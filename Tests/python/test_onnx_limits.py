@@ -102,6 +102,41 @@ def test_functions_that_call_as_much_as_may_be(tmp_path: Path, basis: int) -> No
     assert result.code == 0, result.stderr
 
 
+def chain(names: int) -> onnx.ModelProto:
+    """Sums of inputs that each have a name of their own for the one free dimension. No sum can be
+    looked at before the one before it is understood, so that each takes another try."""
+    sums = [f"s{i}" for i in range(1, names)]
+    nodes = [
+        node("Add", [a, f"x{i}"], [b])
+        for i, (a, b) in enumerate(zip(["x0", *sums], sums), start=1)
+    ]
+    return model(nodes, {f"x{i}": (f"n{i}", 3) for i in range(names)}, [sums[-1]])
+
+
+@pytest.mark.parametrize("names", [3, 12])
+def test_each_try_may_call_as_much(tmp_path: Path, names: int, basis: int) -> None:
+    proto = chain(names)
+    calls = functions([[i + 1, i + 1] for i in range(10)] + [[None]])
+    proto.functions.extend(calls.functions)
+    proto.opset_import.append(helper.make_opsetid("local", 1))
+    proto.graph.node.insert(0, node("f0", ["x0"], ["t"], domain="local"))
+    proto.graph.output.append(onnx.ValueInfoProto(name="t"))
+    result = check(tmp_path, proto, basis)
+    assert result.code == 0, result.stderr
+
+
+def test_each_try_may_read_its_external_data(tmp_path: Path, basis: int) -> None:
+    (tmp_path / "w.bin").write_bytes(np.float32([1, 2, 3]).tobytes())
+    proto = chain(5)
+    proto.graph.node.append(node("Mul", [proto.graph.output[0].name, "w"], ["y"]))
+    proto.graph.output[0].name = "y"
+    tensor = proto.graph.initializer.add(name="w", dims=[3], data_type=FLOAT)
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="w.bin")
+    result = check(tmp_path, proto, basis)
+    assert result.code == 0, result.stderr
+
+
 @pytest.mark.parametrize("calls", [[[0]], [[1], [0]], [[0, 0]]], ids=["itself", "circle", "twice"])
 def test_functions_that_call_themselves(tmp_path: Path, calls, basis: int) -> None:
     result = check(tmp_path, functions(calls), basis)

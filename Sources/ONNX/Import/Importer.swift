@@ -11,6 +11,9 @@ import Operators
 public final class Importer {
   /// Operator sets that are read.
   public static let opsets = 1...28
+  /// Each try but the last found one name of a free dimension too many, and there may be twelve of
+  /// them (FreeDimensions). What a model may cost is this many times what one try may.
+  private static let mostTries = 12
 
   private let model: ModelProto
   private let options: ImportOptions
@@ -23,6 +26,8 @@ public final class Importer {
   /// Names of free dimensions that turned out to mean what another does, and which that is.
   private var sameDimensions: [String: String] = [:]
   private let functionsByName: [String: FunctionProto]
+  /// How far the model may grow in one try.
+  private let growth: Expansion
   var expansion: Expansion
   /// Functions made of graphs in attributes.
   private(set) var bodies: [Function] = []
@@ -39,10 +44,11 @@ public final class Importer {
     var functions: [String: FunctionProto] = [:]
     for f in model.functions { functions[Importer.key(f.domain, f.name, f.overload)] = f }
     functionsByName = functions
-    expansion = Expansion(
+    growth = Expansion(
       size: bytes.count,
       nodeCount: model.graph.totalNodeCount
         + model.functions.reduce(0) { $0 + $1.nodes.reduce(0) { $0 + $1.totalNodeCount } })
+    expansion = growth
   }
 
   /// Nodes of the model that were looked at.
@@ -58,13 +64,17 @@ public final class Importer {
         "it uses opset \(opset); opsets \(Importer.opsets.lowerBound) to "
           + "\(Importer.opsets.upperBound) are read")
     }
+    var tries = 1
     while true {
       let known = sameDimensions.count
       do { return try attempt(opset) } catch {
-        guard sameDimensions.count > known else { throw error }
+        guard sameDimensions.count > known, tries < Importer.mostTries else { throw error }
       }
+      tries += 1
       result = ImportReport()
       bodies = []
+      expansion = growth
+      tensors.beginAgain()
       notes = sameDimensions.map { "dimension \($0.key) is the same as \($0.value)" }.sorted()
     }
   }

@@ -13,6 +13,9 @@ final class TensorReader {
     self.halfWeights = halfWeights
   }
 
+  /// Lets every tensor be read once more.
+  func beginAgain() { externalData.beginAgain() }
+
   /// - Throws: ONNXError that says what is wrong with the tensor.
   func weight(_ tensor: TensorProto) throws -> Value {
     guard let count = tensor.count, tensor.dimensions.count <= Shape.maximumRank else {

@@ -9,9 +9,14 @@ final class ExternalData {
   private var open: [String: FileHandle] = [:]
   /// Bytes that may still be read: many tensors can point to the same ones.
   private var left: UInt64 = 0
+  /// Bytes that may be read in all.
+  private var allowed: UInt64 = 0
 
   /// - Parameter folder: where the model lies.
   init(folder: String) { self.folder = folder }
+
+  /// For a model that is imported anew.
+  func beginAgain() { left = allowed }
 
   /// - Throws: ONNXError that says why the bytes cannot be had.
   func read(_ location: String, offset: Int, length: Int) throws -> [UInt8] {
@@ -64,7 +69,9 @@ final class ExternalData {
       throw ONNXError("its external data \(location) cannot be read")
     }
     open[location] = file
-    left += 2 * UInt64(max(status.st_size, 0))
+    let size = 2 * UInt64(max(status.st_size, 0))
+    allowed += size
+    left += size
     return file
   }
 
