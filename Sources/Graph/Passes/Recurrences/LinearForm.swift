@@ -95,8 +95,7 @@ final class LinearForms {
   let rows: SequenceRows
   private let editor: FunctionEditor
   private var known: [ObjectIdentifier: LinearForm?] = [:]
-  private var constants: [[UInt8]: [Value]] = [:]
-  private var canonical: [ObjectIdentifier: Value] = [:]
+  private var constants = WeightContents(limit: .max, mergesTrainable: true)
 
   init(_ editor: FunctionEditor) {
     self.editor = editor
@@ -104,15 +103,7 @@ final class LinearForms {
   }
 
   /// Of the constants with the same elements one.
-  func unique(_ constant: Value) -> Value {
-    if let value = canonical[ObjectIdentifier(constant)] { return value }
-    let same = constants[constant.bytes]?.first {
-      $0.shape == constant.shape && $0.dataType == constant.dataType
-    }
-    if same == nil { constants[constant.bytes, default: []].append(constant) }
-    canonical[ObjectIdentifier(constant)] = same ?? constant
-    return same ?? constant
-  }
+  func unique(_ constant: Value) -> Value { constants.first(constant) }
 
   /// nil where the value is no such thing.
   func form(_ value: Value) -> LinearForm? {
