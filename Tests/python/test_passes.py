@@ -13,6 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+import apus_reader
 import cli
 from onnx_models import check, convert, model, node
 
@@ -539,3 +540,53 @@ def test_bodies_are_rewritten_too(tmp_path: Path) -> None:
     text = cli.run("inspect", "m.apus", "--json", cwd=tmp_path).stdout
     # Both bodies read w: neither may scale it, and a clip needs nothing of it.
     assert [f["nodes"] for f in json.loads(text)["functions"]] == [1, 3, 3]
+
+
+def captures(kind: str) -> onnx.ModelProto:
+    """A body that reads u, and of z only the shape, which is known."""
+    def inner(x: str, y: str) -> "list[onnx.NodeProto]":
+        return [
+            node("Shape", "z", y + "s"), node("ConstantOfShape", y + "s", y + "o"),
+            node("Add", f"{x} {y}o", y + "e"), node("Add", f"{y}e u", y),
+        ]  # fmt: skip
+
+    inputs = {"x": (2, 3), "z": (2, 3), "u": (2, 3)}
+    value = helper.make_tensor_value_info
+    if kind == "If":
+        graphs = [
+            helper.make_graph(inner("x", y), y, [], [onnx.ValueInfoProto(name=y)]) for y in "ab"]
+        nodes = [node("If", "c", "y", then_branch=graphs[0], else_branch=graphs[1])]
+        return model(nodes, {"c": (), **inputs}, ["y"], types={"c": TensorProto.BOOL})
+    state = value("s", TensorProto.FLOAT, (2, 3))
+    if kind == "Loop":
+        body = helper.make_graph(
+            [*inner("s", "b"), node("Identity", "go", "on")], "body",
+            [value("i", TensorProto.INT64, ()), value("go", TensorProto.BOOL, ()), state],
+            [onnx.ValueInfoProto(name=name) for name in ("on", "b")])
+        return model([node("Loop", "n - x", "y", body=body)], inputs, ["y"],
+                     {"n": np.int64(3)})
+    body = helper.make_graph(
+        [node("Add", "s e", "t"), *inner("t", "b")], "body",
+        [state, value("e", TensorProto.FLOAT, (2, 3))], [onnx.ValueInfoProto(name="b")])
+    return model([node("Scan", "x w", "y", body=body, num_scan_inputs=1)], inputs, ["y"],
+                 {"w": normal(4, 2, 3)})
+
+
+@pytest.mark.parametrize("kind, own", [("If", 1), ("Loop", 3), ("Scan", 2)])
+def test_captures_that_nothing_reads_go(tmp_path: Path, kind: str, own: int) -> None:
+    proto = captures(kind)
+    arrays = {name: normal(2, 3) for name in "xzu"}
+    if kind == "If":
+        arrays["c"] = np.array(True)
+    check(tmp_path, proto, arrays, "--without-pass", "all")
+
+    def count() -> int:
+        read = apus_reader.read((tmp_path / "m.apus").read_bytes())
+        control = read.functions["main"].nodes[0]
+        return len(control.inputs) - own
+
+    before = count()
+    check(tmp_path, proto, arrays)
+    # x in the branches of an If, and u.
+    left = 2 if kind == "If" else 1
+    assert (before, count()) == (left + 1, left)

@@ -16,6 +16,8 @@ public final class FunctionEditor {
   private var kept: [AnyObject] = []
   /// Functions that read a weight, counted once each.
   private lazy var weightReaders: [ObjectIdentifier: Int] = countWeightReaders()
+  /// Attributes that refer to a function.
+  private lazy var bodyUses: [ObjectIdentifier: Int] = countBodyUses()
 
   init(_ function: Function, of graph: Graph) {
     self.graph = graph
@@ -110,6 +112,21 @@ public final class FunctionEditor {
     return counts
   }
 
+  /// Whether the function is the body of one node, in one role.
+  public func isOwned(_ body: Function) -> Bool { bodyUses[ObjectIdentifier(body)] == 1 }
+
+  private func countBodyUses() -> [ObjectIdentifier: Int] {
+    var counts: [ObjectIdentifier: Int] = [:]
+    for function in graph.functions {
+      for node in function.nodes {
+        for case .function(let body) in node.attributes.values {
+          counts[ObjectIdentifier(body), default: 0] += 1
+        }
+      }
+    }
+    return counts
+  }
+
   // MARK: Changing
 
   public func setInput(_ i: Int, of node: Node, to value: Value?) {
@@ -118,6 +135,14 @@ public final class FunctionEditor {
     node.inputs[i] = value
     if let old, !node.inputs.contains(where: { $0 === old }) { removeReader(node, of: old) }
     if let value { addReader(node, of: value) }
+    isChanged = true
+  }
+
+  /// Leaves out an input; those behind it move up.
+  public func removeInput(_ i: Int, of node: Node) {
+    if let old = node.inputs.remove(at: i), !node.inputs.contains(where: { $0 === old }) {
+      removeReader(node, of: old)
+    }
     isChanged = true
   }
 
