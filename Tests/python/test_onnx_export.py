@@ -237,3 +237,75 @@ def test_branches_become_graphs(tmp_path: Path, condition: bool) -> None:
     assert convert(tmp_path, proto).code == 0
     (tmp_path / "n.apus").write_bytes((tmp_path / "m.apus").read_bytes())
     check(tmp_path, None, {"x": normal(3), "c": np.array(condition)})
+
+
+# ---- What an import leaves out ------------------------------------------------------------------
+
+
+def through(folder: Path, proto: onnx.ModelProto, inputs: dict) -> onnx.ModelProto:
+    """What is imported and exported again computes the same."""
+    assert (result := convert(folder, proto)).code == 0, result.stderr
+    (folder / "m.apus").rename(folder / "n.apus")
+    again = exported(folder, None)
+    wanted, results = reference(proto, inputs), reference(again, inputs)
+    assert list(results) == list(wanted)
+    for name, array in wanted.items():
+        np.testing.assert_allclose(results[name], array, rtol=1e-5, atol=1e-6, err_msg=name)
+    return again
+
+
+def graph(nodes, inputs: dict, outputs: str) -> onnx.GraphProto:
+    value = onnx.helper.make_tensor_value_info
+    return onnx.helper.make_graph(
+        nodes, "body", [value(name, *of) for name, of in inputs.items()],
+        [onnx.ValueInfoProto(name=name) for name in outputs.split()])  # fmt: skip
+
+
+def with_unread_outputs(op: str) -> onnx.ModelProto:
+    node, t = onnx.helper.make_node, onnx.TensorProto
+    both = [node("Neg", ["x"], ["p"]), node("Abs", ["x"], ["q"])]
+    weights, types, inputs = {}, {}, {"x": (4, 3)}
+    if op == "Split":
+        nodes = [node(op, ["x", "k"], ["a", "y", "b"], axis=0)]
+        weights["k"] = np.int64([1, 2, 1])
+    elif op == "TopK":
+        nodes = [node(op, ["x", "k"], ["y", "i"])]
+        weights["k"] = np.int64([2])
+    elif op == "If":
+        nodes = [node(op, ["c"], ["a", "y"], then_branch=graph(both, {}, "p q"),
+                      else_branch=graph(both, {}, "q p"))]  # fmt: skip
+        inputs["c"] = ()
+        types["c"] = t.BOOL
+    elif op == "Loop":
+        body = graph(
+            [node("Neg", ["s"], ["p"]), node("Abs", ["s"], ["q"]),
+             node("Identity", ["go"], ["on"])],
+            {"i": (t.INT64, ()), "go": (t.BOOL, ()), "s": (t.FLOAT, (4, 3))}, "on p q")  # fmt: skip
+        nodes = [node(op, ["k", "", "x"], ["a", "y"], body=body)]
+        weights["k"] = np.int64(3)
+    else:
+        body = graph(
+            [node("Add", ["s", "e"], ["p"]), node("Abs", ["p"], ["q"])],
+            {"s": (t.FLOAT, (3,)), "e": (t.FLOAT, (3,))}, "p q")
+        nodes = [node(op, ["k", "x"], ["a", "y"], body=body, num_scan_inputs=1)]
+        weights["k"] = np.float32([1, 2, 3])
+    return model(nodes, inputs, ["y"], weights, types=types)
+
+
+@pytest.mark.parametrize("op", ["Split", "TopK", "If", "Loop", "Scan"])
+def test_outputs_that_nobody_reads(tmp_path: Path, op: str) -> None:
+    """ONNX Runtime crashes or refuses where an output that is not optional has no name."""
+    inputs = {"x": normal(4, 3)}
+    if op == "If":
+        inputs["c"] = np.array(False)
+    proto = through(tmp_path, with_unread_outputs(op), inputs)
+    written = [node for node in proto.graph.node if node.op_type == op]
+    assert [all(n.output) for n in written] == [True]
+
+
+def test_optional_outputs_stay_left_out(tmp_path: Path) -> None:
+    weights = {"w": normal(1, 8, 3), "r": normal(1, 8, 2)}
+    nodes = [onnx.helper.make_node("LSTM", ["x", "w", "r"], ["", "y"], hidden_size=2)]
+    before = model(nodes, {"x": (4, 1, 3)}, ["y"], weights)
+    proto = through(tmp_path, before, {"x": normal(4, 1, 3)})
+    assert [list(node.output) for node in proto.graph.node] == [["", "y"]]

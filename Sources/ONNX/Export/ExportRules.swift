@@ -18,6 +18,15 @@ let firstOpsetsOfAttributes: [String: [String: Int]] = [
   "SpaceToDepth": ["mode": 28],
 ]
 
+/// Operators that write more outputs in ONNX than they need to here.
+let requiredOutputs: [String: Int] = ["CausalConvWithState": 2, "TopK": 2]
+
+/// Operators that may leave outputs out, and the first that they may.
+let optionalOutputs: [String: Int] = [
+  "Attention": 1, "BatchNormalization": 1, "Dropout": 1, "GRU": 0, "LSTM": 0,
+  "LayerNormalization": 1, "MaxPool": 1, "RNN": 0, "Unique": 1,
+]
+
 /// What ONNX says otherwise, by operator.
 let exportRules: [String: (Node, Exporter) throws -> Void] = [
   "Conv": fusedClip, "ConvTranspose": fusedClip, "Gemm": fusedClip, "MatMul": fusedClip,

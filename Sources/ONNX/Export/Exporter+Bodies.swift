@@ -12,7 +12,7 @@ extension Exporter {
     guard captures >= 0, own >= 0 else { throw ONNXError("it captures more than its inputs") }
     var result = NodeProto(op: node.op, name: node.name)
     result.inputs = node.inputs.prefix(own).map { $0.map { reference($0) } ?? "" }
-    result.outputs = node.outputs.map { $0.map { name($0) } ?? "" }
+    result.outputs = outputs(node)
     for (name, value) in node.attributes.sorted(by: { $0.key < $1.key }) where name != "captures" {
       guard case .function(let function) = value else {
         result.attributes.append(AttributeProto(name: name, value: try attribute(name, value)))

@@ -129,12 +129,27 @@ public final class Exporter {
     }
     var result = NodeProto(op: node.op, name: node.name)
     result.inputs = node.inputs.map { $0.map { reference($0) } ?? "" }
-    result.outputs = node.outputs.map { $0.map { names[$0] } ?? "" }
+    result.outputs = outputs(node)
     for (name, value) in node.attributes.sorted(by: { $0.key < $1.key })
     where !dropped.contains(name) {
       result.attributes.append(AttributeProto(name: name, value: try attribute(name, value)))
     }
     append(result)
+  }
+
+  /// The names of a node's outputs. One that nobody reads has one too, unless ONNX lets it be left
+  /// out.
+  func outputs(_ node: Node) -> [String] {
+    let optional = optionalOutputs[node.op] ?? node.outputs.count
+    var result = node.outputs.enumerated().map { i, output in
+      output.map { names[$0] } ?? (i < optional ? unread(node, i) : "")
+    }
+    while result.count < requiredOutputs[node.op] ?? 0 { result.append(unread(node, result.count)) }
+    return result
+  }
+
+  private func unread(_ node: Node, _ i: Int) -> String {
+    names.free("\(node.name.isEmpty ? node.op : node.name).\(i)")
   }
 
   /// Makes the model's operator set no older than this.
