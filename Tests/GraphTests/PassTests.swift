@@ -28,7 +28,8 @@ private func graph() throws -> Graph {
   let same = b.constant("", [4, 1, 1], [0.5, 1, 1.5, 2])
   let shaped = b.node("Reshape", [half, b.constant(integers: [4, 1, 1])])
   let sum = b.node("Sub", [b.node("Mul", [back, shaped]), same])
-  b.output(b.flatten(b.node("Squeeze", [b.node("Unsqueeze", [sum, b.constant(integers: [0])]),
+  let gated = b.node("Mul", [sum, b.node("Sigmoid", [sum])])
+  b.output(b.flatten(b.node("Squeeze", [b.node("Unsqueeze", [gated, b.constant(integers: [0])]),
     b.constant(integers: [0])])), "y")
   b.node("Tanh", [sum])
   let mean = b.node("ReduceMean", [b.node("GlobalMaxPool", [sum]), b.constant(integers: [0])])
@@ -43,7 +44,7 @@ private func graph() throws -> Graph {
   #expect(Set(report.changes.map(\.pass)).isSuperset(of: [
     "remove-identities", "fold-constants", "merge-reshapes", "eliminate-transposes",
     "merge-duplicates", "fold-pads", "fold-batch-normalization", "fold-scales", "fuse-bias",
-    "fuse-activations", "remove-unused", "merge-weights",
+    "fuse-activations", "merge-activations", "remove-unused", "merge-weights",
   ]))
   #expect(whole.metadata(Graph.passesKey) == report.description)
   #expect(try whole.apply().changes.isEmpty)

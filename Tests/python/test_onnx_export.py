@@ -309,3 +309,14 @@ def test_optional_outputs_stay_left_out(tmp_path: Path) -> None:
     before = model(nodes, {"x": (4, 1, 3)}, ["y"], weights)
     proto = through(tmp_path, before, {"x": normal(4, 1, 3)})
     assert [list(node.output) for node in proto.graph.node] == [["", "y"]]
+
+
+@pytest.mark.parametrize("alpha", [1, 1.702])
+def test_swish_is_written_for_every_operator_set(tmp_path: Path, alpha: float) -> None:
+    node = onnx.helper.make_node
+    nodes = [node("Mul", ["x", "k"], ["a"])] if alpha != 1 else []
+    nodes += [node("Sigmoid", ["a" if alpha != 1 else "x"], ["s"]), node("Mul", ["x", "s"], ["y"])]
+    proto = model(nodes, {"x": (4, 3)}, ["y"], {"k": np.float32(alpha)}, opset=13)
+    again = through(tmp_path, proto, {"x": normal(4, 3)})
+    assert [n.op_type for n in again.graph.node] == [n.op_type for n in nodes]
+    assert again.opset_import[0].version == 21

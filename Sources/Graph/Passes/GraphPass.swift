@@ -35,6 +35,7 @@ public let graphPasses: [GraphPass] = [
   // While the graph still stands as its exporter wrote it.
   integerOperators,
   fuseRecurrences,
+  mergeActivations,
   mergeReshapes,
   eliminateTransposes,
   mergeDuplicates,

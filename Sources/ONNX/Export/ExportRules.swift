@@ -4,7 +4,7 @@ import ModelFormat
 
 /// Operators that have come since the opset that is otherwise written.
 let firstOpsets: [String: Int] = [
-  "RMSNormalization": 23, "Attention": 24, "Swish": 24, "CausalConvWithState": 27,
+  "RMSNormalization": 23, "Attention": 24, "CausalConvWithState": 27,
 ]
 
 /// Attributes that have come since, or whose meaning has been put right.
@@ -32,7 +32,7 @@ let exportRules: [String: (Node, Exporter) throws -> Void] = [
   "Conv": fusedClip, "ConvTranspose": fusedClip, "Gemm": fusedClip, "MatMul": fusedClip,
   "LocalContrastNormalization": localContrast,
   "ConstantOfShape": fillValue, "MeanVarianceNormalization": statedAxes,
-  "SpaceToDepth": blockOrder, "Mod": floatRemainder,
+  "SpaceToDepth": blockOrder, "Mod": floatRemainder, "Swish": sigmoidProduct,
 ]
 
 /// The clip that the runtime does together with a layer stands behind it.
@@ -81,6 +81,19 @@ private func floatRemainder(_ node: Node, _ exporter: Exporter) throws {
     exporter.require(opset: 28)
   }
   try exporter.write(node)
+}
+
+/// x · Sigmoid(αx), which every operator set has, and passes find again.
+private func sigmoidProduct(_ node: Node, _ exporter: Exporter) throws {
+  guard let x = node.input(0), let y = node.outputs.first ?? nil else { return }
+  let alpha = node.float("alpha", default: 1)
+  var argument = exporter.reference(x)
+  if alpha != 1 {
+    let factor = exporter.constant(y.name + ".alpha", Value("", [], floats: [alpha]))
+    argument = exporter.emit("Mul", [argument, factor], name: y.name + ".scaled")
+  }
+  let gate = exporter.emit("Sigmoid", [argument], name: y.name + ".sigmoid")
+  _ = exporter.emit("Mul", [exporter.reference(x), gate], name: "", output: exporter.name(y))
 }
 
 /// Input 1, the number that fills, is an attribute in ONNX.
