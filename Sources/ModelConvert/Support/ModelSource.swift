@@ -23,7 +23,10 @@ enum ModelSource {
         "\(path): it is \(bytesText(size)); an ONNX file may have 2 GiB, larger models keep their "
           + "weights as external data")
     }
-    guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
+    // .mappedIfSafe never maps on Linux. What cannot be mapped, as a pipe, is read.
+    let url = URL(fileURLWithPath: path)
+    guard
+      let data = (try? Data(contentsOf: url, options: .alwaysMapped)) ?? (try? Data(contentsOf: url))
     else { throw Failure("\(path): it cannot be read") }
     return try data.withUnsafeBytes(body)
   }

@@ -15,7 +15,8 @@ public final class Importer {
   /// them (FreeDimensions). What a model may cost is this many times what one try may.
   private static let mostTries = 12
 
-  private let model: ModelProto
+  /// Empty once it is imported: the passes make new weights, beside which those read need not lie.
+  private var model: ModelProto
   private let options: ImportOptions
   let tensors: TensorReader
   private var result = ImportReport()
@@ -54,6 +55,8 @@ public final class Importer {
   /// Nodes of the model that were looked at.
   public var nodeCount: Int { result.nodeCount }
 
+  /// Imports the model; this can be done once.
+  ///
   /// - Throws: ImportReport with everything that stands in the way; ONNXError where the model cannot
   ///   be looked into at all.
   public func run() throws -> Graph {
@@ -64,6 +67,14 @@ public final class Importer {
         "it uses opset \(opset); opsets \(Importer.opsets.lowerBound) to "
           + "\(Importer.opsets.upperBound) are read")
     }
+    let graph = try unifiedGraph(opset)
+    model = ModelProto()
+    passReport = try graph.apply(options.passes)
+    return graph
+  }
+
+  /// Tries until no two names of free dimensions turn out to mean the same.
+  private func unifiedGraph(_ opset: Int) throws -> Graph {
     var tries = 1
     while true {
       let known = sameDimensions.count
@@ -97,7 +108,6 @@ public final class Importer {
     if !options.outputs.isEmpty { function.removeUnusedInputs() }
     guard result.problems.isEmpty else { throw result }
     setMetadata(graph, opset)
-    passReport = try graph.apply(options.passes)
     return graph
   }
 

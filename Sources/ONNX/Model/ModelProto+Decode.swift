@@ -50,7 +50,9 @@ extension GraphProto {
   init(_ p: Onnx__GraphProto) {
     name = text(p.name)
     nodes = list(p.node, p.n_node) { NodeProto($0) }
-    initializers = list(p.initializer, p.n_initializer) { TensorProto($0) }
+    initializers = (0..<p.n_initializer).compactMap {
+      p.initializer[$0].map { TensorProto(moving: $0) }
+    }
     sparseInitializers = list(p.sparse_initializer, p.n_sparse_initializer) {
       $0.values.map { text($0.pointee.name) } ?? ""
     }

@@ -1,6 +1,16 @@
 import COnnx
+import Foundation
 
 extension TensorProto {
+  /// Lets go of the message's bytes once they are copied: the large ones never lie there twice all
+  /// at the same time.
+  init(moving p: UnsafeMutablePointer<Onnx__TensorProto>) {
+    self.init(p.pointee)
+    // It was unpacked with the standard allocator, and is freed without what is not there.
+    free(p.pointee.raw_data.data)
+    p.pointee.raw_data = ProtobufCBinaryData(len: 0, data: nil)
+  }
+
   init(_ p: Onnx__TensorProto) {
     name = text(p.name)
     type = ElementType(p.data_type)
