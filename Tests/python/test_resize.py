@@ -128,6 +128,16 @@ def test_onnx_runtime(seed):
                 assert_close(y, wanted, rtol=1e-5, atol=1e-5, what=what)
 
 
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+def test_long_axes(mode):
+    """Weights keep a float's precision far along an axis, where coordinates in float32 do not."""
+    x = random_array(np.random.default_rng(0), (1, 1, 240, 320))
+    sizes = np.array([1, 1, 320, 426], np.int64)
+    wanted = reference(x.astype(np.float64), None, None, sizes, {"mode": mode})
+    (y,) = run_node("Resize", [x, None, None, sizes], {"mode": mode}, constants=[3])
+    assert_close(y, wanted.astype(np.float32), rtol=1e-6, atol=1e-6)
+
+
 def test_any_type():
     x = np.arange(6).reshape(1, 2, 3)
     for dtype in (np.int8, np.uint8, np.int32, np.int64, bool):

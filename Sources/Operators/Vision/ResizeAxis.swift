@@ -41,16 +41,17 @@ struct ResizeRule {
   }
 
   /// The weight of an element at distance `x` from the coordinate.
-  func weight(_ mode: ResizeGeometry.Mode, _ x: Float) -> Float {
+  func weight(_ mode: ResizeGeometry.Mode, _ x: Double) -> Double {
     let d = abs(x)
     if mode == .linear { return max(0, 1 - d) }
-    let a = cubicCoefficient
+    let a = Double(cubicCoefficient)
     if d <= 1 { return ((a + 2) * d - (a + 3)) * d * d + 1 }
     return d < 2 ? ((d - 5) * d + 8) * d * a - 4 * a : 0
   }
 
-  /// The element nearest to coordinate `x`.
-  func nearestIndex(_ x: Float) -> Int {
+  /// The element nearest to coordinate `x`, which is rounded first, so that halves come out as halves.
+  func nearestIndex(_ x: Double) -> Int {
+    let x = Float(x)
     let below = x.rounded(.down)
     switch nearest {
     case .floor: return Int(below)
@@ -73,9 +74,9 @@ struct ResizeAxis {
 
   var isIdentity: Bool { input == output && scale == 1 && start == 0 && end == 1 }
 
-  /// Where output position `i` lies on the input; nil where tf_crop_and_resize has nothing there. Found
-  /// in double precision and then rounded, so that halves come out as halves.
-  func coordinate(_ rule: ResizeRule, _ i: Int) -> Float? {
+  /// Where output position `i` lies on the input; nil where tf_crop_and_resize has nothing there. In
+  /// double precision: far along an axis a float has few bits left for the weights.
+  func coordinate(_ rule: ResizeRule, _ i: Int) -> Double? {
     let i = Double(i)
     let length = Double(input)
     let stretched = scale * length
@@ -97,7 +98,7 @@ struct ResizeAxis {
       if !(x >= 0 && x <= length - 1) { return nil }
     }
     // Also where a scale too small makes nonsense of it; far outside is as good as the edge.
-    return x >= -4 ? Float(min(x, length + 4)) : -4
+    return x >= -4 ? min(x, length + 4) : -4
   }
 
   /// Elements under the weights of one output position.
@@ -125,24 +126,24 @@ struct ResizeAxis {
     _ mode: ResizeGeometry.Mode, _ rule: ResizeRule
   ) -> (indices: [Int32], weights: [Float]) {
     let n = taps(mode, rule)
-    let narrowing = rule.isAntialiased ? Float(min(scale, 1)) : 1
+    let narrowing = rule.isAntialiased ? min(scale, 1) : 1
     var indices = [Int32](repeating: -1, count: output * n)
     var weights = [Float](repeating: 0, count: output * n)
     for i in 0..<output {
       guard let x = coordinate(rule, i) else { continue }
       let first = Int(x.rounded(.down)) - n / 2 + 1
-      var sum: Float = 0
+      var sum = 0.0
       for t in 0..<n {
         let index = first + t
         indices[i * n + t] = Int32(truncatingIfNeeded: max(0, min(index, input - 1)))
         if rule.excludesOutside && (index < 0 || index >= input) { continue }
-        let w = rule.weight(mode, (Float(index) - x) * narrowing)
-        weights[i * n + t] = w
+        let w = rule.weight(mode, (Double(index) - x) * narrowing)
+        weights[i * n + t] = Float(w)
         sum += w
       }
       // Plain weights sum to 1 but for rounding.
       if sum != 0 && (rule.isAntialiased || rule.excludesOutside) {
-        for t in 0..<n { weights[i * n + t] /= sum }
+        for t in 0..<n { weights[i * n + t] /= Float(sum) }
       }
     }
     return (indices, weights)
