@@ -16,8 +16,12 @@ let nonMaxSuppressionOperator = Operator(
     let search = try BoxSearch(context)
     if let values = BoxSearch.Values(context) {
       var order = [Int32](repeating: 0, count: max(1, search.boxes))
+      var chosen = [SIMD4<Float>](repeating: SIMD4(repeating: 0), count: max(1, search.boxes))
       let rows = order.withUnsafeMutableBufferPointer { order in
-        order.baseAddress.map { search.run(values, $0, nil, Int.max) } ?? 0
+        chosen.withUnsafeMutableBufferPointer { chosen in
+          guard let order = order.baseAddress, let chosen = chosen.baseAddress else { return 0 }
+          return search.run(values, order, chosen, nil, Int.max)
+        }
       }
       return try context.setOutput(.int64, Shape(rows, 3))
     }
@@ -39,7 +43,8 @@ let nonMaxSuppressionOperator = Operator(
       NonMaxSuppressionStep(
         search, context.input(0), context.input(1), context.optionalInput(2),
         context.optionalInput(3), context.optionalInput(4), context.output(0),
-        order: context.scratch(byteCount: search.boxes * 4), rows: rows),
+        order: context.scratch(byteCount: search.boxes * 4),
+        chosen: context.scratch(byteCount: min(search.boxes, rows) * 16), rows: rows),
       work: 0)
   })
 
@@ -107,32 +112,34 @@ private struct BoxSearch {
   }
 
   /// Writes at most `capacity` rows of `output`, or none where it is nil; the number of rows.
+  ///
+  /// - Parameters:
+  ///   - order: Room for the indices of all boxes.
+  ///   - chosen: Room for the corners of the boxes of a class, `capacity` at most. Most of the work is
+  ///     to go through them for every candidate, so they lie side by side.
   func run(
-    _ values: Values, _ order: UnsafeMutablePointer<Int32>, _ output: UnsafeMutablePointer<Int64>?,
+    _ values: Values, _ order: UnsafeMutablePointer<Int32>,
+    _ chosen: UnsafeMutablePointer<SIMD4<Float>>, _ output: UnsafeMutablePointer<Int64>?,
     _ capacity: Int
   ) -> Int {
     var rows = 0
-    // The chosen boxes of a class gather at the end of `order`, which the heap has left.
     for image in 0..<images {
-      let corners = values.boxes + image * boxes * 4
+      let boxes = values.boxes + image * boxes * 4
       for category in 0..<classes {
-        let scores = values.scores + (image * classes + category) * boxes
+        let scores = values.scores + (image * classes + category) * self.boxes
         var heap = candidates(scores, values.threshold, order)
-        var chosen = 0
-        while heap > 0 && chosen < values.limit && rows < capacity {
+        var count = 0
+        while heap > 0 && count < values.limit && rows < capacity {
           let best = order[0]
           heap -= 1
           order[0] = order[heap]
           sift(order, 0, heap, scores)
-          var k = 1
-          while k <= chosen
-            && !overlaps(corners, Int(best), Int(order[boxes - k]), values.overlap)
-          {
-            k += 1
-          }
-          if k <= chosen { continue }
-          chosen += 1
-          order[boxes - chosen] = best
+          let box = corners(boxes + 4 * Int(best))
+          var k = 0
+          while k < count && !overlaps(box, chosen[k], values.overlap) { k += 1 }
+          if k < count { continue }
+          chosen[count] = box
+          count += 1
           if let output {
             output[rows * 3] = Int64(image)
             output[rows * 3 + 1] = Int64(category)
@@ -181,23 +188,16 @@ private struct BoxSearch {
     return s > t || (s == t && a < b)
   }
 
-  private func overlaps(
-    _ boxes: UnsafePointer<Float>, _ i: Int, _ j: Int, _ threshold: Float
-  ) -> Bool {
-    let a = corners(boxes + 4 * i)
-    let b = corners(boxes + 4 * j)
-    let low = a.lowHalf.replacing(with: b.lowHalf, where: b.lowHalf .> a.lowHalf)
-    let high = a.highHalf.replacing(with: b.highHalf, where: b.highHalf .< a.highHalf)
-    let sides = high - low
-    if !(sides[0] > 0 && sides[1] > 0) { return false }
-    let shared = sides[0] * sides[1]
-    let first = a.highHalf - a.lowHalf
-    let second = b.highHalf - b.lowHalf
-    let firstArea = first[0] * first[1]
-    let secondArea = second[0] * second[1]
-    let union = firstArea + secondArea - shared
-    return shared > 0 && firstArea > 0 && secondArea > 0 && union > 0
-      && shared / union > threshold
+  private func overlaps(_ a: SIMD4<Float>, _ b: SIMD4<Float>, _ threshold: Float) -> Bool {
+    let height = min(a[2], b[2]) - max(a[0], b[0])
+    if !(height > 0) { return false }
+    let width = min(a[3], b[3]) - max(a[1], b[1])
+    if !(width > 0) { return false }
+    let shared = height * width
+    let first = (a[2] - a[0]) * (a[3] - a[1])
+    let second = (b[2] - b[0]) * (b[3] - b[1])
+    let union = first + second - shared
+    return shared > 0 && first > 0 && second > 0 && union > 0 && shared / union > threshold
   }
 
   /// The low corner, then the high one.
@@ -221,11 +221,12 @@ private final class NonMaxSuppressionStep: Step {
   private let threshold: Slot?
   private let y: Slot
   private let order: Slot
+  private let chosen: Slot
   private let rows: Int
 
   init(
     _ search: BoxSearch, _ boxes: Slot, _ scores: Slot, _ limit: Slot?, _ overlap: Slot?,
-    _ threshold: Slot?, _ y: Slot, order: Slot, rows: Int
+    _ threshold: Slot?, _ y: Slot, order: Slot, chosen: Slot, rows: Int
   ) {
     self.search = search
     self.boxes = boxes
@@ -235,6 +236,7 @@ private final class NonMaxSuppressionStep: Step {
     self.threshold = threshold
     self.y = y
     self.order = order
+    self.chosen = chosen
     self.rows = rows
   }
 
@@ -246,6 +248,7 @@ private final class NonMaxSuppressionStep: Step {
       threshold: threshold.map { UnsafeRawPointer(memory[$0]) })
     _ = search.run(
       values, memory[order].assumingMemoryBound(to: Int32.self),
+      memory[chosen].assumingMemoryBound(to: SIMD4<Float>.self),
       memory[y].assumingMemoryBound(to: Int64.self), rows)
   }
 }
