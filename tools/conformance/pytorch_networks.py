@@ -4,8 +4,8 @@ its exporters, imported, and compared with ONNX Runtime: `make conformance-pytor
     tools/conformance/pytorch_networks.py [--keep FOLDER] [--exporter script|dynamo] [NAME…]
 
 Needs torch, torchvision and onnxscript beside what the tests need; no weights are downloaded. Every
-difference is in parts of the largest element of its output; of detections it is said how many are
-found again.
+difference is in parts of the largest element of its output; of detections all must be found again,
+and it is said how far boxes (in parts of the largest coordinate) and scores are off.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ import locate  # noqa: E402
 import pytorch_cases  # noqa: E402
 
 TOLERANCE = 1e-4
+SPREAD = 0.1
+"""How far outputs for two images must be apart: a network whose outputs hardly hang on its input would
+agree whatever its layers do."""
 
 
 class Network(NamedTuple):
@@ -67,13 +70,28 @@ def detector(
     return result
 
 
+def centred(make: Callable[[], torch.nn.Module]) -> Callable[[], torch.nn.Module]:
+    """A network without normalisation whose weights sum to zero: what Relu makes positive would grow
+    from layer to layer, and the image drown in it."""
+
+    def result() -> torch.nn.Module:
+        network = make()
+        for layer in [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]:
+            torch.nn.init.kaiming_normal_(layer.weight)
+            layer.weight -= layer.weight.mean((1, 2, 3), keepdim=True)
+            layer.weight *= (1 - 1 / torch.pi) ** -0.5
+        return network
+
+    return result
+
+
 IMAGE = ("batch", 3, 224, 224)
 NETWORKS: Dict[str, Network] = {
     "resnet18": Network(models.resnet18, IMAGE),
     "mobilenet_v3_small": Network(models.mobilenet_v3_small, IMAGE),
     "densenet121": Network(models.densenet121, IMAGE),
     "googlenet": Network(lambda: models.googlenet(aux_logits=False, init_weights=False), IMAGE),
-    "squeezenet1_1": Network(models.squeezenet1_1, IMAGE),
+    "squeezenet1_1": Network(centred(models.squeezenet1_1), IMAGE),
     "shufflenet_v2": Network(models.shufflenet_v2_x0_5, IMAGE),
     "efficientnet_b0": Network(models.efficientnet_b0, IMAGE),
     "vit_b_32": Network(models.vit_b_32, IMAGE),
@@ -83,11 +101,13 @@ NETWORKS: Dict[str, Network] = {
     "ssdlite320": Network(
         detector(models.detection.ssdlite320_mobilenet_v3_large, ["classification_head"]),
         (3, 320, 320), True),
+    # Enlarged exactly twice: along other axes ONNX Runtime's weights of Resize are off by 2e-5, of
+    # which the network makes 1e-3.
     "fasterrcnn_320": Network(
         detector(
             models.detection.fasterrcnn_mobilenet_v3_large_320_fpn, ["cls_score", "cls_logits"],
-            ["box_head", "rpn.head.conv", "bbox_pred"]),
-        (3, 240, 320), True),
+            ["box_head", "rpn.head.conv"]),
+        (3, 160, 192), True),
 }  # fmt: skip
 
 
@@ -108,7 +128,7 @@ def prepared(network: Network) -> torch.nn.Module:
     for linear in [m for m in module.modules() if isinstance(m, torch.nn.Linear)]:
         if not linear.weight.any():
             torch.nn.init.normal_(linear.weight, 0, linear.in_features**-0.5)
-    module([torch.rand(shape) for _ in range(2)] if network.detects else torch.randn(shape))
+    module([torch.rand(shape) for _ in range(8)] if network.detects else torch.randn(shape))
     for norm in norms:
         norm.eval()
         norm.running_var.mul_(torch.empty_like(norm.running_var).uniform_(0.7, 1.4))
@@ -189,9 +209,7 @@ def compare(name: str, path: Path) -> str:
         shape = [batch if d == "batch" else d for d in network.shape]
         x = random.random(shape, dtype=np.float32) if network.detects else random.standard_normal(
             shape).astype(np.float32)
-        begin = time.perf_counter()
         wanted = peer.run(None, {peer.get_inputs()[0].name: x})
-        peer_took = time.perf_counter() - begin
         session = loaded.session(threads=2, shapes={loaded.inputs[0].name: x.shape})
         begin = time.perf_counter()
         results = session.run({loaded.inputs[0].name: x})
@@ -202,7 +220,7 @@ def compare(name: str, path: Path) -> str:
             d = matched(results, all_wanted)
             notes.append(
                 f"{d.count} detections, {d.found} of {d.wanted} found again: boxes {d.box:.1e}, "
-                f"scores {d.score:.1e}; {1000 * took:.0f} ms (ONNX Runtime {1000 * peer_took:.0f})")
+                f"scores {d.score:.1e}; {1000 * took:.0f} ms")
             failed |= not d.found == d.count == d.wanted > 0
             failed |= not max(d.box, d.score) <= TOLERANCE
             continue
@@ -211,6 +229,10 @@ def compare(name: str, path: Path) -> str:
         shown = " ".join(str(tuple(a.shape)) for a in wanted)
         notes.append(f"{worst:.1e} {shown} {1000 * took:.0f} ms")
         failed |= not worst <= TOLERANCE
+        if batch > 1:
+            spread = min(pytorch_cases.difference(array[0], array[1]) for array in wanted)
+            notes.append(f"images differ by {spread:.1e}")
+            failed |= not SPREAD <= spread < float("inf")
     return ("failed: " if failed else "") + f"import {seconds:.1f} s; " + "; ".join(notes)
 
 
