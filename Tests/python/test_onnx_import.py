@@ -583,21 +583,3 @@ def varint(n: int) -> bytes:
         out += bytes([n & 127 | 128])
         n >>= 7
     return out + bytes([n])
-
-
-# ---- Whole networks -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["squeezenet", "shufflenet"])
-def test_networks_of_the_onnx_package(tmp_path: Path, name: str) -> None:
-    """The others take `tools/conformance/light.py`."""
-    import sys
-
-    import locate
-
-    sys.path.insert(0, str(locate.REPOSITORY / "tools/conformance"))
-    import light
-
-    model = light.with_random_weights(onnx.load(light.FOLDER / f"light_{name}.onnx"))
-    onnx.save(model, tmp_path / "random.onnx")
-    assert light.difference(tmp_path, tmp_path / "random.onnx") < 1e-4
