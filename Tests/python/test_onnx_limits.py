@@ -206,6 +206,13 @@ def many(kind: str) -> onnx.ModelProto:
     if kind == "weights":
         names = {f"x{i}": np.float32(i) for i in range(COUNT)}
         return model([node("Relu", ["x"], ["y"])], {"x": (3,)}, ["y"], names)
+    if kind == "weights that begin alike":
+        count = COUNT // 3
+        weights = {f"w{i}": np.append(np.zeros(70), i).astype(np.float32) for i in range(count)}
+        sums = range(0, count, 100)
+        nodes = [node("Sum", ["x", *(f"w{i + k}" for k in range(100))], [f"s{i}"]) for i in sums]
+        nodes.append(node("Sum", [f"s{i}" for i in sums], ["y"]))
+        return model(nodes, {"x": (71,)}, ["y"], weights)
     if kind == "captures":
         names = [f"x{i}" for i in range(COUNT // 8)]
         nodes = [node("Relu", ["x"], [n]) for n in names]
@@ -220,7 +227,9 @@ def many(kind: str) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize(
-    "kind", ["metadata", "outputs", "inputs", "weights", "captures", "nodes", "free nodes"])
+    "kind",
+    ["metadata", "outputs", "inputs", "weights", "weights that begin alike", "captures", "nodes",
+     "free nodes"])  # fmt: skip
 def test_many(tmp_path: Path, kind: str, basis: int) -> None:
     result = check(tmp_path, many(kind), basis)
     assert result.code == 0, result.stderr[-500:]
