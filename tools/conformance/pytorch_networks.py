@@ -38,8 +38,8 @@ import pytorch_cases  # noqa: E402
 
 TOLERANCE = 1e-4
 SPREAD = 0.1
-"""How far outputs for two images must be apart: a network whose outputs hardly hang on its input would
-agree whatever its layers do."""
+"""How far outputs for two images must be apart: a network whose outputs hardly hang on its input
+would agree whatever its layers do."""
 
 
 class Network(NamedTuple):
@@ -71,8 +71,8 @@ def detector(
 
 
 def centred(make: Callable[[], torch.nn.Module]) -> Callable[[], torch.nn.Module]:
-    """A network without normalisation whose weights sum to zero: what Relu makes positive would grow
-    from layer to layer, and the image drown in it."""
+    """A network without normalisation whose weights sum to zero: what Relu makes positive would
+    grow from layer to layer, and the image drown in it."""
 
     def result() -> torch.nn.Module:
         network = make()

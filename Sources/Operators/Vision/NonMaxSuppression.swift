@@ -115,8 +115,8 @@ private struct BoxSearch {
   ///
   /// - Parameters:
   ///   - order: Room for the indices of all boxes.
-  ///   - chosen: Room for the corners of the boxes of a class, `capacity` at most. Most of the work is
-  ///     to go through them for every candidate, so they lie side by side.
+  ///   - chosen: Room for the corners of a class's boxes, `capacity` at most. Most of the work is to
+  ///     go through them for every candidate, so they lie side by side.
   func run(
     _ values: Values, _ order: UnsafeMutablePointer<Int32>,
     _ chosen: UnsafeMutablePointer<SIMD4<Float>>, _ output: UnsafeMutablePointer<Int64>?,

@@ -49,7 +49,7 @@ struct ResizeRule {
     return d < 2 ? ((d - 5) * d + 8) * d * a - 4 * a : 0
   }
 
-  /// The element nearest to coordinate `x`, which is rounded first, so that halves come out as halves.
+  /// The element nearest to coordinate `x`, rounded to a float first so that halves are halves.
   func nearestIndex(_ x: Double) -> Int {
     let x = Float(x)
     let below = x.rounded(.down)
@@ -74,8 +74,8 @@ struct ResizeAxis {
 
   var isIdentity: Bool { input == output && scale == 1 && start == 0 && end == 1 }
 
-  /// Where output position `i` lies on the input; nil where tf_crop_and_resize has nothing there. In
-  /// double precision: far along an axis a float has few bits left for the weights.
+  /// Where output position `i` lies on the input; nil where tf_crop_and_resize has nothing there.
+  /// In double precision: far along an axis a float has few bits left for the weights.
   func coordinate(_ rule: ResizeRule, _ i: Int) -> Double? {
     let i = Double(i)
     let length = Double(input)
