@@ -3,7 +3,7 @@
 # make test       every test
 # make conformance  ONNX's own operator tests, one table; its networks; random graphs
 # make conformance-pytorch  torchvision's networks; PYTORCH=a Python that has torch
-# make bench      speed, in ratios against a peer measured in the same run
+# make bench      whole networks beside five peers, in ratios: writes docs/performance.md
 # make docs       the pages that are generated
 # make install    PREFIX=/usr/local: header, library, apus.pc, CMake package, model-convert
 
@@ -108,8 +108,16 @@ PYTORCH ?= python3
 conformance-pytorch: all
 	$(PYTORCH) tools/conformance/pytorch_networks.py
 
-bench: all $(VENV)/done
-	$(PYTHON) tools/bench/run.py
+# Takes twenty minutes on two idle cores. BENCH="--models lenet,resnet-18 --quick" runs some of it;
+# `build/venv/bin/python tools/bench/operators.py` times single layers.
+BENCH ?=
+bench: all $(BUILD)/bench-venv/done
+	$(BUILD)/bench-venv/bin/python tools/bench/run.py $(BENCH)
+
+$(BUILD)/bench-venv/done: tools/bench/requirements.txt $(BUILD)/dependencies
+	python3 -m venv $(BUILD)/bench-venv
+	$(BUILD)/bench-venv/bin/pip install --quiet --disable-pip-version-check -r tools/bench/requirements.txt
+	@touch $@
 
 docs: $(CLI)
 	$(CLI) operators --markdown > docs/operators.md

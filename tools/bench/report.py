@@ -1,0 +1,61 @@
+"""What the runs found, as lines for the terminal and as a page."""
+
+from __future__ import annotations
+
+from typing import List, Sequence
+
+import rounds
+from runtimes import TITLES
+
+WIDTH = 26
+
+
+def head(runtimes: Sequence[str]) -> str:
+    names = "".join(f"{TITLES[r]:>13}" for r in runtimes)
+    return (
+        "milliseconds a run; ratio: the fastest peer's time by apus's, with the rounds' spread;\n"
+        "peak: the share of the processor's multiply-adds that apus reaches\n\n"
+        f"{'':{WIDTH}}{'':>4}{names}  {'ratio':<20}{'peak':>6}"
+    )
+
+
+def line(entry: dict, runtimes: Sequence[str]) -> str:
+    results = entry["results"]
+    times = "".join(f"{cell(results[r]):>13}" for r in runtimes)
+    name = f"{entry['title']:{WIDTH}}{entry['threads']:>3}t"
+    return f"{name}{times}  {versus(results):<20}{share(entry):>6}"
+
+
+def cell(result: rounds.Result) -> str:
+    if result.failure:
+        return {"wr": "wrong", "no": "no"}.get(result.failure[:2], "fails")
+    return milliseconds(result.seconds)
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:#.3g}" if seconds < 1 else f"{seconds * 1e3:.0f}"
+
+
+def versus(results: dict) -> str:
+    peer = rounds.best_peer(results)
+    found = rounds.ratio(results, peer) if peer and "apus" in results else None
+    return f"{found[0]:.2f} ({found[1]:.2f}-{found[2]:.2f})" if found else ""
+
+
+def share(entry: dict) -> str:
+    apus, peak = (entry["results"].get(r) for r in ("apus", "peak"))
+    if not apus or apus.failure or not peak or peak.failure:
+        return ""
+    rate = entry["operations"] / apus.seconds
+    return f"{100 * rate / (peak.operations / peak.seconds):.0f} %"
+
+
+def notes(found: List[dict]) -> str:
+    """Why a runtime was not timed, each reason once."""
+    seen = {
+        (TITLES[r], entry["title"], result.failure): None
+        for entry in found
+        for r, result in entry["results"].items()
+        if result.failure and r in TITLES
+    }
+    return "\n".join(f"{runtime}, {title}: {why}" for runtime, title, why in seen)

@@ -1,0 +1,164 @@
+"""Runs one network on all runtimes in turn, round by round, each in a process of its own.
+
+Machines are shared and their clocks change, so that two times compare only when they were taken
+side by side. All processes stand on the same processors; those whose turn it is not are stopped, so
+that no pool of theirs spins meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+WORKER = Path(__file__).parent / "worker.py"
+# Of the largest number of an output, the most by which runtimes may differ. Most stay below 5e-6;
+# MNN's fast convolutions reach 4e-4.
+TOLERANCE = 1e-3
+
+
+class Result(NamedTuple):
+    """What one runtime did with one network."""
+
+    failure: str = ""  # why it was not timed
+    rounds: Sequence[float] = ()  # seconds of a run, the median of each round
+    load: float = 0
+    first: float = 0
+    memory: int = 0
+    version: str = ""
+    difference: float = 0  # of the outputs, as a part of the largest number, from the others'
+    arena: int = 0
+    packed: int = 0
+    operations: float = 0
+
+    @property
+    def seconds(self) -> float:
+        return statistics.median(self.rounds)
+
+
+class Worker:
+    def __init__(self, runtime: str, folder: Path, processors: List[int]) -> None:
+        command = [sys.executable, str(WORKER), runtime, str(folder), str(len(processors))]
+        self.process = subprocess.Popen(
+            command + [str(p) for p in processors],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.started = self.answer()
+        self.stop()
+
+    def answer(self) -> dict:
+        line = self.process.stdout.readline()
+        if line:
+            return json.loads(line)
+        code = self.process.wait()
+        return {"error": f"ended with {signal.Signals(-code).name if code < 0 else code}"}
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGSTOP)
+
+    def measure(self, seconds: float) -> List[float]:
+        os.kill(self.process.pid, signal.SIGCONT)
+        self.process.stdin.write(f"measure {seconds}\n")
+        self.process.stdin.flush()
+        found = self.answer()
+        self.stop()
+        return found
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            pipe.close()
+
+
+def compare(
+    folder: Path, runtimes: Sequence[str], processors: List[int], rounds: int, seconds: float
+) -> Dict[str, Result]:
+    """The peak of the processor is measured as one more runtime, "peak"."""
+    workers: Dict[str, Worker] = {}
+    results: Dict[str, Result] = {}
+    try:
+        for runtime in [*runtimes, "peak"]:
+            worker = workers[runtime] = Worker(runtime, folder, processors)
+            if "error" in worker.started:
+                results[runtime] = Result(failure=worker.started["error"])
+        able = [r for r in workers if r not in results]
+        differences = check(folder, [r for r in able if r != "peak"], len(processors))
+        for runtime, difference in differences.items():
+            if not difference <= TOLERANCE:
+                why = f"wrong: off by {difference:.0e} of the largest number"
+                results[runtime] = Result(failure=why)
+                able.remove(runtime)
+        times: Dict[str, List[float]] = {r: [] for r in able}
+        for turn in range(rounds + 1):
+            # Another one goes first in each round.
+            for i in range(len(able)):
+                runtime = able[(i + turn) % len(able)]
+                if runtime in results:
+                    continue
+                found = workers[runtime].measure(seconds)
+                if isinstance(found, dict):
+                    results[runtime] = Result(failure=found["error"])
+                elif turn:  # the first round warms up
+                    times[runtime].append(statistics.median(found))
+        for runtime in able:
+            if runtime not in results:
+                results[runtime] = Result(
+                    rounds=times[runtime], difference=differences.get(runtime, 0),
+                    **workers[runtime].started,
+                )  # fmt: skip
+    finally:
+        for worker in workers.values():
+            worker.close()
+    return results
+
+
+def check(folder: Path, runtimes: Sequence[str], threads: int) -> Dict[str, float]:
+    """How far each one's outputs are from the one that is nearest to most of them."""
+    outputs = {r: dict(np.load(folder / f"outputs-{r}-{threads}.npz")) for r in runtimes}
+    apart = {r: {o: differ(outputs[o], outputs[r]) for o in runtimes} for r in runtimes}
+
+    def agreeing(runtime: str) -> List[float]:
+        return [d for d in apart[runtime].values() if d <= TOLERANCE]
+
+    if len(runtimes) < 2:
+        return {r: 0 for r in runtimes}  # nothing to compare with
+    middle = max(runtimes, key=lambda r: (len(agreeing(r)), -sum(agreeing(r))))
+    if len(agreeing(middle)) == 1:
+        return {r: np.inf for r in runtimes}  # no two agree: nothing to trust
+    return apart[middle]
+
+
+def differ(found: Dict[str, np.ndarray], wanted: Dict[str, np.ndarray]) -> float:
+    """The largest difference, as a part of the output's largest number."""
+    most = 0.0
+    for name, value in wanted.items():
+        if name not in found or found[name].shape != value.shape:
+            return np.inf
+        difference = np.abs(found[name] - value).max() / max(np.abs(value).max(), 1e-30)
+        most = max(most, difference if np.isfinite(difference) else np.inf)
+    return most
+
+
+def best_peer(results: Dict[str, Result]) -> Optional[str]:
+    peers = [r for r, v in results.items() if r not in ("apus", "peak") and not v.failure]
+    return min(peers, key=lambda r: results[r].seconds, default=None)
+
+
+def ratio(results: Dict[str, Result], peer: str) -> Optional[Tuple[float, float, float]]:
+    """How many times as fast as the peer apus is: the median of the rounds, then the lowest and the
+    highest of them when one is taken off each end."""
+    if results["apus"].failure:
+        return None
+    each = sorted(b / a for a, b in zip(results["apus"].rounds, results[peer].rounds))
+    ends = each[1:-1] if len(each) > 4 else each
+    return statistics.median(each), ends[0], ends[-1]

@@ -1,0 +1,1 @@
+"""Each writes a network in one file format."""
