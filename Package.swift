@@ -128,6 +128,7 @@ let package = Package(
       name: "StressThreads", dependencies: ["ModelFormat", "Runtime"],
       path: "Tests/Robustness/StressThreads"),
 
+    .testTarget(name: "KernelTests", dependencies: ["Runtime", "CKernels"]),
     .testTarget(
       name: "TrainingTests",
       dependencies: ["Training", "Zoo", "Graph", "Runtime", "ModelFormat", "Operators"]),

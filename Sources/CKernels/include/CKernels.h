@@ -16,6 +16,7 @@
 
 #include "VectorIntrinsics.h"
 #include "RecurrentKernels.h"
+#include "WinogradKernels.h"
 
 /// A matrix product, row-major: C = clip(start + A·B) with A [rows][depth], B [depth][columns],
 /// C [rows][columns]. An element is start + a0·b0 + a1·b1 + …, summed in that order (fused, but for
@@ -291,6 +292,20 @@ typedef struct apus_kernels {
   /// lie in the input, or in the padded input (pads and pad_ends) where includes_padding is set.
   void (*average_pool)(const apus_window *w, bool includes_padding, const float *x, float *y,
                        intptr_t first_row, intptr_t end_row);
+
+  // MARK: Winograd (WinogradKernels.h)
+  /// One channel block: v[point · point_stride + (tile − first_tile) · vector_width + lane].
+  void (*winograd_input)(const apus_winograd *w, const float *x, float *v);
+  /// One output block: y = clip(bias + Aᵀ · v · A (+ addend)), v laid out as winograd_input's. bias:
+  /// NULL or one vector; addend: NULL or laid out like y. Only positions inside the output are read
+  /// and written.
+  void (*winograd_output)(const apus_winograd *w, const float *v, const float *bias,
+                          const float *addend, float minimum, float maximum, float *y);
+  /// u[point · point_stride + row · channels + channel] = G · g · Gᵀ of
+  /// g = w[row · row_stride + channel · channel_stride + tap], taps [3][3]; computed in double.
+  void (*winograd_weights)(intptr_t m, const float *w, intptr_t rows, intptr_t row_stride,
+                           intptr_t channels, intptr_t channel_stride, intptr_t point_stride,
+                           float *u);
 
   // MARK: Integers of 8 bits
 

@@ -11,12 +11,24 @@
 #include <emmintrin.h>
 #endif
 
-/// For one width: fma(a, b, c) = a·b + c in one rounding; sqrt, correctly rounded; less and equal,
-/// whose lanes are −1 where the comparison holds and 0 elsewhere; select, the lanes of a where the
-/// mask is −1, of b where it is 0.
+/// For one width: sum, difference and product; fma(a, b, c) = a·b + c in one rounding; sqrt,
+/// correctly rounded; less and equal, whose lanes are −1 where the comparison holds and 0 elsewhere;
+/// select, the lanes of a where the mask is −1, of b where it is 0.
 #define APUS_VECTOR_INTRINSICS(N)                                                               \
   typedef float apus_f32x##N __attribute__((ext_vector_type(N)));                               \
   typedef int32_t apus_i32x##N __attribute__((ext_vector_type(N)));                             \
+  static inline __attribute__((always_inline)) apus_f32x##N apus_sum_f32x##N(                   \
+      apus_f32x##N a, apus_f32x##N b) {                                                         \
+    return a + b;                                                                               \
+  }                                                                                             \
+  static inline __attribute__((always_inline)) apus_f32x##N apus_difference_f32x##N(            \
+      apus_f32x##N a, apus_f32x##N b) {                                                         \
+    return a - b;                                                                               \
+  }                                                                                             \
+  static inline __attribute__((always_inline)) apus_f32x##N apus_product_f32x##N(               \
+      apus_f32x##N a, apus_f32x##N b) {                                                         \
+    return a * b;                                                                               \
+  }                                                                                             \
   static inline __attribute__((always_inline)) apus_f32x##N apus_fma_f32x##N(                   \
       apus_f32x##N a, apus_f32x##N b, apus_f32x##N c) {                                         \
     return __builtin_elementwise_fma(a, b, c);                                                  \
@@ -102,6 +114,22 @@
     apus_i32x##N b = (apus_i32x##N)scalar;                                                       \
     return EXPRESSION;                                                                           \
   }
+
+/// Eight floats of memory, to double and back.
+typedef float apus_f32x8_memory __attribute__((ext_vector_type(8), aligned(4)));
+typedef double apus_f64x8 __attribute__((ext_vector_type(8)));
+static inline __attribute__((always_inline)) apus_f64x8 apus_widen_f32x8(const float *p) {
+  return __builtin_convertvector(*(const apus_f32x8_memory *)p, apus_f64x8);
+}
+/// a·x + b·y + c·z, each operation rounded.
+static inline __attribute__((always_inline)) apus_f64x8 apus_combine_f64x8(
+    apus_f64x8 a, double x, apus_f64x8 b, double y, apus_f64x8 c, double z) {
+#pragma clang fp contract(off)
+  return a * x + b * y + c * z;
+}
+static inline __attribute__((always_inline)) void apus_narrow_f64x8(apus_f64x8 v, float *p) {
+  *(apus_f32x8_memory *)p = __builtin_convertvector(v, apus_f32x8_memory);
+}
 
 APUS_VECTOR_INTRINSICS(4)
 APUS_INTEGER_INTRINSICS(4)

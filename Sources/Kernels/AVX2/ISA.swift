@@ -12,6 +12,12 @@ typealias IntVector = SIMD8<Int32>
   apus_fma_f32x8(a, b, c)
 }
 
+/// a + b, a − b and a · b where Swift's operators do not become vector code: between branches.
+@inline(__always) func sum(_ a: Vector, _ b: Vector) -> Vector { apus_sum_f32x8(a, b) }
+@inline(__always) func difference(_ a: Vector, _ b: Vector) -> Vector {
+  apus_difference_f32x8(a, b)
+}
+@inline(__always) func product(_ a: Vector, _ b: Vector) -> Vector { apus_product_f32x8(a, b) }
 /// √v, correctly rounded.
 @inline(__always) func squareRoot(_ v: Vector) -> Vector { apus_sqrt_f32x8(v) }
 /// A mask: −1 in the lanes where a < b, 0 elsewhere.

@@ -33,6 +33,9 @@ import CKernels
   }
   table.pointee.max_pool = { maxPool($0!, $1!, $2!, $3, $4) }
   table.pointee.average_pool = { averagePool($0!, $1, $2!, $3!, $4, $5) }
+  table.pointee.winograd_input = { winogradInput($0!, $1!, $2!) }
+  table.pointee.winograd_output = { winogradOutput($0!, $1!, $2, $3, $4, $5, $6!) }
+  table.pointee.winograd_weights = { winogradWeights($0, $1!, $2, $3, $4, $5, $6, $7!) }
   table.pointee.quantize = { quantize($0!, $1, $2, $3, $4, $5, $6!) }
   table.pointee.dequantize = { dequantize($0!, $1, $2, $3, $4, $5!) }
 }
