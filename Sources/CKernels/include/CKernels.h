@@ -16,6 +16,7 @@
 
 #include "VectorIntrinsics.h"
 #include "RecurrentKernels.h"
+#include "BlockedKernels.h"
 #include "WinogradKernels.h"
 
 /// A matrix product, row-major: C = clip(start + A·B) with A [rows][depth], B [depth][columns],
@@ -292,6 +293,41 @@ typedef struct apus_kernels {
   /// lie in the input, or in the padded input (pads and pad_ends) where includes_padding is set.
   void (*average_pool)(const apus_window *w, bool includes_padding, const float *x, float *y,
                        intptr_t first_row, intptr_t end_row);
+
+  // MARK: Channel blocks (BlockedKernels.h)
+
+  /// Packed as [pair of output blocks][channel][tap][2V], but channels and taps in the order of the
+  /// sum; a last odd block is [channel][tap][V]. bias is NULL or [blocks · V], addend NULL or laid
+  /// out like y. To share the work, give each thread rows, or a range of blocks from an even one on.
+  void (*blocked_convolve)(const apus_blocked_convolution *c, const float *x, const float *weights,
+                           const float *bias, const float *addend, float *y);
+  /// Floats of packed weights: V · channels · taps for each output block.
+  intptr_t (*blocked_packed_count)(intptr_t rows, intptr_t channels, intptr_t taps);
+  /// Packs w[row · row_stride + channel · channel_stride + tap_index[tap]]; lanes beyond `rows`
+  /// are 0.
+  void (*blocked_pack)(const float *w, intptr_t rows, intptr_t row_stride, intptr_t channels,
+                       intptr_t channel_stride, intptr_t taps, const int32_t *tap_index,
+                       float *packed);
+  /// Copies a band. Lanes beyond the channels of a plain input become 0.
+  void (*blocked_band)(const apus_blocked_band *b, const float *x, float *out);
+  /// One channel block, output rows first_row ... end_row - 1 of output_depth · output_height:
+  /// y = clip(bias + Σ weights[tap] · x[under tap]), weights [taps][V], bias [V] or NULL. Taps in
+  /// the padding are left out.
+  void (*blocked_depthwise)(const apus_window *w, const float *x, const float *weights,
+                            const float *bias, float minimum, float maximum, float *y,
+                            intptr_t first_row, intptr_t end_row);
+  /// One channel block; as max_pool and average_pool.
+  void (*blocked_max_pool)(const apus_window *w, const float *x, float *y, intptr_t first_row,
+                           intptr_t end_row);
+  void (*blocked_average_pool)(const apus_window *w, bool includes_padding, const float *x,
+                               float *y, intptr_t first_row, intptr_t end_row);
+  /// `lanes` ≤ V channels of `count` positions, x_channel floats apart, to one block; lanes beyond
+  /// are 0.
+  void (*block_channels)(const float *x, intptr_t x_channel, intptr_t lanes, intptr_t count,
+                         float *y);
+  /// And back.
+  void (*unblock_channels)(const float *x, intptr_t lanes, intptr_t count, float *y,
+                           intptr_t y_channel);
 
   // MARK: Winograd (WinogradKernels.h)
   /// One channel block: v[point · point_stride + (tile − first_tile) · vector_width + lane].

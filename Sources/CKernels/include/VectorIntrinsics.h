@@ -115,6 +115,14 @@
     return EXPRESSION;                                                                           \
   }
 
+/// A step of a transposition, on groups of lanes: those of a and b with an even number in turns, or
+/// those with an odd number.
+#define APUS_GROUPS(NAME, N, ...)                                                                \
+  static inline __attribute__((always_inline)) apus_f32x##N apus_##NAME##_f32x##N(               \
+      apus_f32x##N a, apus_f32x##N b) {                                                          \
+    return __builtin_shufflevector(a, b, __VA_ARGS__);                                           \
+  }
+
 /// Eight floats of memory, to double and back.
 typedef float apus_f32x8_memory __attribute__((ext_vector_type(8), aligned(4)));
 typedef double apus_f64x8 __attribute__((ext_vector_type(8)));
@@ -133,17 +141,35 @@ static inline __attribute__((always_inline)) void apus_narrow_f64x8(apus_f64x8 v
 
 APUS_VECTOR_INTRINSICS(4)
 APUS_INTEGER_INTRINSICS(4)
+APUS_GROUPS(even_1, 4, 0, 4, 2, 6)
+APUS_GROUPS(odd_1, 4, 1, 5, 3, 7)
+APUS_GROUPS(even_2, 4, 0, 1, 4, 5)
+APUS_GROUPS(odd_2, 4, 2, 3, 6, 7)
 APUS_INTEGER_DOT(4, sum + (apus_i32x4)_mm_madd_epi16((__m128i)a, (__m128i)b))
 #ifdef __AVX2__
 APUS_VECTOR_INTRINSICS(8)
 APUS_VECTOR_ROUNDING(8)
 APUS_INTEGER_INTRINSICS(8)
+APUS_GROUPS(even_1, 8, 0, 8, 2, 10, 4, 12, 6, 14)
+APUS_GROUPS(odd_1, 8, 1, 9, 3, 11, 5, 13, 7, 15)
+APUS_GROUPS(even_2, 8, 0, 1, 8, 9, 4, 5, 12, 13)
+APUS_GROUPS(odd_2, 8, 2, 3, 10, 11, 6, 7, 14, 15)
+APUS_GROUPS(even_4, 8, 0, 1, 2, 3, 8, 9, 10, 11)
+APUS_GROUPS(odd_4, 8, 4, 5, 6, 7, 12, 13, 14, 15)
 APUS_INTEGER_DOT(8, sum + (apus_i32x8)_mm256_madd_epi16((__m256i)a, (__m256i)b))
 #endif
 #ifdef __AVX512F__
 APUS_VECTOR_INTRINSICS(16)
 APUS_VECTOR_ROUNDING(16)
 APUS_INTEGER_INTRINSICS(16)
+APUS_GROUPS(even_1, 16, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30)
+APUS_GROUPS(odd_1, 16, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31)
+APUS_GROUPS(even_2, 16, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+APUS_GROUPS(odd_2, 16, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+APUS_GROUPS(even_4, 16, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27)
+APUS_GROUPS(odd_4, 16, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31)
+APUS_GROUPS(even_8, 16, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
+APUS_GROUPS(odd_8, 16, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
 #ifdef __AVX512VNNI__
 APUS_INTEGER_DOT(16, (apus_i32x16)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b))
 #else

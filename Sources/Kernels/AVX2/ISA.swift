@@ -46,6 +46,27 @@ typealias MiddleNarrowTile = InlineArray<4, Vector>
 typealias SmallWideTile = InlineArray<4, Vector>
 typealias SmallNarrowTile = InlineArray<2, Vector>
 
+/// Positions of the tile of a convolution over channel blocks: 6 x 2 sums, 2 of weights, 1 broadcast: 15 of 16 registers.
+@inline(__always) var blockedPositions: Int { 6 }
+/// A step of a transposition, on groups of `lanes` lanes: those of a and b with an even number in
+/// turns, or those with an odd number.
+@inline(__always) func evenGroups(_ a: Vector, _ b: Vector, _ lanes: Int) -> Vector {
+  switch lanes {
+  case 1: apus_even_1_f32x8(a, b)
+  case 2: apus_even_2_f32x8(a, b)
+  default: apus_even_4_f32x8(a, b)
+  }
+}
+@inline(__always) func oddGroups(_ a: Vector, _ b: Vector, _ lanes: Int) -> Vector {
+  switch lanes {
+  case 1: apus_odd_1_f32x8(a, b)
+  case 2: apus_odd_2_f32x8(a, b)
+  default: apus_odd_4_f32x8(a, b)
+  }
+}
+/// As many vectors as lanes.
+typealias VectorSquare = InlineArray<8, Vector>
+
 // Integers (Integer/): what the C functions of VectorIntrinsics.h are called here.
 /// Numbers of the depth in a 32-bit word, and the bits of each.
 @inline(__always) var wordDepth: Int { 2 }

@@ -46,6 +46,29 @@ typealias MiddleNarrowTile = InlineArray<8, Vector>
 typealias SmallWideTile = InlineArray<8, Vector>
 typealias SmallNarrowTile = InlineArray<4, Vector>
 
+/// Positions of the tile of a convolution over channel blocks: 14 x 2 sums, 2 of weights, 1 broadcast: 31 of 32 registers.
+@inline(__always) var blockedPositions: Int { 14 }
+/// A step of a transposition, on groups of `lanes` lanes: those of a and b with an even number in
+/// turns, or those with an odd number.
+@inline(__always) func evenGroups(_ a: Vector, _ b: Vector, _ lanes: Int) -> Vector {
+  switch lanes {
+  case 1: apus_even_1_f32x16(a, b)
+  case 2: apus_even_2_f32x16(a, b)
+  case 4: apus_even_4_f32x16(a, b)
+  default: apus_even_8_f32x16(a, b)
+  }
+}
+@inline(__always) func oddGroups(_ a: Vector, _ b: Vector, _ lanes: Int) -> Vector {
+  switch lanes {
+  case 1: apus_odd_1_f32x16(a, b)
+  case 2: apus_odd_2_f32x16(a, b)
+  case 4: apus_odd_4_f32x16(a, b)
+  default: apus_odd_8_f32x16(a, b)
+  }
+}
+/// As many vectors as lanes.
+typealias VectorSquare = InlineArray<16, Vector>
+
 // Integers: Integer512/ has what both AVX-512 modules call alike.
 /// Numbers of the depth in a 32-bit word, and the bits of each.
 @inline(__always) var wordDepth: Int { 2 }

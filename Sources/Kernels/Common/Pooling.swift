@@ -20,13 +20,27 @@ private func windowCount(
   _ position: Int, _ stride: Int, _ pad: Int, _ padEnd: Int, _ kernel: Int, _ dilation: Int,
   _ size: Int, _ includesPadding: Bool
 ) -> Int {
-  let first = position &* stride &- pad
-  let low = includesPadding ? 0 &- pad : 0
-  let high = includesPadding ? size &+ padEnd : size
-  // Taps k with low ≤ first + k · dilation < high.
-  let begin = first < low ? (low &- first &+ dilation &- 1) / dilation : 0
-  let end = first < high ? min(kernel, (high &- first &- 1) / dilation &+ 1) : 0
-  return max(0, end &- begin)
+  TapRange(
+    position &* stride &- pad, kernel, dilation, includesPadding ? 0 &- pad : 0,
+    includesPadding ? size &+ padEnd : size
+  ).count
+}
+
+/// Elements that the average of an output divides by.
+@inline(__always)
+func windowSize(
+  _ w: apus_window, _ column: Int, _ row: Int, _ slice: Int, _ includesPadding: Bool
+) -> Float {
+  let z = windowCount(
+    slice, w.stride_z, w.pad_z, w.pad_end_z, w.kernel_depth, w.dilation_z, w.input_depth,
+    includesPadding)
+  let y = windowCount(
+    row, w.stride_y, w.pad_y, w.pad_end_y, w.kernel_height, w.dilation_y, w.input_height,
+    includesPadding)
+  let x = windowCount(
+    column, w.stride_x, w.pad_x, w.pad_end_x, w.kernel_width, w.dilation_x, w.input_width,
+    includesPadding)
+  return Float(z &* y &* x)
 }
 
 /// One plane: y = the mean under the window, of the elements inside the input or, with

@@ -33,6 +33,17 @@ import CKernels
   }
   table.pointee.max_pool = { maxPool($0!, $1!, $2!, $3, $4) }
   table.pointee.average_pool = { averagePool($0!, $1, $2!, $3!, $4, $5) }
+  table.pointee.blocked_convolve = { blockedConvolve($0!, $1!, $2!, $3, $4, $5!) }
+  table.pointee.blocked_packed_count = { blockedPackedCount($0, $1, $2) }
+  table.pointee.blocked_pack = { blockedPack($0!, $1, $2, $3, $4, $5, $6!, $7!) }
+  table.pointee.blocked_band = { blockedBand($0!, $1!, $2!) }
+  table.pointee.blocked_depthwise = {
+    blockedDepthwise($0!, $1!, $2!, $3, $4, $5, $6!, $7, $8)
+  }
+  table.pointee.blocked_max_pool = { blockedMaxPool($0!, $1!, $2!, $3, $4) }
+  table.pointee.blocked_average_pool = { blockedAveragePool($0!, $1, $2!, $3!, $4, $5) }
+  table.pointee.block_channels = { blockChannels($0!, $1, $2, $3, $4!) }
+  table.pointee.unblock_channels = { unblockChannels($0!, $1, $2, $3!, $4) }
   table.pointee.winograd_input = { winogradInput($0!, $1!, $2!) }
   table.pointee.winograd_output = { winogradOutput($0!, $1!, $2, $3, $4, $5, $6!) }
   table.pointee.winograd_weights = { winogradWeights($0, $1!, $2, $3, $4, $5, $6, $7!) }

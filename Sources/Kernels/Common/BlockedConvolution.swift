@@ -1,0 +1,202 @@
+import CKernels
+
+// Convolution over channel blocks. The tile is `positions` adjacent positions times one or two
+// output blocks: lanes are output channels, an input channel of each position is broadcast, and the
+// sums never leave the registers. An element is bias + Σ, summed in one order whatever the tile.
+
+/// Floats of packed weights.
+func blockedPackedCount(_ rows: Int, _ channels: Int, _ taps: Int) -> Int {
+  (rows &+ Vector.scalarCount &- 1) / Vector.scalarCount &* Vector.scalarCount &* channels &* taps
+}
+
+/// Packs the weights as [pair of output blocks][channel block][tap][channel][2V].
+func blockedPack(
+  _ w: UnsafePointer<Float>, _ rows: Int, _ rowStride: Int, _ channels: Int, _ channelStride: Int,
+  _ taps: Int, _ tapIndex: UnsafePointer<Int32>, _ packed: UnsafeMutablePointer<Float>
+) {
+  let width = Vector.scalarCount
+  var out = packed
+  var first = 0
+  while first < rows {
+    let lanes = rows &- first > width ? 2 &* width : width
+    let valid = min(lanes, rows &- first)
+    var block = 0
+    while block < channels {
+      let end = min(block &+ width, channels)
+      var tap = 0
+      while tap < taps {
+        var channel = block
+        while channel < end {
+          let source =
+            w + (first &* rowStride &+ channel &* channelStride &+ Int(tapIndex[tap]))
+          var lane = 0
+          while lane < lanes {
+            out[lane] = lane < valid ? source[lane &* rowStride] : 0
+            lane &+= 1
+          }
+          out += lanes
+          channel &+= 1
+        }
+        tap &+= 1
+      }
+      block = end
+    }
+    first &+= lanes
+  }
+}
+
+/// See `apus_blocked_convolution`. For each pair of output blocks, whose weights stay in the cache:
+/// the rows, each cut into tiles of nearly the same width.
+func blockedConvolve(
+  _ convolution: UnsafePointer<apus_blocked_convolution>, _ x: UnsafePointer<Float>,
+  _ weights: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?, _ addend: UnsafePointer<Float>?,
+  _ y: UnsafeMutablePointer<Float>
+) {
+  let c = convolution.pointee
+  let width = Vector.scalarCount
+  if c.width <= 0 { return }
+  let tiles = (c.width &+ blockedPositions &- 1) / blockedPositions
+  var weights = weights
+  var block = 0
+  while block < c.blocks {
+    let vectors = min(2, c.blocks &- block)
+    let blockBias = bias.map { $0 + block &* width }
+    var row = 0
+    while row < c.rows {
+      let input = x + row &* c.x_row
+      let output = block &* c.y_block &+ row &* c.y_row
+      if 2 &* c.width <= blockedPositions && row &+ 1 < c.rows {
+        // Narrow rows: a tile takes two of them, its halves.
+        convolveTile(
+          convolution, 2 &* c.width, vectors, input, c.x_row, weights, blockBias,
+          addend.map { $0 + output }, y + output, c.y_row)
+        row &+= 2
+        continue
+      }
+      var position = 0
+      var left = tiles
+      while left > 0 {
+        let positions = (c.width &- position &+ left &- 1) / left
+        let first = output &+ position &* width
+        let half = (positions &+ 1) / 2 &* width
+        convolveTile(
+          convolution, positions, vectors, input + position &* width, half, weights, blockBias,
+          addend.map { $0 + first }, y + first, half)
+        position &+= positions
+        left &-= 1
+      }
+      row &+= 1
+    }
+    weights += vectors &* width &* c.channels &* c.taps
+    block &+= vectors
+  }
+}
+
+/// A tile of n positions. Its second half, of n / 2, stands `xHalf` and `yHalf` floats from its
+/// first.
+@inline(__always)
+private func convolveTile<let n: Int>(
+  _: InlineArray<n, Vector>.Type, _ vectors: Int,
+  _ convolution: UnsafePointer<apus_blocked_convolution>, _ x: UnsafePointer<Float>, _ xHalf: Int,
+  _ weights: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?,
+  _ addend: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>, _ yHalf: Int
+) {
+  let width = Vector.scalarCount
+  let half = (n &+ 1) / 2
+  var sums0 = InlineArray<n, Vector>(repeating: bias.map { loadVector($0) } ?? Vector())
+  var sums1 = InlineArray<n, Vector>(
+    repeating: vectors == 1 ? Vector() : bias.map { loadVector($0 + width) } ?? Vector())
+  let taps = convolution.pointee.taps
+  let offsets = convolution.pointee.tap_offsets.unsafelyUnwrapped
+  let blockStride = convolution.pointee.x_block
+  var channels = convolution.pointee.channels
+  var block = x
+  var w = weights
+  while channels > 0 {
+    let lanes = min(width, channels)
+    var tap = 0
+    while tap < taps {
+      var first = block + Int(offsets[tap])
+      let end = first + lanes
+      while first < end {
+        let second = first + xHalf
+        let w0 = loadVector(w)
+        let w1 = vectors == 1 ? w0 : loadVector(w + width)
+        for p in 0..<half {
+          let scalar = Vector(repeating: first[p &* width])
+          sums0[p] = multiplyAdd(scalar, w0, sums0[p])
+          if vectors > 1 { sums1[p] = multiplyAdd(scalar, w1, sums1[p]) }
+        }
+        for p in 0..<(n &- half) {
+          let scalar = Vector(repeating: second[p &* width])
+          sums0[half &+ p] = multiplyAdd(scalar, w0, sums0[half &+ p])
+          if vectors > 1 { sums1[half &+ p] = multiplyAdd(scalar, w1, sums1[half &+ p]) }
+        }
+        w += vectors &* width
+        first += 1
+      }
+      tap &+= 1
+    }
+    channels &-= lanes
+    block += blockStride
+  }
+  let lower = convolution.pointee.minimum
+  let upper = convolution.pointee.maximum
+  storeTile(sums0, addend, y, yHalf, lower, upper)
+  if vectors > 1 {
+    let yBlock = convolution.pointee.y_block
+    storeTile(sums1, addend.map { $0 + yBlock }, y + yBlock, yHalf, lower, upper)
+  }
+}
+
+@inline(__always)
+private func storeTile<let n: Int>(
+  _ sums: InlineArray<n, Vector>, _ addend: UnsafePointer<Float>?,
+  _ y: UnsafeMutablePointer<Float>, _ yHalf: Int, _ lower: Float, _ upper: Float
+) {
+  let lower = Vector(repeating: lower)
+  let upper = Vector(repeating: upper)
+  let half = (n &+ 1) / 2
+  @inline(__always)
+  func store(_ sum: Vector, _ place: Int) {
+    let total = addend.map { sum + loadVector($0 + place) } ?? sum
+    storeVector(clip(total, lower, upper), y + place)
+  }
+  for p in 0..<half { store(sums[p], p &* Vector.scalarCount) }
+  for p in 0..<(n &- half) { store(sums[half &+ p], yHalf &+ p &* Vector.scalarCount) }
+}
+
+/// The tile of `positions` ≤ blockedPositions and `vectors` (1 or 2) output blocks.
+@inline(never)
+private func convolveTile(
+  _ c: UnsafePointer<apus_blocked_convolution>, _ positions: Int, _ vectors: Int,
+  _ x: UnsafePointer<Float>, _ xHalf: Int, _ w: UnsafePointer<Float>,
+  _ bias: UnsafePointer<Float>?, _ addend: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
+  _ yHalf: Int
+) {
+  @inline(__always)
+  func run<let n: Int>(_ tile: InlineArray<n, Vector>.Type) {
+    if vectors == 2 {
+      convolveTile(tile, 2, c, x, xHalf, w, bias, addend, y, yHalf)
+    } else {
+      convolveTile(tile, 1, c, x, xHalf, w, bias, addend, y, yHalf)
+    }
+  }
+  switch positions {
+  case 1: run(InlineArray<1, Vector>.self)
+  case 2: run(InlineArray<2, Vector>.self)
+  case 3: run(InlineArray<3, Vector>.self)
+  case 4: run(InlineArray<4, Vector>.self)
+  case 5: run(InlineArray<5, Vector>.self)
+  case 6: run(InlineArray<6, Vector>.self)
+  case 7 where blockedPositions >= 7: run(InlineArray<7, Vector>.self)
+  case 8 where blockedPositions >= 8: run(InlineArray<8, Vector>.self)
+  case 9 where blockedPositions >= 9: run(InlineArray<9, Vector>.self)
+  case 10 where blockedPositions >= 10: run(InlineArray<10, Vector>.self)
+  case 11 where blockedPositions >= 11: run(InlineArray<11, Vector>.self)
+  case 12 where blockedPositions >= 12: run(InlineArray<12, Vector>.self)
+  case 13 where blockedPositions >= 13: run(InlineArray<13, Vector>.self)
+  case 14 where blockedPositions >= 14: run(InlineArray<14, Vector>.self)
+  default: break
+  }
+}

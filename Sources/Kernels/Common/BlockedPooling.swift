@@ -1,0 +1,23 @@
+import CKernels
+
+/// One channel block: y = the maximum under the window, padding left out.
+func blockedMaxPool(
+  _ window: UnsafePointer<apus_window>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
+  _ firstRow: Int, _ endRow: Int
+) {
+  slideBlock(
+    window.pointee, .maximum, x, nil, start: Vector(repeating: -Float.infinity), y, firstRow, endRow
+  ) { maximum, _, _, _ in maximum }
+}
+
+/// One channel block: y = the mean under the window, of the elements inside the input or, with
+/// `includesPadding`, inside the padded input.
+func blockedAveragePool(
+  _ window: UnsafePointer<apus_window>, _ includesPadding: Bool, _ x: UnsafePointer<Float>,
+  _ y: UnsafeMutablePointer<Float>, _ firstRow: Int, _ endRow: Int
+) {
+  let w = window.pointee
+  slideBlock(w, .sum, x, nil, start: Vector(), y, firstRow, endRow) { sum, column, row, slice in
+    sum / Vector(repeating: windowSize(w, column, row, slice, includesPadding))
+  }
+}
