@@ -46,7 +46,8 @@ typealias MiddleNarrowTile = InlineArray<4, Vector>
 typealias SmallWideTile = InlineArray<4, Vector>
 typealias SmallNarrowTile = InlineArray<2, Vector>
 
-/// Positions of the tile of a convolution over channel blocks: 6 x 2 sums, 2 of weights, 1 broadcast: 15 of 16 registers.
+/// Positions of the tile of a convolution over channel blocks:
+/// 6 x 2 sums, 2 of weights, 1 broadcast: 15 of 16 registers.
 @inline(__always) var blockedPositions: Int { 6 }
 /// A step of a transposition, on groups of `lanes` lanes: those of a and b with an even number in
 /// turns, or those with an odd number.

@@ -46,7 +46,8 @@ typealias MiddleNarrowTile = InlineArray<8, Vector>
 typealias SmallWideTile = InlineArray<8, Vector>
 typealias SmallNarrowTile = InlineArray<4, Vector>
 
-/// Positions of the tile of a convolution over channel blocks: 14 x 2 sums, 2 of weights, 1 broadcast: 31 of 32 registers.
+/// Positions of the tile of a convolution over channel blocks:
+/// 14 x 2 sums, 2 of weights, 1 broadcast: 31 of 32 registers.
 @inline(__always) var blockedPositions: Int { 14 }
 /// A step of a transposition, on groups of `lanes` lanes: those of a and b with an even number in
 /// turns, or those with an odd number.

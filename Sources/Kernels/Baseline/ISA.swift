@@ -59,7 +59,8 @@ typealias MiddleNarrowTile = InlineArray<2, Vector>
 typealias SmallWideTile = InlineArray<2, Vector>
 typealias SmallNarrowTile = InlineArray<1, Vector>
 
-/// Positions of the tile of a convolution over channel blocks: 6 x 2 sums, 2 of weights, 1 broadcast and its product: 16 registers.
+/// Positions of the tile of a convolution over channel blocks:
+/// 6 x 2 sums, 2 of weights, 1 broadcast and its product: 16 registers.
 @inline(__always) var blockedPositions: Int { 6 }
 /// A step of a transposition, on groups of `lanes` lanes: those of a and b with an even number in
 /// turns, or those with an odd number.

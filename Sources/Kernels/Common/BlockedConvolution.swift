@@ -46,7 +46,7 @@ func blockedPack(
 }
 
 /// See `apus_blocked_convolution`. For each pair of output blocks, whose weights stay in the cache:
-/// the rows, each cut into tiles of nearly the same width.
+/// the rows, two by two, each cut into tiles of nearly the same width.
 func blockedConvolve(
   _ convolution: UnsafePointer<apus_blocked_convolution>, _ x: UnsafePointer<Float>,
   _ weights: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?, _ addend: UnsafePointer<Float>?,
@@ -54,38 +54,35 @@ func blockedConvolve(
 ) {
   let c = convolution.pointee
   let width = Vector.scalarCount
-  if c.width <= 0 { return }
   let tiles = (c.width &+ blockedPositions &- 1) / blockedPositions
   var weights = weights
   var block = 0
   while block < c.blocks {
     let vectors = min(2, c.blocks &- block)
-    let blockBias = bias.map { $0 + block &* width }
     var row = 0
     while row < c.rows {
-      let input = x + row &* c.x_row
-      let output = block &* c.y_block &+ row &* c.y_row
-      if 2 &* c.width <= blockedPositions && row &+ 1 < c.rows {
-        // Narrow rows: a tile takes two of them, its halves.
-        convolveTile(
-          convolution, 2 &* c.width, vectors, input, c.x_row, weights, blockBias,
-          addend.map { $0 + output }, y + output, c.y_row)
-        row &+= 2
-        continue
-      }
-      var position = 0
+      let rows = min(2, c.rows &- row)
+      var first = 0
       var left = tiles
       while left > 0 {
-        let positions = (c.width &- position &+ left &- 1) / left
-        let first = output &+ position &* width
+        let positions = (c.width &- first &+ left &- 1) / left
+        // A narrow tile takes both rows, as its halves.
+        let isShared = rows == 2 && 2 &* positions <= blockedPositions
         let half = (positions &+ 1) / 2 &* width
-        convolveTile(
-          convolution, positions, vectors, input + position &* width, half, weights, blockBias,
-          addend.map { $0 + first }, y + first, half)
-        position &+= positions
+        var r = row
+        while r < row &+ rows {
+          let place = block &* c.y_block &+ r &* c.y_row &+ first &* width
+          convolveTile(
+            convolution, isShared ? 2 &* positions : positions, vectors,
+            x + (r &* c.x_row &+ first &* width), isShared ? c.x_row : half, weights,
+            bias.map { $0 + block &* width }, addend.map { $0 + place }, y + place,
+            isShared ? c.y_row : half)
+          r &+= isShared ? 2 : 1
+        }
+        first &+= positions
         left &-= 1
       }
-      row &+= 1
+      row &+= rows
     }
     weights += vectors &* width &* c.channels &* c.taps
     block &+= vectors

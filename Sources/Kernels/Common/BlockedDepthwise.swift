@@ -9,7 +9,7 @@ func blockedDepthwise(
   let low = Vector(repeating: lower)
   let high = Vector(repeating: upper)
   let start = bias.map { loadVector($0) } ?? Vector()
-  slideBlock(window.pointee, .multiplyAdd, x, weights, start: start, y, firstRow, endRow) {
-    sum, _, _, _ in clip(sum, low, high)
-  }
+  slideBlock(
+    window.pointee, .multiplyAdd, x, weights, start: start, y, firstRow, endRow
+  ) { sum, _, _, _ in clip(sum, low, high) }
 }

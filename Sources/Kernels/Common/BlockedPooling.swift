@@ -5,9 +5,10 @@ func blockedMaxPool(
   _ window: UnsafePointer<apus_window>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
   _ firstRow: Int, _ endRow: Int
 ) {
-  slideBlock(
-    window.pointee, .maximum, x, nil, start: Vector(repeating: -Float.infinity), y, firstRow, endRow
-  ) { maximum, _, _, _ in maximum }
+  let least = Vector(repeating: -Float.infinity)
+  slideBlock(window.pointee, .maximum, x, nil, start: least, y, firstRow, endRow) {
+    maximum, _, _, _ in maximum
+  }
 }
 
 /// One channel block: y = the mean under the window, of the elements inside the input or, with
@@ -17,7 +18,8 @@ func blockedAveragePool(
   _ y: UnsafeMutablePointer<Float>, _ firstRow: Int, _ endRow: Int
 ) {
   let w = window.pointee
-  slideBlock(w, .sum, x, nil, start: Vector(), y, firstRow, endRow) { sum, column, row, slice in
+  slideBlock(w, .sum, x, nil, start: Vector(), y, firstRow, endRow) {
+    sum, column, row, slice in
     sum / Vector(repeating: windowSize(w, column, row, slice, includesPadding))
   }
 }

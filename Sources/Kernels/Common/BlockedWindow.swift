@@ -3,9 +3,9 @@ import CKernels
 // Windows over one channel block: depthwise convolution, maximum and average pooling. Lanes are
 // channels, so that nothing is copied; taps that leave the input are left out.
 
-/// Outputs of a row that are computed together, where the whole row of the window lies inside. What
-/// is left of a row goes into tiles of half as many and of one.
-@inline(__always) private var wideColumns: Int { Vector.scalarCount == 16 ? 8 : 4 }
+/// Outputs of a row that are computed together: as many, where there are fewer half as many, else
+/// one.
+@inline(__always) private var wideTile: Int { Vector.scalarCount == 16 ? 8 : 4 }
 private typealias HalfTile = InlineArray<2, Vector>
 private typealias Tile = InlineArray<4, Vector>
 private typealias DoubleTile = InlineArray<8, Vector>
@@ -18,19 +18,43 @@ struct TapRange {
   /// Taps k < kernel with low ≤ first + k · dilation < high.
   @inline(__always)
   init(_ first: Int, _ kernel: Int, _ dilation: Int, _ low: Int, _ high: Int) {
+    // Divisions only where the window leaves the input.
     begin = first < low ? (low &- first &+ dilation &- 1) / dilation : 0
-    end = first < high ? min(kernel, (high &- first &- 1) / dilation &+ 1) : 0
-  }
-
-  @inline(__always) init(all kernel: Int) {
-    begin = 0
-    end = kernel
+    if first &+ (kernel &- 1) &* dilation < high {
+      end = kernel
+    } else {
+      end = first < high ? (high &- first &- 1) / dilation &+ 1 : 0
+    }
   }
 
   @inline(__always) var count: Int { max(0, end &- begin) }
 }
 
-/// Taps of a row of outputs in the other two axes, and the input under tap 0 (which may lie outside).
+/// The outputs of a row whose windows do not leave the row of the input, begin ..< end.
+private struct InnerColumns {
+  var begin: Int
+  var end: Int
+  /// Whether these are windows of three adjacent inputs; then they are all columns of the row, of
+  /// which the first and the last may reach one input out.
+  var isThree = false
+
+  @inline(__always)
+  init(_ w: apus_window, _ operation: WindowOperation) {
+    let reach = w.input_width &- 1 &- (w.kernel_width &- 1) &* w.dilation_x &+ w.pad_x
+    begin = min(w.output_width, (w.pad_x &+ w.stride_x &- 1) / w.stride_x)
+    end = reach < 0 ? begin : max(begin, min(w.output_width, reach / w.stride_x &+ 1))
+    let last = (w.output_width &- 1) &* w.stride_x &- w.pad_x &+ 2
+    if operation == .multiplyAdd && w.kernel_width == 3 && w.dilation_x == 1 && w.stride_x <= 2
+      && w.pad_x <= 1 && last <= w.input_width && w.output_width >= wideTile / 2
+    {
+      begin = 0
+      end = w.output_width
+      isThree = true
+    }
+  }
+}
+
+/// Taps of a row of outputs in depth and height, and the input under the first (maybe outside).
 private struct RowTaps {
   let z: TapRange
   let y: TapRange
@@ -54,86 +78,62 @@ func slideBlock(
   _ weights: UnsafePointer<Float>?, start: Vector, _ y: UnsafeMutablePointer<Float>,
   _ firstRow: Int, _ endRow: Int, finish: (Vector, Int, Int, Int) -> Vector
 ) {
-  // Columns whose windows do not leave the row.
-  let reach = w.input_width &- 1 &- (w.kernel_width &- 1) &* w.dilation_x &+ w.pad_x
-  let innerBegin = min(w.output_width, (w.pad_x &+ w.stride_x &- 1) / w.stride_x)
-  let innerEnd =
-    reach < 0 ? innerBegin : max(innerBegin, min(w.output_width, reach / w.stride_x &+ 1))
-  let inner = innerEnd &- innerBegin
+  let inner = InnerColumns(w, operation)
   var index = firstRow
   while index < endRow {
     let slice = index / w.output_height
     let row = index &- slice &* w.output_height
     let taps = RowTaps(w, slice, row)
     let out = y + index &* w.output_width &* Vector.scalarCount
+
+    @inline(__always)
+    func run<let n: Int>(_ tile: InlineArray<n, Vector>.Type, _ column: Int) {
+      let sums = sumColumns(tile, w, operation, x, weights, start, taps, column, inner.isThree)
+      for i in 0..<n {
+        storeVector(
+          finish(sums[i], column &+ i, row, slice), out + (column &+ i) &* Vector.scalarCount)
+      }
+    }
     var column = 0
     while column < w.output_width {
-      let firstX = column &* w.stride_x &- w.pad_x
-      if column < innerBegin || column >= innerEnd || inner < wideColumns / 2 {
-        let tapsX = TapRange(firstX, w.kernel_width, w.dilation_x, 0, w.input_width)
-        let sum = sumColumns(
-          InlineArray<1, Vector>.self, w, operation, x, weights, start, taps, tapsX, firstX)
-        storeVector(finish(sum[0], column, row, slice), out + column &* Vector.scalarCount)
+      let columns = inner.end &- inner.begin
+      if column < inner.begin || column >= inner.end || columns < wideTile / 2 {
+        run(InlineArray<1, Vector>.self, column)
         column &+= 1
-        continue
-      }
-      // The last tile overlaps the one before it.
-      let all = TapRange(all: w.kernel_width)
-      if inner >= wideColumns {
-        column = min(column, innerEnd &- wideColumns)
-        let firstX = column &* w.stride_x &- w.pad_x
-        if Vector.scalarCount == 16 {
-          finishColumns(
-            sumColumns(DoubleTile.self, w, operation, x, weights, start, taps, all, firstX), out,
-            column, row, slice, finish)
-        } else {
-          finishColumns(
-            sumColumns(Tile.self, w, operation, x, weights, start, taps, all, firstX), out,
-            column, row, slice, finish)
-        }
-        column &+= wideColumns
+      } else if columns >= wideTile {
+        // The last tile overlaps the one before it.
+        let first = min(column, inner.end &- wideTile)
+        if wideTile == 8 { run(DoubleTile.self, first) } else { run(Tile.self, first) }
+        column = first &+ wideTile
       } else {
-        column = min(column, innerEnd &- wideColumns / 2)
-        let firstX = column &* w.stride_x &- w.pad_x
-        if Vector.scalarCount == 16 {
-          finishColumns(
-            sumColumns(Tile.self, w, operation, x, weights, start, taps, all, firstX), out,
-            column, row, slice, finish)
-        } else {
-          finishColumns(
-            sumColumns(HalfTile.self, w, operation, x, weights, start, taps, all, firstX), out,
-            column, row, slice, finish)
-        }
-        column &+= wideColumns / 2
+        let first = min(column, inner.end &- wideTile / 2)
+        if wideTile == 8 { run(Tile.self, first) } else { run(HalfTile.self, first) }
+        column = first &+ wideTile / 2
       }
     }
     index &+= 1
   }
 }
 
-@inline(__always)
-private func finishColumns<let n: Int>(
-  _ sums: InlineArray<n, Vector>, _ out: UnsafeMutablePointer<Float>, _ column: Int, _ row: Int,
-  _ slice: Int, _ finish: (Vector, Int, Int, Int) -> Vector
-) {
-  for i in 0..<n {
-    storeVector(
-      finish(sums[i], column &+ i, row, slice), out + (column &+ i) &* Vector.scalarCount)
-  }
-}
-
-/// The sums of n adjacent outputs, all with the same taps; `firstX` is the input column under tap 0
-/// of the first.
+/// The sums of the n adjacent outputs from `column` on. More than one have all their taps inside the
+/// row, or are windows of three.
 @inline(__always)
 private func sumColumns<let n: Int>(
   _: InlineArray<n, Vector>.Type, _ w: apus_window, _ operation: WindowOperation,
   _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>?, _ start: Vector, _ taps: RowTaps,
-  _ tapsX: TapRange, _ firstX: Int
+  _ column: Int, _ isThree: Bool
 ) -> InlineArray<n, Vector> {
   let width = Vector.scalarCount
   let step = w.stride_x &* width
-  let isRowOfThree =
-    operation == .multiplyAdd && n > 1 && w.kernel_width == 3 && w.dilation_x == 1
+  let firstX = column &* w.stride_x &- w.pad_x
+  let lastX = firstX &+ (n &- 1) &* w.stride_x &+ 2
+  var begin = 0
+  var end = w.kernel_width
+  if n == 1 {
+    let range = TapRange(firstX, w.kernel_width, w.dilation_x, 0, w.input_width)
+    begin = range.begin
+    end = range.end
+  }
   var sums = InlineArray<n, Vector>(repeating: start)
   var kz = taps.z.begin
   while kz < taps.z.end {
@@ -145,13 +145,18 @@ private func sumColumns<let n: Int>(
       let rowWeights = weights.map {
         $0 + (kz &* w.kernel_height &+ ky) &* w.kernel_width &* width
       }
-      if isRowOfThree && w.stride_x == 1 {
-        addThree(&sums, source, rowWeights.unsafelyUnwrapped, 1)
-      } else if isRowOfThree && w.stride_x == 2 {
-        addThree(&sums, source, rowWeights.unsafelyUnwrapped, 2)
+      if operation == .multiplyAdd && n > 1 && isThree {
+        let first = firstX < 0 ? Vector() : loadVector(source)
+        let last =
+          lastX < w.input_width ? loadVector(source + (lastX &- firstX) &* width) : Vector()
+        if w.stride_x == 1 {
+          addThree(&sums, source, first, last, rowWeights.unsafelyUnwrapped, 1)
+        } else {
+          addThree(&sums, source, first, last, rowWeights.unsafelyUnwrapped, 2)
+        }
       } else {
-        var kx = tapsX.begin
-        while kx < tapsX.end {
+        var kx = begin
+        while kx < end {
           let element = source + kx &* w.dilation_x &* width
           let weight = rowWeights.map { loadVector($0 + kx &* width) } ?? Vector()
           for i in 0..<n {
@@ -167,21 +172,22 @@ private func sumColumns<let n: Int>(
   return sums
 }
 
-/// A row of three taps, whose input is loaded once for neighbouring outputs.
+/// A row of three taps, whose input is loaded once for neighbouring outputs; `first` and `last` are
+/// the outermost inputs.
 @inline(__always)
 private func addThree<let n: Int>(
   _ sums: inout InlineArray<n, Vector>, _ source: UnsafePointer<Float>,
-  _ weights: UnsafePointer<Float>, _ stride: Int
+  _ first: Vector, _ last: Vector, _ weights: UnsafePointer<Float>, _ stride: Int
 ) {
   let width = Vector.scalarCount
   let w0 = loadVector(weights)
   let w1 = loadVector(weights + width)
   let w2 = loadVector(weights + 2 &* width)
-  var v0 = loadVector(source)
+  var v0 = first
   var v1 = loadVector(source + width)
   for i in 0..<n {
     let next = source + (i &* stride &+ 2) &* width
-    let v2 = loadVector(next)
+    let v2 = i &+ 1 < n ? loadVector(next) : last
     sums[i] = multiplyAdd(w2, v2, multiplyAdd(w1, v1, multiplyAdd(w0, v0, sums[i])))
     if i &+ 1 < n {
       v0 = stride == 1 ? v1 : v2
