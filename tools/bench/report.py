@@ -1,4 +1,4 @@
-"""What the runs found, as lines for the terminal and as a page."""
+"""What the runs found, as lines for the terminal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def cell(result: rounds.Result) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    return f"{seconds * 1e3:#.3g}" if seconds < 1 else f"{seconds * 1e3:.0f}"
+    number = f"{seconds * 1e3:#.3g}" if seconds < 1 else f"{seconds * 1e3:.0f}"
+    return number.rstrip(".")
 
 
 def versus(results: dict) -> str:

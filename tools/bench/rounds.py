@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import statistics
 import subprocess
@@ -22,6 +23,8 @@ WORKER = Path(__file__).parent / "worker.py"
 # Of the largest number of an output, the most by which runtimes may differ. Most stay below 5e-6;
 # MNN's fast convolutions reach 4e-4.
 TOLERANCE = 1e-3
+# Seconds that a runtime may take to load or for one turn.
+PATIENCE = 120
 
 
 class Result(NamedTuple):
@@ -46,14 +49,19 @@ class Result(NamedTuple):
 class Worker:
     def __init__(self, runtime: str, folder: Path, processors: List[int]) -> None:
         command = [sys.executable, str(WORKER), runtime, str(folder), str(len(processors))]
+        self.log = open(folder / f"{runtime}.log", "w")
         self.process = subprocess.Popen(
             command + [str(p) for p in processors],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
         )  # fmt: skip
         self.started = self.answer()
         self.stop()
 
     def answer(self) -> dict:
+        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
+        if not ready:
+            self.process.kill()
+            return {"error": f"no answer in {PATIENCE} seconds"}
         line = self.process.stdout.readline()
         if line:
             return json.loads(line)
@@ -76,8 +84,8 @@ class Worker:
         if self.process.poll() is None:
             os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-            pipe.close()
+        for file in (self.process.stdin, self.process.stdout, self.log):
+            file.close()
 
 
 def compare(

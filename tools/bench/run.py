@@ -15,15 +15,20 @@ import subprocess
 import sys
 from typing import List
 
+import page
 import prepare
 import report
 import rounds
 from networks import CATALOGUE
 from runtimes import TITLES
 
+RESULTS = prepare.FOLDER / "results.json"
+
 
 def main() -> None:
     options = arguments()
+    if options.page:
+        return write_page(options)
     processors = sorted(os.sched_getaffinity(0))
     build_peak()
     found: List[dict] = []
@@ -49,7 +54,12 @@ def main() -> None:
             print(report.line(entry, options.runtimes), flush=True)
     print(report.notes(found))
     if options.models == list(CATALOGUE) and options.runtimes == list(TITLES) and not options.quick:
-        report.write(found, prepare.ROOT / "docs")
+        page.save(found, RESULTS)
+        write_page(options)
+
+
+def write_page(options: argparse.Namespace) -> None:
+    page.write(page.saved(RESULTS), prepare.ROOT / "docs", options.rounds, options.seconds)
 
 
 def arguments() -> argparse.Namespace:
@@ -61,6 +71,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.1, help="a runtime's turn in a round")
     parser.add_argument("--quick", action="store_true", help="three short rounds")
     parser.add_argument("--list", action="store_true", help="the networks' names")
+    parser.add_argument("--page", action="store_true", help="write the last whole run's page anew")
     options = parser.parse_args()
     if options.list:
         sys.exit("\n".join(CATALOGUE))
