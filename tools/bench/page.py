@@ -30,7 +30,8 @@ How it measures:
 - **Outputs are compared first.** One that differs from the others' by more than {tolerance} of its
   largest number is shown as wrong and not timed.
 - The processes stand on the same processors and take turns of {seconds} s for {rounds} rounds,
-  another one first in each; the others are stopped meanwhile. A time is the median of the rounds.
+  another one first in each; the others are stopped meanwhile. A time is the median of the rounds,
+  a round's the median of its runs, but for those in which the system gave the processor away.
 - **What counts is the ratio**: the fastest peer's time divided by apus's, above 1 where apus is
   faster. It is the median of the rounds' own ratios; behind it stand the lowest and highest round
   after one is taken off each end.

@@ -47,8 +47,9 @@ def share(entry: dict) -> str:
     apus, peak = (entry["results"].get(r) for r in ("apus", "peak"))
     if not apus or apus.failure or not peak or peak.failure:
         return ""
-    rate = entry["operations"] / apus.seconds
-    return f"{100 * rate / (peak.operations / peak.seconds):.0f} %"
+    # The peak is what the processor can do: its best round.
+    most = peak.operations / min(peak.rounds)
+    return f"{100 * entry['operations'] / apus.seconds / most:.0f} %"
 
 
 def notes(found: List[dict]) -> str:

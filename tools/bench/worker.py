@@ -3,11 +3,13 @@
     worker.py RUNTIME FOLDER THREADS CPU...
 
 It prints one JSON object when it is ready (what loading and the first run took), then one for each
-line read: `measure SECONDS` gives the seconds of each of its runs.
+line read: `measure SECONDS` gives the seconds of each of its runs, but for those in which the system
+gave the processor to someone else, where there are others.
 """
 
 import json
 import os
+import resource
 import sys
 import time
 
@@ -90,14 +92,22 @@ def measure(run, seconds: float):
     if calls == 1 and each > LONG:
         return [each]
     block = max(1, round(BLOCK / each))
-    found = []
+    found, undisturbed = [], []
     end = clock() + seconds
     while not found or clock() < end:
+        switches = interruptions()
         start = clock()
         for _ in range(block):
             run()
         found.append((clock() - start) / block)
-    return found
+        if interruptions() == switches:
+            undisturbed.append(found[-1])
+    return undisturbed or found
+
+
+def interruptions() -> int:
+    """How often the system took a processor away from this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 if __name__ == "__main__":
