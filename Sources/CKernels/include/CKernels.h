@@ -311,8 +311,8 @@ typedef struct apus_kernels {
   /// Copies a band. Lanes beyond the channels of a plain input become 0.
   void (*blocked_band)(const apus_blocked_band *b, const float *x, float *out);
   /// One channel block, output rows first_row ... end_row - 1 of output_depth · output_height:
-  /// y = clip(bias + Σ weights[tap] · x[under tap]), weights [taps][V], bias [V] or NULL. Taps in
-  /// the padding are left out.
+  /// y = clip(bias + Σ weights[tap] · x[under tap]), weights [taps][V], bias [V] or NULL; x is 0 in
+  /// the padding.
   void (*blocked_depthwise)(const apus_window *w, const float *x, const float *weights,
                             const float *bias, float minimum, float maximum, float *y,
                             intptr_t first_row, intptr_t end_row);

@@ -6,9 +6,9 @@ func blockedMaxPool(
   _ firstRow: Int, _ endRow: Int
 ) {
   let least = Vector(repeating: -Float.infinity)
-  slideBlock(window.pointee, .maximum, x, nil, start: least, y, firstRow, endRow) {
-    maximum, _, _, _ in maximum
-  }
+  slideBlock(
+    window.pointee, .maximum, x, nil, start: least, y, firstRow, endRow, rowValue: { _, _ in 0 }
+  ) { maximum, _, _ in maximum }
 }
 
 /// One channel block: y = the mean under the window, of the elements inside the input or, with
@@ -18,8 +18,10 @@ func blockedAveragePool(
   _ y: UnsafeMutablePointer<Float>, _ firstRow: Int, _ endRow: Int
 ) {
   let w = window.pointee
-  slideBlock(w, .sum, x, nil, start: Vector(), y, firstRow, endRow) {
-    sum, column, row, slice in
-    sum / Vector(repeating: windowSize(w, column, row, slice, includesPadding))
+  slideBlock(
+    w, .sum, x, nil, start: Vector(), y, firstRow, endRow,
+    rowValue: { row, slice in windowSize(w, row, slice, includesPadding) }
+  ) { sum, column, size in
+    sum / Vector(repeating: Float(size &* windowWidth(w, column, includesPadding)))
   }
 }

@@ -5,10 +5,10 @@ import CKernels
 
 /// Outputs of a row that are computed together: as many, where there are fewer half as many, else
 /// one.
-@inline(__always) private var wideTile: Int { Vector.scalarCount == 16 ? 8 : 4 }
-private typealias HalfTile = InlineArray<2, Vector>
-private typealias Tile = InlineArray<4, Vector>
-private typealias DoubleTile = InlineArray<8, Vector>
+@inline(__always) var windowTile: Int { Vector.scalarCount == 16 ? 8 : 4 }
+typealias HalfWindowTile = InlineArray<2, Vector>
+typealias WindowTile = InlineArray<4, Vector>
+typealias DoubleWindowTile = InlineArray<8, Vector>
 
 /// Taps of an axis, begin ..< end.
 struct TapRange {
@@ -32,30 +32,19 @@ struct TapRange {
 
 /// The outputs of a row whose windows do not leave the row of the input, begin ..< end.
 private struct InnerColumns {
-  var begin: Int
-  var end: Int
-  /// Whether these are windows of three adjacent inputs; then they are all columns of the row, of
-  /// which the first and the last may reach one input out.
-  var isThree = false
+  let begin: Int
+  let end: Int
 
   @inline(__always)
-  init(_ w: apus_window, _ operation: WindowOperation) {
+  init(_ w: apus_window) {
     let reach = w.input_width &- 1 &- (w.kernel_width &- 1) &* w.dilation_x &+ w.pad_x
     begin = min(w.output_width, (w.pad_x &+ w.stride_x &- 1) / w.stride_x)
     end = reach < 0 ? begin : max(begin, min(w.output_width, reach / w.stride_x &+ 1))
-    let last = (w.output_width &- 1) &* w.stride_x &- w.pad_x &+ 2
-    if operation == .multiplyAdd && w.kernel_width == 3 && w.dilation_x == 1 && w.stride_x <= 2
-      && w.pad_x <= 1 && last <= w.input_width && w.output_width >= wideTile / 2
-    {
-      begin = 0
-      end = w.output_width
-      isThree = true
-    }
   }
 }
 
 /// Taps of a row of outputs in depth and height, and the input under the first (maybe outside).
-private struct RowTaps {
+struct RowTaps {
   let z: TapRange
   let y: TapRange
   let firstZ: Int
@@ -71,44 +60,47 @@ private struct RowTaps {
 }
 
 /// Applies the window to output rows `firstRow ..< endRow` (rows of all slices counted through) of
-/// one channel block. `finish` makes the output of a sum: (sum, column, row, slice).
+/// one channel block. `finish` makes the output of a sum: (sum, column, what `rowValue` gave for
+/// the row and slice).
 @inline(__always)
 func slideBlock(
   _ w: apus_window, _ operation: WindowOperation, _ x: UnsafePointer<Float>,
   _ weights: UnsafePointer<Float>?, start: Vector, _ y: UnsafeMutablePointer<Float>,
-  _ firstRow: Int, _ endRow: Int, finish: (Vector, Int, Int, Int) -> Vector
+  _ firstRow: Int, _ endRow: Int, rowValue: (Int, Int) -> Int,
+  finish: (Vector, Int, Int) -> Vector
 ) {
-  let inner = InnerColumns(w, operation)
+  let inner = InnerColumns(w)
   var index = firstRow
   while index < endRow {
     let slice = index / w.output_height
     let row = index &- slice &* w.output_height
     let taps = RowTaps(w, slice, row)
+    let value = rowValue(row, slice)
     let out = y + index &* w.output_width &* Vector.scalarCount
 
     @inline(__always)
     func run<let n: Int>(_ tile: InlineArray<n, Vector>.Type, _ column: Int) {
-      let sums = sumColumns(tile, w, operation, x, weights, start, taps, column, inner.isThree)
+      let sums = sumColumns(tile, w, operation, x, weights, start, taps, column)
       for i in 0..<n {
         storeVector(
-          finish(sums[i], column &+ i, row, slice), out + (column &+ i) &* Vector.scalarCount)
+          finish(sums[i], column &+ i, value), out + (column &+ i) &* Vector.scalarCount)
       }
     }
     var column = 0
     while column < w.output_width {
       let columns = inner.end &- inner.begin
-      if column < inner.begin || column >= inner.end || columns < wideTile / 2 {
+      if column < inner.begin || column >= inner.end || columns < windowTile / 2 {
         run(InlineArray<1, Vector>.self, column)
         column &+= 1
-      } else if columns >= wideTile {
+      } else if columns >= windowTile {
         // The last tile overlaps the one before it.
-        let first = min(column, inner.end &- wideTile)
-        if wideTile == 8 { run(DoubleTile.self, first) } else { run(Tile.self, first) }
-        column = first &+ wideTile
+        let first = min(column, inner.end &- windowTile)
+        if windowTile == 8 { run(DoubleWindowTile.self, first) } else { run(WindowTile.self, first) }
+        column = first &+ windowTile
       } else {
-        let first = min(column, inner.end &- wideTile / 2)
-        if wideTile == 8 { run(Tile.self, first) } else { run(HalfTile.self, first) }
-        column = first &+ wideTile / 2
+        let first = min(column, inner.end &- windowTile / 2)
+        if windowTile == 8 { run(WindowTile.self, first) } else { run(HalfWindowTile.self, first) }
+        column = first &+ windowTile / 2
       }
     }
     index &+= 1
@@ -116,17 +108,16 @@ func slideBlock(
 }
 
 /// The sums of the n adjacent outputs from `column` on. More than one have all their taps inside the
-/// row, or are windows of three.
+/// row.
 @inline(__always)
 private func sumColumns<let n: Int>(
   _: InlineArray<n, Vector>.Type, _ w: apus_window, _ operation: WindowOperation,
   _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>?, _ start: Vector, _ taps: RowTaps,
-  _ column: Int, _ isThree: Bool
+  _ column: Int
 ) -> InlineArray<n, Vector> {
   let width = Vector.scalarCount
   let step = w.stride_x &* width
   let firstX = column &* w.stride_x &- w.pad_x
-  let lastX = firstX &+ (n &- 1) &* w.stride_x &+ 2
   var begin = 0
   var end = w.kernel_width
   if n == 1 {
@@ -145,55 +136,20 @@ private func sumColumns<let n: Int>(
       let rowWeights = weights.map {
         $0 + (kz &* w.kernel_height &+ ky) &* w.kernel_width &* width
       }
-      if operation == .multiplyAdd && n > 1 && isThree {
-        let first = firstX < 0 ? Vector() : loadVector(source)
-        let last =
-          lastX < w.input_width ? loadVector(source + (lastX &- firstX) &* width) : Vector()
-        if w.stride_x == 1 {
-          addThree(&sums, source, first, last, rowWeights.unsafelyUnwrapped, 1)
-        } else {
-          addThree(&sums, source, first, last, rowWeights.unsafelyUnwrapped, 2)
+      var kx = begin
+      while kx < end {
+        let element = source + kx &* w.dilation_x &* width
+        let weight = rowWeights.map { loadVector($0 + kx &* width) } ?? Vector()
+        for i in 0..<n {
+          sums[i] = combine(operation, sums[i], loadVector(element + i &* step), weight)
         }
-      } else {
-        var kx = begin
-        while kx < end {
-          let element = source + kx &* w.dilation_x &* width
-          let weight = rowWeights.map { loadVector($0 + kx &* width) } ?? Vector()
-          for i in 0..<n {
-            sums[i] = combine(operation, sums[i], loadVector(element + i &* step), weight)
-          }
-          kx &+= 1
-        }
+        kx &+= 1
       }
       ky &+= 1
     }
     kz &+= 1
   }
   return sums
-}
-
-/// A row of three taps, whose input is loaded once for neighbouring outputs; `first` and `last` are
-/// the outermost inputs.
-@inline(__always)
-private func addThree<let n: Int>(
-  _ sums: inout InlineArray<n, Vector>, _ source: UnsafePointer<Float>,
-  _ first: Vector, _ last: Vector, _ weights: UnsafePointer<Float>, _ stride: Int
-) {
-  let width = Vector.scalarCount
-  let w0 = loadVector(weights)
-  let w1 = loadVector(weights + width)
-  let w2 = loadVector(weights + 2 &* width)
-  var v0 = first
-  var v1 = loadVector(source + width)
-  for i in 0..<n {
-    let next = source + (i &* stride &+ 2) &* width
-    let v2 = i &+ 1 < n ? loadVector(next) : last
-    sums[i] = multiplyAdd(w2, v2, multiplyAdd(w1, v1, multiplyAdd(w0, v0, sums[i])))
-    if i &+ 1 < n {
-      v0 = stride == 1 ? v1 : v2
-      v1 = stride == 1 ? v2 : loadVector(next + width)
-    }
-  }
 }
 
 @inline(__always)

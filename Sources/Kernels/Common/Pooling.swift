@@ -26,21 +26,24 @@ private func windowCount(
   ).count
 }
 
-/// Elements that the average of an output divides by.
+/// Elements that an average divides by: in depth and height, and along the row.
 @inline(__always)
 func windowSize(
-  _ w: apus_window, _ column: Int, _ row: Int, _ slice: Int, _ includesPadding: Bool
-) -> Float {
+  _ w: apus_window, _ row: Int, _ slice: Int, _ includesPadding: Bool
+) -> Int {
   let z = windowCount(
     slice, w.stride_z, w.pad_z, w.pad_end_z, w.kernel_depth, w.dilation_z, w.input_depth,
     includesPadding)
   let y = windowCount(
     row, w.stride_y, w.pad_y, w.pad_end_y, w.kernel_height, w.dilation_y, w.input_height,
     includesPadding)
-  let x = windowCount(
+  return z &* y
+}
+@inline(__always)
+func windowWidth(_ w: apus_window, _ column: Int, _ includesPadding: Bool) -> Int {
+  windowCount(
     column, w.stride_x, w.pad_x, w.pad_end_x, w.kernel_width, w.dilation_x, w.input_width,
     includesPadding)
-  return Float(z &* y &* x)
 }
 
 /// One plane: y = the mean under the window, of the elements inside the input or, with
@@ -52,22 +55,14 @@ func averagePool(
   let w = window.pointee
   slideWindow(w, .sum, x, nil, start: 0, fill: 0, firstRow, endRow) {
     sums, column, columns, row, slice in
-    let countZ = windowCount(
-      slice, w.stride_z, w.pad_z, w.pad_end_z, w.kernel_depth, w.dilation_z, w.input_depth,
-      includesPadding)
-    let countY = windowCount(
-      row, w.stride_y, w.pad_y, w.pad_end_y, w.kernel_height, w.dilation_y, w.input_height,
-      includesPadding)
+    let size = windowSize(w, row, slice, includesPadding)
     let out = y + ((slice &* w.output_height &+ row) &* w.output_width &+ column)
     var i = 0
     while i < columns {
       var counts = Vector(repeating: 1)
       var lane = 0
       while lane < Vector.scalarCount {
-        let countX = windowCount(
-          column &+ i &+ lane, w.stride_x, w.pad_x, w.pad_end_x, w.kernel_width, w.dilation_x,
-          w.input_width, includesPadding)
-        counts[lane] = Float(countZ &* countY &* countX)
+        counts[lane] = Float(size &* windowWidth(w, column &+ i &+ lane, includesPadding))
         lane &+= 1
       }
       finishVector(loadVector(sums + i) / counts, out + i, columns &- i)
