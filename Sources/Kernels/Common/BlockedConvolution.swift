@@ -139,28 +139,31 @@ private func convolveTile<let n: Int>(
   }
   let lower = convolution.pointee.minimum
   let upper = convolution.pointee.maximum
-  storeTile(sums0, addend, y, yHalf, lower, upper)
+  storeTile(&sums0, addend, y, yHalf, lower, upper)
   if vectors > 1 {
     let yBlock = convolution.pointee.y_block
-    storeTile(sums1, addend.map { $0 + yBlock }, y + yBlock, yHalf, lower, upper)
+    storeTile(&sums1, addend.map { $0 + yBlock }, y + yBlock, yHalf, lower, upper)
   }
 }
 
 @inline(__always)
 private func storeTile<let n: Int>(
-  _ sums: InlineArray<n, Vector>, _ addend: UnsafePointer<Float>?,
+  _ sums: inout InlineArray<n, Vector>, _ addend: UnsafePointer<Float>?,
   _ y: UnsafeMutablePointer<Float>, _ yHalf: Int, _ lower: Float, _ upper: Float
 ) {
   let lower = Vector(repeating: lower)
   let upper = Vector(repeating: upper)
   let half = (n &+ 1) / 2
   @inline(__always)
-  func store(_ sum: Vector, _ place: Int) {
-    let total = addend.map { sum + loadVector($0 + place) } ?? sum
-    storeVector(clip(total, lower, upper), y + place)
+  func place(_ p: Int) -> Int {
+    p < half ? p &* Vector.scalarCount : yHalf &+ (p &- half) &* Vector.scalarCount
   }
-  for p in 0..<half { store(sums[p], p &* Vector.scalarCount) }
-  for p in 0..<(n &- half) { store(sums[half &+ p], yHalf &+ p &* Vector.scalarCount) }
+  if let addend {
+    for p in 0..<half { sums[p] += loadVector(addend + place(p)) }
+    for p in half..<n { sums[p] += loadVector(addend + place(p)) }
+  }
+  for p in 0..<half { storeVector(clip(sums[p], lower, upper), y + place(p)) }
+  for p in half..<n { storeVector(clip(sums[p], lower, upper), y + place(p)) }
 }
 
 /// The tile of `positions` ≤ blockedPositions and `vectors` (1 or 2) output blocks.

@@ -78,6 +78,7 @@ func loadChannels(_ x: UnsafePointer<Float>, _ xChannel: Int, _ lanes: Int) -> V
 }
 
 /// See `block_channels`. What is left after whole squares is a square that overlaps the last one.
+@inline(never)
 func blockChannels(
   _ x: UnsafePointer<Float>, _ xChannel: Int, _ lanes: Int, _ count: Int,
   _ y: UnsafeMutablePointer<Float>
