@@ -21,9 +21,9 @@ func blockedDepthwise(
   let low = Vector(repeating: lower)
   let high = Vector(repeating: upper)
   let start = bias.map { loadVector($0) } ?? Vector()
-  slideBlock(
-    w, .multiplyAdd, x, weights, start: start, y, firstRow, endRow, rowValue: { _, _ in 0 }
-  ) { sum, _, _ in clip(sum, low, high) }
+  slideBlock(w, .multiplyAdd, x, weights, start: start, y, firstRow, endRow) {
+    clip($0, low, high)
+  }
 }
 
 /// A stride that the compiler knows: each then has code of its own.

@@ -6,9 +6,7 @@ func blockedMaxPool(
   _ firstRow: Int, _ endRow: Int
 ) {
   let least = Vector(repeating: -Float.infinity)
-  slideBlock(
-    window.pointee, .maximum, x, nil, start: least, y, firstRow, endRow, rowValue: { _, _ in 0 }
-  ) { maximum, _, _ in maximum }
+  slideBlock(window.pointee, .maximum, x, nil, start: least, y, firstRow, endRow) { $0 }
 }
 
 /// One channel block: y = the mean under the window, of the elements inside the input or, with
@@ -18,10 +16,23 @@ func blockedAveragePool(
   _ y: UnsafeMutablePointer<Float>, _ firstRow: Int, _ endRow: Int
 ) {
   let w = window.pointee
-  slideBlock(
-    w, .sum, x, nil, start: Vector(), y, firstRow, endRow,
-    rowValue: { row, slice in windowSize(w, row, slice, includesPadding) }
-  ) { sum, column, size in
-    sum / Vector(repeating: Float(size &* windowWidth(w, column, includesPadding)))
+  var out = y + firstRow &* w.output_width &* Vector.scalarCount
+  var index = firstRow
+  while index < endRow {
+    let slice = index / w.output_height
+    let row = index &- slice &* w.output_height
+    let taps = RowTaps(w, slice, row)
+    let size = windowSize(w, row, slice, includesPadding)
+    // Column by column: the divisions take longer than the sums.
+    var column = 0
+    while column < w.output_width {
+      let sums = sumColumns(
+        InlineArray<1, Vector>.self, w, .sum, x, nil, Vector(), taps, column)
+      let count = Float(size &* windowWidth(w, column, includesPadding))
+      storeVector(sums[0] / Vector(repeating: count), out)
+      out += Vector.scalarCount
+      column &+= 1
+    }
+    index &+= 1
   }
 }

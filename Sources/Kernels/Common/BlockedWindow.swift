@@ -60,14 +60,12 @@ struct RowTaps {
 }
 
 /// Applies the window to output rows `firstRow ..< endRow` (rows of all slices counted through) of
-/// one channel block. `finish` makes the output of a sum: (sum, column, what `rowValue` gave for
-/// the row and slice).
+/// one channel block. `finish` makes the output of a sum.
 @inline(__always)
 func slideBlock(
   _ w: apus_window, _ operation: WindowOperation, _ x: UnsafePointer<Float>,
   _ weights: UnsafePointer<Float>?, start: Vector, _ y: UnsafeMutablePointer<Float>,
-  _ firstRow: Int, _ endRow: Int, rowValue: (Int, Int) -> Int,
-  finish: (Vector, Int, Int) -> Vector
+  _ firstRow: Int, _ endRow: Int, finish: (Vector) -> Vector
 ) {
   let inner = InnerColumns(w)
   var index = firstRow
@@ -75,15 +73,13 @@ func slideBlock(
     let slice = index / w.output_height
     let row = index &- slice &* w.output_height
     let taps = RowTaps(w, slice, row)
-    let value = rowValue(row, slice)
     let out = y + index &* w.output_width &* Vector.scalarCount
 
     @inline(__always)
     func run<let n: Int>(_ tile: InlineArray<n, Vector>.Type, _ column: Int) {
       let sums = sumColumns(tile, w, operation, x, weights, start, taps, column)
       for i in 0..<n {
-        storeVector(
-          finish(sums[i], column &+ i, value), out + (column &+ i) &* Vector.scalarCount)
+        storeVector(finish(sums[i]), out + (column &+ i) &* Vector.scalarCount)
       }
     }
     var column = 0
@@ -110,7 +106,7 @@ func slideBlock(
 /// The sums of the n adjacent outputs from `column` on. More than one have all their taps inside the
 /// row.
 @inline(__always)
-private func sumColumns<let n: Int>(
+func sumColumns<let n: Int>(
   _: InlineArray<n, Vector>.Type, _ w: apus_window, _ operation: WindowOperation,
   _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>?, _ start: Vector, _ taps: RowTaps,
   _ column: Int

@@ -5,17 +5,13 @@ func maxPool(
   _ window: UnsafePointer<apus_window>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
   _ firstRow: Int, _ endRow: Int
 ) {
-  let w = window.pointee
   slideWindow(
-    w, .maximum, x, nil, start: -Float.infinity, fill: -Float.infinity, firstRow, endRow
-  ) { sums, column, columns, row, slice in
-    copyFloats(
-      sums, y + ((slice &* w.output_height &+ row) &* w.output_width &+ column), columns)
-  }
+    window.pointee, .maximum, false, x, nil, start: -Float.infinity, fill: -Float.infinity,
+    -Float.infinity, Float.infinity, y, firstRow, endRow)
 }
 
 /// Elements of a window that an average divides by, along one axis.
-@inline(__always)
+@inline(never)
 private func windowCount(
   _ position: Int, _ stride: Int, _ pad: Int, _ padEnd: Int, _ kernel: Int, _ dilation: Int,
   _ size: Int, _ includesPadding: Bool
@@ -27,7 +23,7 @@ private func windowCount(
 }
 
 /// Elements that an average divides by: in depth and height, and along the row.
-@inline(__always)
+@inline(never)
 func windowSize(
   _ w: apus_window, _ row: Int, _ slice: Int, _ includesPadding: Bool
 ) -> Int {
@@ -39,7 +35,8 @@ func windowSize(
     includesPadding)
   return z &* y
 }
-@inline(__always)
+
+@inline(never)
 func windowWidth(_ w: apus_window, _ column: Int, _ includesPadding: Bool) -> Int {
   windowCount(
     column, w.stride_x, w.pad_x, w.pad_end_x, w.kernel_width, w.dilation_x, w.input_width,
@@ -52,21 +49,7 @@ func averagePool(
   _ window: UnsafePointer<apus_window>, _ includesPadding: Bool, _ x: UnsafePointer<Float>,
   _ y: UnsafeMutablePointer<Float>, _ firstRow: Int, _ endRow: Int
 ) {
-  let w = window.pointee
-  slideWindow(w, .sum, x, nil, start: 0, fill: 0, firstRow, endRow) {
-    sums, column, columns, row, slice in
-    let size = windowSize(w, row, slice, includesPadding)
-    let out = y + ((slice &* w.output_height &+ row) &* w.output_width &+ column)
-    var i = 0
-    while i < columns {
-      var counts = Vector(repeating: 1)
-      var lane = 0
-      while lane < Vector.scalarCount {
-        counts[lane] = Float(size &* windowWidth(w, column &+ i &+ lane, includesPadding))
-        lane &+= 1
-      }
-      finishVector(loadVector(sums + i) / counts, out + i, columns &- i)
-      i &+= Vector.scalarCount
-    }
-  }
+  slideWindow(
+    window.pointee, .sum, includesPadding, x, nil, start: 0, fill: 0, -Float.infinity,
+    Float.infinity, y, firstRow, endRow)
 }

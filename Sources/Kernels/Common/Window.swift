@@ -74,17 +74,17 @@ private struct Band {
   }
 }
 
-/// Applies the window to output rows `firstRow ..< endRow` (rows of all slices counted through) of
-/// one plane. `finish` takes a band's row: (sums, first column, columns, output row, slice).
-@inline(__always)
+/// y = clip(start ∘ the elements under the window) for output rows `firstRow ..< endRow` (rows of
+/// all slices counted through) of one plane; sums are divided by the elements of their windows.
+/// One function for all operations, since only the taps' loop differs.
+@inline(never)
 func slideWindow(
-  _ w: apus_window, _ operation: WindowOperation, _ x: UnsafePointer<Float>,
-  _ weights: UnsafePointer<Float>?, start: Float, fill: Float, _ firstRow: Int, _ endRow: Int,
-  finish: (UnsafeMutablePointer<Float>, Int, Int, Int, Int) -> Void
+  _ w: apus_window, _ operation: WindowOperation, _ includesPadding: Bool,
+  _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>?, start: Float, fill: Float,
+  _ lower: Float, _ upper: Float, _ y: UnsafeMutablePointer<Float>, _ firstRow: Int, _ endRow: Int
 ) {
   var shape = Band(w, singleTap: false)
-  let isWhole = shape.choose(w)
-  if !isWhole {
+  if !shape.choose(w) {
     shape = Band(w, singleTap: true)
     _ = shape.choose(w)
   }
@@ -94,11 +94,11 @@ func slideWindow(
     let band = base.assumingMemoryBound(to: Float.self)
     let sums = band + sumsOffset
     let offsets = (base + 4 &* offsetsOffset).assumingMemoryBound(to: Int32.self)
-    var row = firstRow
-    while row < endRow {
-      let z = row / w.output_height
-      let y = row &- z &* w.output_height
-      let rows = min(shape.rows, min(w.output_height &- y, endRow &- row))
+    var index = firstRow
+    while index < endRow {
+      let z = index / w.output_height
+      let row = index &- z &* w.output_height
+      let rows = min(shape.rows, min(w.output_height &- row, endRow &- index))
       var column = 0
       while column < w.output_width {
         let columns = min(shape.columns, w.output_width &- column)
@@ -110,35 +110,62 @@ func slideWindow(
           if inputZ >= 0 && inputZ < w.input_depth {
             let slice = x + inputZ &* w.input_height &* w.input_width
             let sliceWeights = weights.map { $0 + kz &* w.kernel_height &* w.kernel_width }
-            if isWhole {
-              applyBand(
-                w, operation, shape, slice, sliceWeights, fill, y, rows, column, columns, count,
-                band, sums, offsets)
-            } else {
-              while shape.y0 < w.kernel_height {
-                while shape.x0 < w.kernel_width {
-                  applyBand(
-                    w, operation, shape, slice, sliceWeights, fill, y, rows, column, columns,
-                    count, band, sums, offsets)
-                  shape.x0 &+= 1
-                }
-                shape.x0 = 0
-                shape.y0 &+= 1
+            // All of the slice's taps at once, or one by one.
+            shape.y0 = 0
+            while shape.y0 < w.kernel_height {
+              shape.x0 = 0
+              while shape.x0 < w.kernel_width {
+                applyBand(
+                  w, operation, shape, slice, sliceWeights, fill, row, rows, column, columns,
+                  count, band, sums, offsets)
+                shape.x0 &+= shape.tapsX
               }
-              shape.y0 = 0
+              shape.y0 &+= shape.tapsY
             }
           }
           kz &+= 1
         }
+        if operation == .multiplyAdd { clipSums(sums, count, lower, upper) }
         var r = 0
         while r < rows {
-          finish(sums + r &* shape.pitch, column, columns, y &+ r, z)
+          let source = sums + r &* shape.pitch
+          if operation == .sum {
+            divideSums(w, includesPadding, source, column, columns, row &+ r, z)
+          }
+          copyFloats(source, y + ((index &+ r) &* w.output_width &+ column), columns)
           r &+= 1
         }
         column &+= columns
       }
-      row &+= rows
+      index &+= rows
     }
+  }
+}
+
+@inline(__always)
+private func clipSums(
+  _ sums: UnsafeMutablePointer<Float>, _ n: Int, _ lower: Float, _ upper: Float
+) {
+  let low = Vector(repeating: lower)
+  let high = Vector(repeating: upper)
+  var i = 0
+  while i < n {
+    storeVector(clip(loadVector(sums + i), low, high), sums + i)
+    i &+= Vector.scalarCount
+  }
+}
+
+/// Sums of a row's windows to their means.
+@inline(never)
+private func divideSums(
+  _ w: apus_window, _ includesPadding: Bool, _ sums: UnsafeMutablePointer<Float>, _ column: Int,
+  _ columns: Int, _ row: Int, _ slice: Int
+) {
+  let size = windowSize(w, row, slice, includesPadding)
+  var i = 0
+  while i < columns {
+    sums[i] /= Float(size &* windowWidth(w, column &+ i, includesPadding))
+    i &+= 1
   }
 }
 
@@ -180,7 +207,12 @@ private func applyBand(
     ky &+= 1
   }
   let tapWeights = weights.map { $0 + (shape.y0 &* w.kernel_width &+ shape.x0) }
-  applyTaps(operation, UnsafePointer(band), UnsafePointer(offsets), tap, tapWeights, sums, count)
+  let taps = UnsafePointer(offsets)
+  switch operation {
+  case .multiplyAdd: applyTaps(.multiplyAdd, UnsafePointer(band), taps, tap, tapWeights, sums, count)
+  case .maximum: applyTaps(.maximum, UnsafePointer(band), taps, tap, nil, sums, count)
+  case .sum: applyTaps(.sum, UnsafePointer(band), taps, tap, nil, sums, count)
+  }
 }
 
 /// Brings input rows into the band: plane (row mod stride, column mod stride), row, column.
