@@ -16,22 +16,32 @@ func blockedAveragePool(
   _ y: UnsafeMutablePointer<Float>, _ firstRow: Int, _ endRow: Int
 ) {
   let w = window.pointee
-  var out = y + firstRow &* w.output_width &* Vector.scalarCount
+  let inner = InnerColumns(w)
   var index = firstRow
   while index < endRow {
     let slice = index / w.output_height
     let row = index &- slice &* w.output_height
     let taps = RowTaps(w, slice, row)
     let size = windowSize(w, row, slice, includesPadding)
-    // Column by column: the divisions take longer than the sums.
+    let out = y + index &* w.output_width &* Vector.scalarCount
+
+    @inline(__always)
+    func run<let n: Int>(_ tile: InlineArray<n, Vector>.Type, _ column: Int, _ width: Int) {
+      let sums = sumColumns(tile, w, .sum, x, nil, Vector(), taps, column)
+      let count = Vector(repeating: Float(size &* width))
+      for i in 0..<n { storeVector(sums[i] / count, out + (column &+ i) &* Vector.scalarCount) }
+    }
     var column = 0
     while column < w.output_width {
-      let sums = sumColumns(
-        InlineArray<1, Vector>.self, w, .sum, x, nil, Vector(), taps, column)
-      let count = Float(size &* windowWidth(w, column, includesPadding))
-      storeVector(sums[0] / Vector(repeating: count), out)
-      out += Vector.scalarCount
-      column &+= 1
+      if column >= inner.begin && column < inner.end && inner.end &- inner.begin >= 4 {
+        // Windows of one width. The last tile overlaps the one before it.
+        let first = min(column, inner.end &- 4)
+        run(WindowTile.self, first, w.kernel_width)
+        column = first &+ 4
+      } else {
+        run(InlineArray<1, Vector>.self, column, windowWidth(w, column, includesPadding))
+        column &+= 1
+      }
     }
     index &+= 1
   }

@@ -31,7 +31,7 @@ struct TapRange {
 }
 
 /// The outputs of a row whose windows do not leave the row of the input, begin ..< end.
-private struct InnerColumns {
+struct InnerColumns {
   let begin: Int
   let end: Int
 

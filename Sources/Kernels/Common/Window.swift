@@ -155,17 +155,27 @@ private func clipSums(
   }
 }
 
-/// Sums of a row's windows to their means.
+/// Sums of a row's windows to their means. Windows that stay in the row have one count.
 @inline(never)
 private func divideSums(
   _ w: apus_window, _ includesPadding: Bool, _ sums: UnsafeMutablePointer<Float>, _ column: Int,
   _ columns: Int, _ row: Int, _ slice: Int
 ) {
   let size = windowSize(w, row, slice, includesPadding)
+  let inner = InnerColumns(w)
+  let innerCount = Vector(repeating: Float(size &* w.kernel_width))
   var i = 0
   while i < columns {
-    sums[i] /= Float(size &* windowWidth(w, column &+ i, includesPadding))
-    i &+= 1
+    let next = i &+ Vector.scalarCount
+    if next <= columns && column &+ i >= inner.begin && column &+ next <= inner.end {
+      storeVector(loadVector(sums + i) / innerCount, sums + i)
+      i = next
+    } else {
+      let isInner = column &+ i >= inner.begin && column &+ i < inner.end
+      let width = isInner ? w.kernel_width : windowWidth(w, column &+ i, includesPadding)
+      sums[i] /= Float(size &* width)
+      i &+= 1
+    }
   }
 }
 
@@ -207,11 +217,12 @@ private func applyBand(
     ky &+= 1
   }
   let tapWeights = weights.map { $0 + (shape.y0 &* w.kernel_width &+ shape.x0) }
-  let taps = UnsafePointer(offsets)
+  let elements = UnsafePointer(band)
+  let places = UnsafePointer(offsets)
   switch operation {
-  case .multiplyAdd: applyTaps(.multiplyAdd, UnsafePointer(band), taps, tap, tapWeights, sums, count)
-  case .maximum: applyTaps(.maximum, UnsafePointer(band), taps, tap, nil, sums, count)
-  case .sum: applyTaps(.sum, UnsafePointer(band), taps, tap, nil, sums, count)
+  case .multiplyAdd: applyTaps(.multiplyAdd, elements, places, tap, tapWeights, sums, count)
+  case .maximum: applyTaps(.maximum, elements, places, tap, nil, sums, count)
+  case .sum: applyTaps(.sum, elements, places, tap, nil, sums, count)
   }
 }
 
