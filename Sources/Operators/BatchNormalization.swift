@@ -29,6 +29,7 @@ let batchNormalizationOperator = Operator(
   plan: { (context) throws(ApusError) in
     let x = context.node.input(0).shape
     if x.count == 0 { return }
+    if context.planBlockedNormalization() { return }
     context.allowInPlace(input: 0, output: 0)
     var (mean, variance) = (context.input(3), context.input(4))
     if context.node.int("training_mode", default: 0) != 0 {
@@ -43,6 +44,71 @@ let batchNormalizationOperator = Operator(
         variance: variance, y: context.output(0)),
       work: x.count)
   })
+
+extension PlanContext {
+  /// In channel blocks, with known statistics: a depthwise convolution of one tap.
+  fileprivate func planBlockedNormalization() -> Bool {
+    guard isBlocked(0), node.int("training_mode", default: 0) == 0,
+      let scale = node.input(1).constant, let bias = node.input(2).constant,
+      let mean = node.input(3).constant, let variance = node.input(4).constant
+    else { return false }
+    let blocks = ChannelBlocks(node.input(0).shape, kernels)
+    let epsilon = node.float("epsilon", default: 1e-5)
+    let width = blocks.blocks * blocks.width
+    let factors = packedWeights(byteCount: 8 * width) { target in
+      let target = target.assumingMemoryBound(to: Float.self)
+      func number(_ p: UnsafeRawPointer, _ i: Int) -> Float {
+        p.assumingMemoryBound(to: Float.self)[i]
+      }
+      for i in 0..<width {
+        let isChannel = i < blocks.channels
+        let factor =
+          isChannel ? number(scale, i) / (number(variance, i) + epsilon).squareRoot() : 0
+        target[i] = factor
+        target[width + i] = isChannel ? number(bias, i) - number(mean, i) * factor : 0
+      }
+    }
+    emit(
+      BlockedNormalizationStep(
+        kernels, blocks, x: blockedInput(0), factors: factors, y: blockedOutput(0)),
+      work: blocks.count)
+    return true
+  }
+}
+
+private final class BlockedNormalizationStep: Step {
+  private let kernels: UnsafePointer<apus_kernels>
+  private let blocks: ChannelBlocks
+  private let x: Slot
+  private let factors: Slot
+  private let y: Slot
+
+  init(
+    _ kernels: UnsafePointer<apus_kernels>, _ blocks: ChannelBlocks, x: Slot, factors: Slot, y: Slot
+  ) {
+    self.kernels = kernels
+    self.blocks = blocks
+    self.x = x
+    self.factors = factors
+    self.y = y
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    let n = blocks.positions
+    var window = apus_window(
+      input_depth: 1, input_height: 1, input_width: n, output_depth: 1, output_height: 1,
+      output_width: n, kernel_depth: 1, kernel_height: 1, kernel_width: 1, stride_z: 1, stride_y: 1,
+      stride_x: 1, dilation_z: 1, dilation_y: 1, dilation_x: 1, pad_z: 0, pad_y: 0, pad_x: 0,
+      pad_end_z: 0, pad_end_y: 0, pad_end_x: 0)
+    let width = blocks.blocks * blocks.width
+    for i in share.part(of: blocks.items * blocks.blocks) {
+      let factor = memory.floats(factors) + i % blocks.blocks * blocks.width
+      kernels.pointee.blocked_depthwise(
+        &window, memory.floats(x) + i * blocks.blockStride, factor, factor + width,
+        -Float.infinity, Float.infinity, memory.mutableFloats(y) + i * blocks.blockStride, 0, 1)
+    }
+  }
+}
 
 private final class BatchNormalizationStep: Step {
   private let kernels: UnsafePointer<apus_kernels>

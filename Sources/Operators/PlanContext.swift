@@ -99,12 +99,19 @@ public final class PlanContext {
   public private(set) var packed: [PackedWeights] = []
   /// Pairs in which the output may take the input's memory.
   public private(set) var inPlace: [(input: Int, output: Int)] = []
+  /// Inputs that are read as the model lays them out.
+  public private(set) var plainInputs: [Bool]
+  /// By input and by output: the slot that holds it in channel blocks; −1: none.
+  public private(set) var blockedInputs: [Int]
+  public private(set) var blockedOutputs: [Int]
+  /// Slots from `firstNewSlot` on that hold an input or an output in channel blocks.
+  public private(set) var newBlocked: [NewBlockedTensor] = []
   /// Outputs that are nothing but an input under another shape.
   public private(set) var views: [(input: Int, output: Int, byteOffset: Int)] = []
 
   public init(
     node: NodeContext, kernels: UnsafePointer<apus_kernels>, threads: Int, inputSlots: [Int],
-    outputSlots: [Int], firstNewSlot: Int
+    outputSlots: [Int], firstNewSlot: Int, blockedInputs: [Int]? = nil
   ) {
     self.node = node
     self.kernels = kernels
@@ -112,14 +119,19 @@ public final class PlanContext {
     self.inputSlots = inputSlots
     self.outputSlots = outputSlots
     self.firstNewSlot = firstNewSlot
+    mayUseBlocks = blockedInputs != nil
+    self.blockedInputs = blockedInputs ?? [Int](repeating: -1, count: inputSlots.count)
+    blockedOutputs = [Int](repeating: -1, count: outputSlots.count)
+    plainInputs = [Bool](repeating: false, count: inputSlots.count)
   }
 
   /// The slot of an input that is there.
-  public func input(_ i: Int) -> Slot { Slot(inputSlots[i]) }
-
-  public func optionalInput(_ i: Int) -> Slot? {
-    node.hasInput(i) ? Slot(inputSlots[i]) : nil
+  public func input(_ i: Int) -> Slot {
+    plainInputs[i] = true
+    return Slot(inputSlots[i])
   }
+
+  public func optionalInput(_ i: Int) -> Slot? { node.hasInput(i) ? input(i) : nil }
 
   /// The slot of an output. One that the node leaves out, though the step writes it, gets memory
   /// that nobody reads.
@@ -164,7 +176,44 @@ public final class PlanContext {
   /// Declares output `output` to be input `input` itself, from `byteOffset` on: no step is needed
   /// to compute it.
   public func view(input: Int, output: Int, byteOffset: Int = 0) {
+    plainInputs[input] = true
     views.append((input, output, byteOffset))
+  }
+
+  // MARK: Channel blocks
+
+  /// Whether tensors may lie in channel blocks (ChannelBlocks.swift).
+  public let mayUseBlocks: Bool
+
+  /// Whether input `i` lies in channel blocks, which whoever computed it chose.
+  public func isBlocked(_ i: Int) -> Bool { blockedInputs[i] >= 0 }
+
+  /// The slot of input `i` in channel blocks. Where it does not lie so yet, it is copied before the
+  /// node's steps.
+  public func blockedInput(_ i: Int) -> Slot {
+    if blockedInputs[i] < 0 {
+      let slot = newBlockedSlot(node.input(i).shape, .input(i))
+      for other in inputSlots.indices where inputSlots[other] == inputSlots[i] {
+        blockedInputs[other] = slot
+      }
+    }
+    return Slot(blockedInputs[i])
+  }
+
+  /// The slot of output `i` in channel blocks; then the steps write this one only.
+  public func blockedOutput(_ i: Int) -> Slot {
+    if blockedOutputs[i] < 0 {
+      blockedOutputs[i] = newBlockedSlot(node.outputs[i].shape, .output(i))
+    }
+    return Slot(blockedOutputs[i])
+  }
+
+  private func newBlockedSlot(_ shape: Shape, _ role: NewBlockedTensor.Role) -> Int {
+    let blocks = ChannelBlocks(shape, kernels)
+    scratchByteCounts.append(blocks.byteCount)
+    let slot = firstNewSlot + scratchByteCounts.count - 1
+    newBlocked.append(NewBlockedTensor(role: role, slot: slot, blocks: blocks))
+    return slot
   }
 
   /// Adds a step. `work` estimates its cost in multiply-accumulates or elements moved, whichever

@@ -39,6 +39,8 @@ public final class Plan {
   /// Where each slot lies.
   public internal(set) var slots: [SlotPlace] = []
   public internal(set) var packed: [PackedWeights] = []
+  /// Tensors that lie in channel blocks, in a slot of their own.
+  public internal(set) var blocked: [Blocked] = []
   /// Exact size of the arena.
   public internal(set) var arenaSize = 0
   /// The most bytes of tensors and states alive at one moment: no layout can need less.
@@ -62,6 +64,14 @@ public final class Plan {
   public internal(set) var canFail = false
   /// Values that the planner computed.
   private var computed: [UnsafeMutableRawPointer] = []
+
+  public struct Blocked {
+    public let tensor: Int
+    public let slot: Int
+    public let blocks: ChannelBlocks
+    /// Made from the plain tensor; otherwise it is what the node computed.
+    public let isCopy: Bool
+  }
 
   /// Where a slot's memory comes from.
   public enum SlotPlace {

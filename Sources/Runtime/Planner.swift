@@ -24,6 +24,19 @@ struct Planner {
   private var lastStep: [Int]
   private var requests: [Request] = []
   private var packedOfSlot: [Int]
+  /// By tensor: where it lies in channel blocks, if it does.
+  private var blocked: [BlockedTensor?]
+
+  /// A tensor in channel blocks.
+  private struct BlockedTensor {
+    let slot: Int
+    let blocks: ChannelBlocks
+    /// Made from the plain tensor; otherwise it is what the node computed.
+    let isCopy: Bool
+    /// Its plain slot does not hold it.
+    var isAlone: Bool
+  }
+
   /// While a body is planned: the node of the planned function that runs it.
   var outerNode: Int?
   /// By function: whether it is planned, as the main one or as a body.
@@ -52,6 +65,7 @@ struct Planner {
     firstStep = [Int](repeating: Int.max, count: count)
     lastStep = [Int](repeating: -1, count: count)
     packedOfSlot = [Int](repeating: -1, count: count)
+    blocked = [BlockedTensor?](repeating: nil, count: count)
     isPlanned = [Bool](repeating: false, count: plan.model.file.count(.functions))
     isPlanned[plan.functionIndex] = true
     for t in 0..<count {
@@ -75,6 +89,7 @@ struct Planner {
     let first = Int(record.firstNode)
     for n in first..<(first + Int(record.nodeCount)) {
       if let control = model.definition(node: n).control {
+        for t in slotList(file.node(n).inputs, Int(file.node(n).inputCount)) { makePlain(t, n) }
         try planControl(control, node: n)
         continue
       }
@@ -159,10 +174,10 @@ struct Planner {
 
   private mutating func planLate(_ node: NodeContext) {
     let outputs = slotList(node.record.outputs, node.outputCount)
+    let inputs = slotList(node.record.inputs, node.inputs.count)
+    for slot in inputs { makePlain(slot, node.nodeIndex) }
     let step = plan.steps.count
-    for slot in slotList(node.record.inputs, node.inputs.count) where slot >= 0 {
-      touch(slot, step, step)
-    }
+    for slot in inputs where slot >= 0 { touch(slot, step, step) }
     for slot in outputs where slot >= 0 {
       giveMemory(slot, plan.tensors[slot]!)
       touch(slot, step, step)
@@ -223,12 +238,31 @@ struct Planner {
   private mutating func planNode(_ node: NodeContext) throws(ApusError) {
     let inputs = slotList(node.record.inputs, node.inputs.count)
     let outputs = slotList(node.record.outputs, node.outputCount)
-    for slot in outputs where slot >= 0 { giveMemory(slot, plan.tensors[slot]!) }
     let context = PlanContext(
       node: node, kernels: UnsafePointer(model.kernels), threads: plan.threads,
-      inputSlots: inputs, outputSlots: outputs, firstNewSlot: root.count)
+      inputSlots: inputs, outputSlots: outputs, firstNewSlot: root.count,
+      blockedInputs: mayUseBlocks ? inputs.map { $0 < 0 ? -1 : blocked[$0]?.slot ?? -1 } : nil)
     try node.definition.plan(context)
     addSlots(context)
+    // What the node reads and writes, whatever its layout.
+    var read: [Int] = []
+    for (i, t) in inputs.enumerated() where t >= 0 {
+      if context.plainInputs[i] || context.blockedInputs[i] < 0 {
+        makePlain(t, node.nodeIndex)
+        read.append(t)
+      }
+      if context.blockedInputs[i] >= 0 { read.append(context.blockedInputs[i]) }
+    }
+    noteBlocked(context, inputs, outputs)
+    var written: [Int] = []
+    for (i, t) in outputs.enumerated() {
+      if context.blockedOutputs[i] >= 0 {
+        written.append(context.blockedOutputs[i])
+      } else if t >= 0 {
+        giveMemory(t, plan.tensors[t]!)
+        written.append(t)
+      }
+    }
 
     let start = plan.steps.count
     for step in context.steps { append(step, node.nodeIndex) }
@@ -247,13 +281,16 @@ struct Planner {
     }
     // A node that does nothing still reads its inputs where it stands.
     let end = max(start, plan.steps.count - 1)
-    for slot in inputs where slot >= 0 { touch(slot, start, end) }
-    for slot in outputs where slot >= 0 { touch(slot, start, end) }
-    for slot in context.firstSlotOfNode..<root.count { touch(slot, start, end) }
+    for slot in read { touch(slot, start, end) }
+    for slot in written { touch(slot, start, end) }
+    for slot in context.firstSlotOfNode..<root.count where !isBlocked(slot, context) {
+      touch(slot, start, end)
+    }
     for pair in context.inPlace {
-      let from = inputs[pair.input]
-      let to = outputs[pair.output]
-      if from >= 0, to >= 0, isReadOnce(from, inputs) {
+      let isBlocked = context.blockedOutputs[pair.output] >= 0
+      let from = isBlocked ? context.blockedInputs[pair.input] : inputs[pair.input]
+      let to = isBlocked ? context.blockedOutputs[pair.output] : outputs[pair.output]
+      if from >= 0, to >= 0, isReadOnce(from, read) {
         requests.append(Request(from: from, to: to, step: start, endStep: end))
       }
     }
@@ -264,6 +301,57 @@ struct Planner {
     var readers = 0
     for other in inputs where other >= 0 && root[other] == root[slot] { readers += 1 }
     return readers == 1
+  }
+
+  // MARK: Channel blocks
+
+  /// Bodies run any number of times, or not at all: what they compute stays plain.
+  private var mayUseBlocks: Bool { outerNode == nil }
+
+  private func isBlocked(_ slot: Int, _ context: PlanContext) -> Bool {
+    for new in context.newBlocked where new.slot == slot { return true }
+    return false
+  }
+
+  /// Takes up the tensors that a node wants in channel blocks, and copies inputs that are not.
+  private mutating func noteBlocked(
+    _ context: PlanContext, _ inputs: [Int], _ outputs: [Int]
+  ) {
+    for new in context.newBlocked {
+      role[new.slot] = .activation
+      switch new.role {
+      case .output(let i):
+        if outputs[i] >= 0 {
+          blocked[outputs[i]] = BlockedTensor(
+            slot: new.slot, blocks: new.blocks, isCopy: false, isAlone: true)
+        }
+      case .input(let i):
+        let t = inputs[i]
+        blocked[t] = BlockedTensor(
+          slot: new.slot, blocks: new.blocks, isCopy: true, isAlone: false)
+        copy(new.blocks, from: t, to: new.slot, intoBlocks: true, context.node.nodeIndex)
+      }
+    }
+  }
+
+  /// Makes sure that a tensor's own slot holds it as the model lays it out.
+  private mutating func makePlain(_ t: Int, _ node: Int) {
+    guard t >= 0, let tensor = blocked[t], tensor.isAlone else { return }
+    blocked[t]!.isAlone = false
+    giveMemory(t, plan.tensors[t]!)
+    copy(tensor.blocks, from: tensor.slot, to: t, intoBlocks: false, node)
+  }
+
+  private mutating func copy(
+    _ blocks: ChannelBlocks, from: Int, to: Int, intoBlocks: Bool, _ node: Int
+  ) {
+    let step = plan.steps.count
+    append(
+      ChannelBlocksStep(
+        UnsafePointer(model.kernels), blocks, from: Slot(from), to: Slot(to),
+        intoBlocks: intoBlocks, threads: plan.threads), node)
+    touch(from, step, step)
+    touch(to, step, step)
   }
 
   func slotList(_ first: UInt32, _ count: Int) -> [Int] {
@@ -340,6 +428,7 @@ struct Planner {
   // MARK: Outputs and states
 
   mutating func finish() throws(ApusError) {
+    makeOutputsPlain()
     placeOutputs()
     let updates = try findStateUpdates()
     let end = plan.steps.count
@@ -349,6 +438,20 @@ struct Planner {
     takeOverInputs()
     updateStates(updates)
     makeBuffers()
+  }
+
+  private mutating func makeOutputsPlain() {
+    for i in 0..<Int(plan.function.outputCount) {
+      makePlain(Int(file.index(Int(plan.function.outputs) + i)), -1)
+    }
+    for i in 0..<file.count(.states) where Int(file.state(i).function) == plan.functionIndex {
+      makePlain(Int(file.state(i).next), -1)
+    }
+    for t in blocked.indices {
+      guard let tensor = blocked[t] else { continue }
+      plan.blocked.append(
+        Plan.Blocked(tensor: t, slot: tensor.slot, blocks: tensor.blocks, isCopy: tensor.isCopy))
+    }
   }
 
   /// An output that is no activation of its own (an input, a state or a weight passed on) is copied.
@@ -451,6 +554,9 @@ struct Planner {
   private func makeBuffers() {
     let end = plan.steps.count
     var bufferOfRoot = [Int](repeating: -1, count: root.count)
+    var tensorOfSlot = [Int](repeating: -1, count: root.count)
+    for t in plan.tensors.indices { tensorOfSlot[t] = t }
+    for tensor in plan.blocked { tensorOfSlot[tensor.slot] = tensor.tensor }
     for slot in root.indices where root[slot] == slot {
       switch role[slot] {
       case .unused, .constant, .packed: continue
@@ -460,7 +566,7 @@ struct Planner {
       }
       var buffer = Buffer(byteCount: byteCount[slot], firstStep: 0, lastStep: end)
       buffer.isScratch = role[slot] == .scratch
-      buffer.tensor = slot < plan.tensors.count ? slot : -1
+      buffer.tensor = tensorOfSlot[slot]
       if role[slot] == .activation || role[slot] == .scratch {
         buffer.firstStep = min(firstStep[slot], end)
         buffer.lastStep = lastStep[slot]

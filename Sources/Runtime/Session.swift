@@ -168,9 +168,23 @@ public final class Session {
 
   // MARK: Tensors
 
-  /// Where the tensor (index in the file) lies. Interior tensors share memory: they hold their value
-  /// only until it is used again.
-  public func data(tensor t: Int) -> UnsafeMutableRawPointer { pointers[t] }
+  /// Copies the tensor (index in the file), as the model lays it out, to memory for all its bytes.
+  /// Interior tensors share memory: they hold their value only until it is used again.
+  public func copy(tensor t: Int, to target: UnsafeMutableRawPointer) {
+    for tensor in plan.blocked where tensor.tensor == t && !tensor.isCopy {
+      let step = ChannelBlocksStep(
+        UnsafePointer(model.kernels), tensor.blocks, from: Slot(0), to: Slot(1), intoBlocks: false,
+        threads: 1)
+      var places = (pointers[tensor.slot], target)
+      withUnsafeMutablePointer(to: &places) {
+        $0.withMemoryRebound(to: UnsafeMutableRawPointer.self, capacity: 2) {
+          step.run(Memory($0), Share(index: 0, count: 1))
+        }
+      }
+      return
+    }
+    target.copyMemory(from: pointers[t], byteCount: plan.tensors[t]!.byteCount)
+  }
 
   public func data(input i: Int) -> UnsafeMutableRawPointer { pointers[plan.inputTensors[i]] }
 

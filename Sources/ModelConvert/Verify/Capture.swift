@@ -51,7 +51,11 @@ struct Capture {
             plan.tensors[t].map { info in
               var info = info
               info.shape = plan.shape(tensor: t)
-              return value(t, info, session.data(tensor: t))
+              let data = UnsafeMutableRawPointer.allocate(
+                byteCount: max(1, plan.tensors[t]!.byteCount), alignment: 64)
+              defer { data.deallocate() }
+              session.copy(tensor: t, to: data)
+              return value(t, info, data)
             }
           })
       }

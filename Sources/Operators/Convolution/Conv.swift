@@ -34,6 +34,7 @@ let convOperator = Operator(
     if node.outputs[0].shape.count == 0 { return }
     let work = convMultiplyAccumulates(node)
     let activation = Activation(node)
+    if context.planBlockedConvolution(geometry, group: group, work: work) { return }
     if weights[1] == 1 && weights[0] / group <= 2 {
       context.emit(
         DepthwiseConvolutionStep(

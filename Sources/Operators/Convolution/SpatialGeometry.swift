@@ -206,6 +206,9 @@ struct SpatialGeometry {
     return shape
   }
 
+  /// Whether the third axis from the end has a single element, in and out.
+  var isPlanar: Bool { input[0] == 1 && kernel[0] == 1 && output[0] == 1 }
+
   var inputCount: Int { input[0] * input[1] * input[2] }
   var kernelCount: Int { kernel[0] * kernel[1] * kernel[2] }
   var outputCount: Int { output[0] * output[1] * output[2] }

@@ -1,3 +1,4 @@
+import CSystem
 import ModelFormat
 
 /// The inputs one after the other along `axis`. ONNX Concat, any type.
@@ -31,6 +32,7 @@ let concatOperator = Operator(
   plan: { (context) throws(ApusError) in
     let node = context.node
     let axis = try concatAxis(node)
+    if axis == 1, context.planBlockedConcat() { return }
     let y = node.outputs[0]
     let size = y.dataType.size
     let target = denseStrides(y.shape, elementSize: size)
@@ -53,4 +55,56 @@ private func concatAxis(_ context: NodeContext) throws(ApusError) -> Int {
   let rank = context.input(0).shape.rank
   try context.require(rank > 0, "input 0 is a scalar, which cannot be concatenated")
   return try context.normalizedAxis(context.int("axis", default: 0), rank: rank)
+}
+
+extension PlanContext {
+  /// Joins channels of tensors that lie in channel blocks, where each begins a block of the output.
+  fileprivate func planBlockedConcat() -> Bool {
+    let output = node.outputs[0]
+    guard mayUseBlocks, output.dataType == .float32, output.shape.count > 0 else { return false }
+    for i in node.inputs.indices {
+      let isLast = i == node.inputs.count - 1
+      guard isBlocked(i), isLast || node.input(i).shape[1] % kernels.pointee.vector_width == 0
+      else { return false }
+    }
+    let target = ChannelBlocks(output.shape, kernels)
+    var first = 0
+    for i in node.inputs.indices {
+      let source = ChannelBlocks(node.input(i).shape, kernels)
+      emit(
+        BlockedConcatStep(
+          source, into: target, at: first * target.blockStride, x: blockedInput(i),
+          y: blockedOutput(0)),
+        work: source.count)
+      first += source.blocks
+    }
+    return true
+  }
+}
+
+private final class BlockedConcatStep: Step {
+  private let source: ChannelBlocks
+  private let target: ChannelBlocks
+  private let offset: Int
+  private let x: Slot
+  private let y: Slot
+
+  init(_ source: ChannelBlocks, into target: ChannelBlocks, at offset: Int, x: Slot, y: Slot) {
+    self.source = source
+    self.target = target
+    self.offset = offset
+    self.x = x
+    self.y = y
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    let stride = source.blockStride
+    for i in share.part(of: source.items * source.blocks) {
+      let item = i / source.blocks
+      let block = i - item * source.blocks
+      memcpy(
+        memory.mutableFloats(y) + (item * target.itemStride + offset + block * stride),
+        memory.floats(x) + i * stride, stride * 4)
+    }
+  }
 }

@@ -13,6 +13,7 @@ private func arithmeticOperator(
       try context.setOutput(context.input(0).dataType, try context.broadcastShape())
     },
     plan: { (context) throws(ApusError) in
+      if context.planBlockedBinary(function, cost: cost) { return }
       context.allowInPlaceWhereShapesEqual(2)
       context.emitBinary(
         function, context.input(0), context.node.input(0).shape, context.input(1),

@@ -18,6 +18,13 @@ let clipOperator = Operator(
     try context.setOutput(context.input(0).dataType, context.input(0).shape)
   },
   plan: { (context) throws(ApusError) in
+    if let (x, y, count) = context.blockedUnary() {
+      context.emit(
+        ClipStep(
+          context.kernels.pointee.unary, x, context.optionalInput(1), context.optionalInput(2), y,
+          count), work: count)
+      return
+    }
     context.allowInPlace(input: 0, output: 0)
     let n = context.node.input(0).shape.count
     let type = context.node.input(0).dataType

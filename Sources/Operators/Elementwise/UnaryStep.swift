@@ -48,6 +48,10 @@ extension NodeContext {
 extension PlanContext {
   /// Plans y = f(x) from input 0 to output 0. `cost`: multiply-accumulates that f is worth.
   func planUnary(_ function: Int, a: Float = 0, b: Float = 0, cost: Int = 1) {
+    if let (x, y, count) = blockedUnary() {
+      emitUnary(function, from: x, to: y, count, a: a, b: b, cost: cost)
+      return
+    }
     allowInPlace(input: 0, output: 0)
     emitUnary(
       function, from: input(0), to: output(0), node.outputs[0].shape.count, a: a, b: b, cost: cost)

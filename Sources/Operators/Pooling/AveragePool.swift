@@ -25,27 +25,40 @@ let averagePoolOperator = Operator(
   plan: { (context) throws(ApusError) in
     let node = context.node
     if node.outputs[0].shape.count == 0 { return }
+    let geometry = try poolGeometry(node)
+    let includesPadding = node.int("count_include_pad", default: 0) != 0
+    if context.isBlocked(0), geometry.isPlanar {
+      let pool = PoolPlan(geometry, ChannelBlocks(node.input(0).shape, context.kernels))
+      context.emit(
+        AveragePoolStep(
+          context.kernels.pointee.blocked_average_pool, pool, includesPadding: includesPadding,
+          x: context.blockedInput(0), y: context.blockedOutput(0)),
+        work: poolMultiplyAccumulates(node))
+      return
+    }
     context.emit(
       AveragePoolStep(
-        context.kernels, PoolPlan(try poolGeometry(node), node.input(0).shape),
-        includesPadding: node.int("count_include_pad", default: 0) != 0, x: context.input(0),
-        y: context.output(0)),
+        context.kernels.pointee.average_pool, PoolPlan(geometry, node.input(0).shape),
+        includesPadding: includesPadding, x: context.input(0), y: context.output(0)),
       work: poolMultiplyAccumulates(node))
   },
   multiplyAccumulates: poolMultiplyAccumulates)
 
 private final class AveragePoolStep: Step {
-  private let kernels: UnsafePointer<apus_kernels>
+  typealias Kernel = @convention(c) (
+    UnsafePointer<apus_window>?, Bool, UnsafePointer<Float>?, UnsafeMutablePointer<Float>?, Int, Int
+  ) -> Void
+
+  private let kernel: Kernel
   private let pool: PoolPlan
   private let includesPadding: Bool
   private let x: Slot
   private let y: Slot
 
   init(
-    _ kernels: UnsafePointer<apus_kernels>, _ pool: PoolPlan, includesPadding: Bool, x: Slot,
-    y: Slot
+    _ kernel: @escaping Kernel, _ pool: PoolPlan, includesPadding: Bool, x: Slot, y: Slot
   ) {
-    self.kernels = kernels
+    self.kernel = kernel
     self.pool = pool
     self.includesPadding = includesPadding
     self.x = x
@@ -55,7 +68,7 @@ private final class AveragePoolStep: Step {
   override func run(_ memory: Memory, _ share: Share) {
     var window = pool.window
     pool.split.forEach(share) { (plane, firstRow, endRow) in
-      kernels.pointee.average_pool(
+      kernel(
         &window, includesPadding, memory.floats(x) + plane * pool.inputCount,
         memory.mutableFloats(y) + plane * pool.outputCount, firstRow, endRow)
     }

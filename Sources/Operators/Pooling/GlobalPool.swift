@@ -24,6 +24,14 @@ private func globalPool(opcode: UInt16, name: StaticString, isMean: Bool) -> Ope
     plan: { (context) throws(ApusError) in
       let shape = context.node.input(0).shape
       if context.node.outputs[0].shape.count == 0 { return }
+      if context.isBlocked(0) {
+        context.emit(
+          BlockedGlobalPoolStep(
+            context.kernels, isMean: isMean, ChannelBlocks(shape, context.kernels),
+            x: context.blockedInput(0), y: context.output(0)),
+          work: shape.count)
+        return
+      }
       context.emit(
         GlobalPoolStep(
           context.kernels, isMean: isMean, planes: shape[0] * shape[1],
@@ -61,6 +69,39 @@ private final class GlobalPoolStep: Step {
       let result = kernels.pointee.reduce_row(function, source, count, 0)
       memory.mutableFloats(y)[plane] = isMean ? result / Float(count) : result
       plane += 1
+    }
+  }
+}
+
+/// From channel blocks; the result is plain.
+private final class BlockedGlobalPoolStep: Step {
+  private let kernels: UnsafePointer<apus_kernels>
+  private let isMean: Bool
+  private let blocks: ChannelBlocks
+  private let x: Slot
+  private let y: Slot
+
+  init(
+    _ kernels: UnsafePointer<apus_kernels>, isMean: Bool, _ blocks: ChannelBlocks, x: Slot, y: Slot
+  ) {
+    self.kernels = kernels
+    self.isMean = isMean
+    self.blocks = blocks
+    self.x = x
+    self.y = y
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    let b = blocks
+    for i in share.part(of: b.items * b.blocks) {
+      let channel = i % b.blocks * b.width
+      let lanes = min(b.width, b.channels - channel)
+      let target = memory.mutableFloats(y) + (i / b.blocks * b.channels + channel)
+      kernels.pointee.reduce_columns(
+        isMean ? APUS_REDUCE_SUM : APUS_REDUCE_MAX, memory.floats(x) + i * b.blockStride,
+        b.positions, b.width, lanes, nil, false, target)
+      if !isMean { continue }
+      for lane in 0..<lanes { target[lane] /= Float(b.positions) }
     }
   }
 }

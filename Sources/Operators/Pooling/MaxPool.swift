@@ -31,7 +31,16 @@ let maxPoolOperator = Operator(
   plan: { (context) throws(ApusError) in
     let node = context.node
     if node.outputs[0].shape.count == 0 { return }
-    let pool = PoolPlan(try poolGeometry(node), node.input(0).shape)
+    let geometry = try poolGeometry(node)
+    if context.isBlocked(0), geometry.isPlanar, !node.wantsOutput(1) {
+      let pool = PoolPlan(geometry, ChannelBlocks(node.input(0).shape, context.kernels))
+      context.emit(
+        MaxPoolStep(
+          context.kernels.pointee.blocked_max_pool, pool, x: context.blockedInput(0),
+          y: context.blockedOutput(0)), work: poolMultiplyAccumulates(node))
+      return
+    }
+    let pool = PoolPlan(geometry, node.input(0).shape)
     let x = context.input(0)
     let indices = context.optionalOutput(1)
     let isColumnMajor = node.int("storage_order", default: 0) != 0
@@ -49,7 +58,7 @@ let maxPoolOperator = Operator(
         work: work)
     default:
       if let y = context.optionalOutput(0) {
-        context.emit(MaxPoolStep(context.kernels, pool, x: x, y: y), work: work)
+        context.emit(MaxPoolStep(context.kernels.pointee.max_pool, pool, x: x, y: y), work: work)
       }
       if let indices {
         context.emit(
@@ -103,16 +112,28 @@ struct PoolPlan {
     inputCount = geometry.inputCount
     outputCount = geometry.outputCount
   }
+
+  /// For an input in channel blocks: what counts as a plane is a block.
+  init(_ geometry: SpatialGeometry, _ x: ChannelBlocks) {
+    window = geometry.window
+    split = PlaneSplit(planes: x.items * x.blocks, rows: geometry.output[0] * geometry.output[1])
+    inputCount = geometry.inputCount * x.width
+    outputCount = geometry.outputCount * x.width
+  }
 }
 
 private final class MaxPoolStep: Step {
-  private let kernels: UnsafePointer<apus_kernels>
+  typealias Kernel = @convention(c) (
+    UnsafePointer<apus_window>?, UnsafePointer<Float>?, UnsafeMutablePointer<Float>?, Int, Int
+  ) -> Void
+
+  private let kernel: Kernel
   private let pool: PoolPlan
   private let x: Slot
   private let y: Slot
 
-  init(_ kernels: UnsafePointer<apus_kernels>, _ pool: PoolPlan, x: Slot, y: Slot) {
-    self.kernels = kernels
+  init(_ kernel: @escaping Kernel, _ pool: PoolPlan, x: Slot, y: Slot) {
+    self.kernel = kernel
     self.pool = pool
     self.x = x
     self.y = y
@@ -121,7 +142,7 @@ private final class MaxPoolStep: Step {
   override func run(_ memory: Memory, _ share: Share) {
     var window = pool.window
     pool.split.forEach(share) { (plane, firstRow, endRow) in
-      kernels.pointee.max_pool(
+      kernel(
         &window, memory.floats(x) + plane * pool.inputCount,
         memory.mutableFloats(y) + plane * pool.outputCount, firstRow, endRow)
     }

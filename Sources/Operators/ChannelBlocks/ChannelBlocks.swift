@@ -1,0 +1,85 @@
+import CKernels
+import ModelFormat
+
+/// How a tensor [N, C, D1 … Dr] lies in channel blocks: [N][⌈C / V⌉][D1 … Dr][V], V being the lanes of
+/// a vector register. What stands in the lanes beyond C means nothing.
+///
+/// Convolutions compute in this layout: lanes are channels, so that no width is too small for a
+/// register and no window needs its input gathered. Whoever reads such a tensor as the model lays it
+/// out gets a copy; what the caller sees is always the model's own layout.
+public struct ChannelBlocks {
+  public let items: Int
+  public let channels: Int
+  /// Elements of a channel.
+  public let positions: Int
+  public let width: Int
+
+  init(_ shape: Shape, _ kernels: UnsafePointer<apus_kernels>) {
+    items = shape[0]
+    channels = shape[1]
+    positions = shape.product(2, shape.rank)
+    width = kernels.pointee.vector_width
+  }
+
+  public var blocks: Int { (channels + width - 1) / width }
+  /// Floats from one block to the next.
+  public var blockStride: Int { positions * width }
+  public var itemStride: Int { blocks * blockStride }
+  public var count: Int { items * itemStride }
+  public var byteCount: Int { count * 4 }
+}
+
+/// An input or output of a node that gets memory in channel blocks.
+public struct NewBlockedTensor {
+  public enum Role {
+    /// To be copied from the plain tensor before the node's steps.
+    case input(Int)
+    case output(Int)
+  }
+
+  public let role: Role
+  public let slot: Int
+  public let blocks: ChannelBlocks
+}
+
+/// Copies a tensor into channel blocks, or out of them.
+public final class ChannelBlocksStep: Step {
+  private let kernels: UnsafePointer<apus_kernels>
+  private let blocks: ChannelBlocks
+  private let from: Slot
+  private let to: Slot
+  private let intoBlocks: Bool
+
+  public init(
+    _ kernels: UnsafePointer<apus_kernels>, _ blocks: ChannelBlocks, from: Slot, to: Slot,
+    intoBlocks: Bool, threads: Int
+  ) {
+    self.kernels = kernels
+    self.blocks = blocks
+    self.from = from
+    self.to = to
+    self.intoBlocks = intoBlocks
+    super.init()
+    self.threads = max(1, min(threads, blocks.count / PlanContext.minimumWorkOfThread))
+  }
+
+  public override func run(_ memory: Memory, _ share: Share) {
+    let b = blocks
+    let x = memory.floats(from)
+    let y = memory.mutableFloats(to)
+    for i in share.part(of: b.items * b.blocks) {
+      let item = i / b.blocks
+      let block = i - item * b.blocks
+      let channel = block * b.width
+      let plain = (item * b.channels + channel) * b.positions
+      let lanes = min(b.width, b.channels - channel)
+      if intoBlocks {
+        kernels.pointee.block_channels(
+          x + plain, b.positions, lanes, b.positions, y + i * b.blockStride)
+      } else {
+        kernels.pointee.unblock_channels(
+          x + i * b.blockStride, lanes, b.positions, y + plain, b.positions)
+      }
+    }
+  }
+}
