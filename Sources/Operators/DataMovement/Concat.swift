@@ -1,3 +1,4 @@
+import CKernels
 import CSystem
 import ModelFormat
 
