@@ -166,6 +166,8 @@ enum BlockedPacking {
   static var weights: Int { 2 }
   static var bias: Int { 3 }
   static var depthwise: Int { 4 }
+  /// And m.
+  static var winograd: Int { 8 }
 }
 
 extension PlanContext {
@@ -186,6 +188,9 @@ extension PlanContext {
     guard rows >= v, geometry.input[2] < 1 << 20, geometry.input[1] < 1 << 20 else { return false }
     let input = ChannelBlocks(node.input(0).shape, kernels)
     let output = ChannelBlocks(node.outputs[0].shape, kernels)
+    if planWinograd(geometry, input: input, output: output, values, activation, work: work) {
+      return true
+    }
     // Few channels fill no block: what gathers the band spreads them.
     let isPlain = !isBlocked(0) && !(geometry.staysInside && channels >= v)
     let convolution = BlockedConvolution(

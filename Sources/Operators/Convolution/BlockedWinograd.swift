@@ -1,0 +1,224 @@
+import CKernels
+import ModelFormat
+
+/// A 3 × 3 convolution of stride 1 by Winograd's minimal filtering F(m × m, 3 × 3), in channel blocks:
+/// tiles of m × m outputs are transformed to (m + 2)² points, at each of which channels meet weights in
+/// a matrix product, with up to 5 times fewer multiplications than the sum has. Lavin and Gray 2016.
+///
+/// A block of tiles goes through all three stages while its points stay in the cache.
+final class BlockedWinograd {
+  private let kernels: UnsafePointer<apus_kernels>
+  private let descriptor: apus_winograd
+  private let minimum: Float
+  private let maximum: Float
+  private let input: ChannelBlocks
+  private let output: ChannelBlocks
+  private let tiles: Int
+  /// Tiles of a block.
+  private let blockTiles: Int
+  /// Floats from one point to the next of the inputs, the products and the weights.
+  private let inputStride: Int
+  private let outputStride: Int
+  private let weightStride: Int
+  private let tapOffset: UnsafeMutablePointer<Int32>
+
+  var points: Int { (descriptor.m + 2) * (descriptor.m + 2) }
+  var unitsOfItem: Int { (tiles + blockTiles - 1) / blockTiles }
+  var items: Int { input.items }
+  /// Floats that a thread needs beside the tensors.
+  var scratchCount: Int { points * (inputStride + outputStride) }
+
+  init(
+    _ kernels: UnsafePointer<apus_kernels>, _ geometry: SpatialGeometry, m: Int,
+    input: ChannelBlocks, output: ChannelBlocks, threads: Int, _ activation: Activation
+  ) {
+    self.kernels = kernels
+    self.input = input
+    self.output = output
+    minimum = activation.minimum
+    maximum = activation.maximum
+    let across = (geometry.output[2] + m - 1) / m
+    tiles = across * ((geometry.output[1] + m - 1) / m)
+    let points = (m + 2) * (m + 2)
+    let v = input.width
+    weightStride = kernels.pointee.blocked_packed_count(output.channels, input.channels, 1)
+    // Weights that stay in the core's cache beside it: a block that does as well. Others are read
+    // anew for each block, so let there be few.
+    let limit = points * weightStride * 4 <= 1 << 20 ? 512 << 10 : 3 << 20
+    let fit = limit / (points * (input.blocks + output.blocks) * v * 4) / 14 * 14
+    let share = (tiles * input.items + threads - 1) / threads
+    blockTiles = max(1, min(tiles, max(14, fit), share))
+    // Points at multiples of 4 KiB would share a few lines of the cache.
+    func spread(_ count: Int) -> Int { count % 256 == 0 ? count + v : count }
+    inputStride = spread(input.blocks * blockTiles * v)
+    outputStride = spread(output.blocks * blockTiles * v)
+    descriptor = apus_winograd(
+      m: m, input_height: geometry.input[1], input_width: geometry.input[2],
+      pad_y: geometry.padBegin[1], pad_x: geometry.padBegin[2], output_height: geometry.output[1],
+      output_width: geometry.output[2], tiles_x: across, first_tile: 0, tiles: 0, point_stride: 0)
+    tapOffset = .allocate(capacity: 1)
+    tapOffset.initialize(to: 0)
+  }
+
+  deinit { tapOffset.deallocate() }
+
+  /// Bytes of the transformed weights, packed for each point.
+  var packedByteCount: Int { points * weightStride * 4 }
+
+  /// Transforms weights [rows][channels][3][3] and packs them.
+  func pack(_ weights: UnsafePointer<Float>, _ packed: UnsafeMutablePointer<Float>) {
+    let channels = input.channels
+    // As many rows as the packing puts side by side.
+    let rowsAtOnce = 2 * input.width
+    let pointStride = rowsAtOnce * channels
+    let transformed = UnsafeMutablePointer<Float>.allocate(capacity: points * pointStride)
+    defer { transformed.deallocate() }
+    var row = 0
+    while row < output.channels {
+      let rows = min(rowsAtOnce, output.channels - row)
+      kernels.pointee.winograd_weights(
+        descriptor.m, weights + row * channels * 9, rows, channels * 9, channels, 9, pointStride,
+        transformed)
+      for point in 0..<points {
+        kernels.pointee.blocked_pack(
+          transformed + point * pointStride, rows, channels, channels, 1, 1, tapOffset,
+          packed + point * weightStride + row * channels)
+      }
+      row += rows
+    }
+  }
+
+  /// Computes a block of tiles of an item.
+  func run(
+    item: Int, unit: Int, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
+    _ bias: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
+    _ scratch: UnsafeMutablePointer<Float>
+  ) {
+    var w = descriptor
+    w.first_tile = unit * blockTiles
+    w.tiles = min(blockTiles, tiles - w.first_tile)
+    w.point_stride = inputStride
+    let blockOfTiles = blockTiles * input.width
+    let source = x + item * input.itemStride
+    for block in 0..<input.blocks {
+      kernels.pointee.winograd_input(
+        &w, source + block * input.blockStride, scratch + block * blockOfTiles)
+    }
+    let products = scratch + points * inputStride
+    var d = apus_blocked_convolution(
+      channels: input.channels, taps: 1, tap_offsets: UnsafePointer(tapOffset),
+      x_block: blockOfTiles, x_row: 0, rows: 1, width: w.tiles, blocks: output.blocks,
+      y_block: blockOfTiles, y_row: 0, minimum: -Float.infinity, maximum: Float.infinity)
+    for point in 0..<points {
+      kernels.pointee.blocked_convolve(
+        &d, scratch + point * inputStride, weights + point * weightStride, nil, nil,
+        products + point * outputStride)
+    }
+    w.point_stride = outputStride
+    let target = y + item * output.itemStride
+    for block in 0..<output.blocks {
+      kernels.pointee.winograd_output(
+        &w, products + block * blockOfTiles, bias.map { $0 + block * output.width }, nil, minimum,
+        maximum, target + block * output.blockStride)
+    }
+  }
+
+  // MARK: Choice
+
+  /// Cycles of the transforms of one tile and one block of channels, as measured with 16 lanes.
+  private static func transformCost(_ m: Int) -> (input: Int, output: Int) {
+    switch m {
+    case 2: (84, 48)
+    case 4: (203, 130)
+    default: (328, 263)
+    }
+  }
+
+  /// The m that computes a convolution in the least time; nil where the direct sum does.
+  ///
+  /// Costs are in multiply-adds of whole vectors. They look at shapes alone: the choice is the same
+  /// for every number of threads.
+  static func choose(
+    _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks
+  ) -> Int? {
+    guard geometry.kernel[1] == 3, geometry.kernel[2] == 3, geometry.stride[1] == 1,
+      geometry.stride[2] == 1, geometry.dilation[1] == 1, geometry.dilation[2] == 1
+    else { return nil }
+    let products = input.channels * output.blocks
+    var best: Int?
+    var least = geometry.output[1] * geometry.output[2] * 9 * products
+    for m in [2, 4, 6] {
+      let tiles =
+        ((geometry.output[1] + m - 1) / m) * ((geometry.output[2] + m - 1) / m)
+      let points = (m + 2) * (m + 2)
+      let cost = transformCost(m)
+      let transforms = tiles * (input.blocks * cost.input + output.blocks * cost.output)
+      // Short sums keep the multipliers less busy, and large weights come from far.
+      let multiplications = tiles * points * products * 10 / 9
+      let weights = points * products * input.width / 4
+      let total = transforms + multiplications + weights
+      if total < least {
+        least = total
+        best = m
+      }
+    }
+    return best
+  }
+}
+
+final class BlockedWinogradStep: Step {
+  private let winograd: BlockedWinograd
+  private let x: Slot
+  private let weights: Slot
+  private let bias: Slot?
+  private let y: Slot
+  private let scratch: Slot
+
+  init(
+    _ winograd: BlockedWinograd, x: Slot, weights: Slot, bias: Slot?, y: Slot, scratch: Slot
+  ) {
+    self.winograd = winograd
+    self.x = x
+    self.weights = weights
+    self.bias = bias
+    self.y = y
+    self.scratch = scratch
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    let units = winograd.unitsOfItem
+    for i in share.part(of: winograd.items * units) {
+      winograd.run(
+        item: i / units, unit: i % units, memory.floats(x), memory.floats(weights),
+        bias.map { memory.floats($0) }, memory.mutableFloats(y),
+        memory.mutableFloats(scratch) + share.index * winograd.scratchCount)
+    }
+  }
+}
+
+extension PlanContext {
+  /// Plans a convolution by Winograd's transforms, where they save time.
+  func planWinograd(
+    _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks,
+    _ weights: UnsafeRawPointer, _ activation: Activation, work: Int
+  ) -> Bool {
+    // Fewer channels than lanes: most of what the input's transform computes is nothing.
+    guard input.channels >= input.width,
+      let m = BlockedWinograd.choose(geometry, input: input, output: output)
+    else { return false }
+    let winograd = BlockedWinograd(
+      kernels, geometry, m: m, input: input, output: output, threads: threads, activation)
+    let packed = packedWeights(
+      tag: BlockedPacking.winograd + m, byteCount: winograd.packedByteCount
+    ) { target in
+      winograd.pack(
+        weights.assumingMemoryBound(to: Float.self), target.assumingMemoryBound(to: Float.self))
+    }
+    emit(
+      BlockedWinogradStep(
+        winograd, x: blockedInput(0), weights: packed, bias: blockedBias(output),
+        y: blockedOutput(0), scratch: scratch(byteCount: 4 * winograd.scratchCount * threads)),
+      work: work / 4)
+    return true
+  }
+}
