@@ -39,8 +39,12 @@ final class BlockedConvolution {
   /// - Parameter isPlain: the input lies as the model lays it out.
   init(
     _ kernels: UnsafePointer<apus_kernels>, _ geometry: SpatialGeometry, input: ChannelBlocks,
-    output: ChannelBlocks, isPlain: Bool, threads: Int, _ activation: Activation
+    output: ChannelBlocks, isPlain: Bool, threads: Int, savesScratch: Bool, _ activation: Activation
   ) {
+    let cacheShare =
+      savesScratch
+      ? min(BlockedConvolution.cacheShare, (input.byteCount + output.byteCount) / (12 * input.items))
+      : BlockedConvolution.cacheShare
     self.kernels = kernels
     self.output = output
     items = input.items
@@ -68,7 +72,7 @@ final class BlockedConvolution {
     let extent = g.extent(1)
     /// Bytes of one row of all channel blocks.
     let rowBytes = input.blocks * rowStride * 4
-    let rowsThatFit = (BlockedConvolution.cacheShare / max(1, rowBytes) - extent) / g.stride[1] + 1
+    let rowsThatFit = (cacheShare / max(1, rowBytes) - extent) / g.stride[1] + 1
     // Every thread should get some.
     let share = (items * height + 2 * threads - 1) / (2 * threads)
     unitRows = max(1, min(height, rowsThatFit, threads > 1 ? share : height))
@@ -77,7 +81,7 @@ final class BlockedConvolution {
       descriptor.x_row = rowStride
       band = nil
       // A single row, as 1 x 1 convolutions have, is cut instead.
-      let fit = BlockedConvolution.cacheShare / (input.blocks * v * 4) / 84 * 84
+      let fit = cacheShare / (input.blocks * v * 4) / 84 * 84
       let part = ((width * items + 2 * threads - 1) / (2 * threads) + 27) / 28 * 28
       unitWidth = height > 1 ? width : max(28, min(width, fit, threads > 1 ? part : width))
       return
@@ -195,7 +199,7 @@ extension PlanContext {
     let isPlain = !isBlocked(0) && !(geometry.staysInside && channels >= v)
     let convolution = BlockedConvolution(
       kernels, geometry, input: input, output: output, isPlain: isPlain, threads: threads,
-      activation)
+      savesScratch: savesScratch, activation)
     let taps = geometry.kernelCount
     let kernels = kernels
     let packed = packedWeights(
@@ -213,7 +217,7 @@ extension PlanContext {
       BlockedConvolutionStep(
         convolution, x: isPlain ? self.input(0) : blockedInput(0), weights: packed,
         bias: blockedBias(output), y: blockedOutput(0),
-        scratch: convolution.band.map { scratch(byteCount: $0.byteCount * threads) }),
+        scratch: convolution.band.map { scratchOfThreads(byteCount: $0.byteCount) }),
       work: work)
     return true
   }

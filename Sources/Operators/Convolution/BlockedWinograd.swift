@@ -203,7 +203,7 @@ extension PlanContext {
     _ weights: UnsafeRawPointer, _ activation: Activation, work: Int
   ) -> Bool {
     // Fewer channels than lanes: most of what the input's transform computes is nothing.
-    guard input.channels >= input.width,
+    guard !savesScratch, input.channels >= input.width,
       let m = BlockedWinograd.choose(geometry, input: input, output: output)
     else { return false }
     let winograd = BlockedWinograd(
@@ -217,7 +217,7 @@ extension PlanContext {
     emit(
       BlockedWinogradStep(
         winograd, x: blockedInput(0), weights: packed, bias: blockedBias(output),
-        y: blockedOutput(0), scratch: scratch(byteCount: 4 * winograd.scratchCount * threads)),
+        y: blockedOutput(0), scratch: scratchOfThreads(byteCount: 4 * winograd.scratchCount)),
       work: work / 4)
     return true
   }
