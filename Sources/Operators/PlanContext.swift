@@ -84,9 +84,6 @@ public final class PlanContext {
   /// The session's threads.
   public let threads: Int
 
-  /// Whether scratch memory must be small beside the node's tensors, at the price of speed.
-  public let savesScratch: Bool
-
   private let inputSlots: [Int]
   private var outputSlots: [Int]
   /// The first of the slots that scratch memory and packed weights take.
@@ -99,8 +96,6 @@ public final class PlanContext {
   /// Bytes of the scratch buffers, which take the slots from `firstNewSlot` on together with the
   /// packed weights; nil stands where a slot is packed weights.
   public private(set) var scratchByteCounts: [Int?] = []
-  /// Bytes of scratch memory for one thread that would be less with `savesScratch`.
-  public private(set) var savableScratch = 0
   public private(set) var packed: [PackedWeights] = []
   /// Pairs in which the output may take the input's memory.
   public private(set) var inPlace: [(input: Int, output: Int)] = []
@@ -116,10 +111,8 @@ public final class PlanContext {
 
   public init(
     node: NodeContext, kernels: UnsafePointer<apus_kernels>, threads: Int, inputSlots: [Int],
-    outputSlots: [Int], firstNewSlot: Int, blockedInputs: [Int]? = nil,
-    savesScratch: Bool = false
+    outputSlots: [Int], firstNewSlot: Int, blockedInputs: [Int]? = nil
   ) {
-    self.savesScratch = savesScratch
     self.node = node
     self.kernels = kernels
     self.threads = threads
@@ -158,12 +151,6 @@ public final class PlanContext {
   public func scratch(byteCount: Int) -> Slot {
     scratchByteCounts.append(byteCount)
     return Slot(firstNewSlot + scratchByteCounts.count - 1)
-  }
-
-  /// The same for each thread, one after the other, from an operator that heeds `savesScratch`.
-  public func scratchOfThreads(byteCount: Int) -> Slot {
-    savableScratch = byteCount
-    return scratch(byteCount: byteCount * threads)
   }
 
   /// Constant data that the node's kernels want in an order of their own. `fill` runs once for each

@@ -44,9 +44,8 @@ struct ArenaLayout {
 
   init(_ buffers: [Buffer], stepCount: Int) {
     self.buffers = buffers
-    lowerBound = ArenaLayout.most(ArenaLayout.bytesAlive(buffers, stepCount))
-    let reachable = ArenaLayout.most(
-      ArenaLayout.bytesAlive(buffers, stepCount, placed: true))
+    lowerBound = ArenaLayout.lowerBound(buffers, stepCount, rounded: false)
+    let reachable = ArenaLayout.lowerBound(buffers, stepCount, rounded: true)
     var best = Int.max
     for order in [Order.bySize, .byLifetime, .byStart] {
       var candidate = buffers
@@ -60,21 +59,19 @@ struct ArenaLayout {
     size = best == Int.max ? 0 : best
   }
 
-  /// Bytes alive at each step: those of tensors and states, or all as they are placed.
-  static func bytesAlive(_ buffers: [Buffer], _ stepCount: Int, placed: Bool = false) -> [Int] {
-    var alive = [Int](repeating: 0, count: stepCount + 1)
-    for b in buffers where placed || !b.isScratch {
-      let bytes = placed ? b.placedSize : b.byteCount
-      alive[b.firstStep] += bytes
-      alive[b.lastStep + 1] -= bytes
+  private static func lowerBound(_ buffers: [Buffer], _ stepCount: Int, rounded: Bool) -> Int {
+    var change = [Int](repeating: 0, count: stepCount + 1)
+    for b in buffers where rounded || !b.isScratch {
+      let bytes = rounded ? b.placedSize : b.byteCount
+      change[b.firstStep] += bytes
+      change[b.lastStep + 1] -= bytes
     }
-    for i in 1..<alive.count { alive[i] += alive[i - 1] }
-    return alive
-  }
-
-  private static func most(_ counts: [Int]) -> Int {
+    var alive = 0
     var most = 0
-    for count in counts { most = max(most, count) }
+    for c in change {
+      alive += c
+      most = max(most, alive)
+    }
     return most
   }
 

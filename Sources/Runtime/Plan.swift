@@ -90,34 +90,12 @@ public final class Plan {
     self.threads = threads
     functionIndex = index
     function = model.file.function(index)
-    tensors = []
-    if try make(inputShapes, savesScratch: false) { return }
-    _ = try make(inputShapes, savesScratch: true)
-  }
-
-  /// - Returns: Whether scratch memory takes little beside the tensors.
-  private func make(_ shapes: [InputShape], savesScratch: Bool) throws(ApusError) -> Bool {
     tensors = [TensorInfo?](repeating: nil, count: model.file.count(.tensors))
-    nodes = []
-    bodyNodes = []
-    steps = []
-    stepNodes = []
-    buffers = []
-    slots = []
-    packed = []
-    blocked = []
-    stateBytes = 0
-    inputTensors = []
-    outputTensors = []
-    outputSlots = []
-    stateTensors = []
-    currentShapes = []
-    canFail = false
-    try bindInputs(shapes)
+    try bindInputs(inputShapes)
     bindConstantsAndStates()
-    var planner = Planner(self, savesScratch: savesScratch)
+    var planner = Planner(self)
     try planner.planNodes(of: functionIndex)
-    return try planner.finish()
+    try planner.finish()
   }
 
   deinit {

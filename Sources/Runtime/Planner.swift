@@ -24,10 +24,6 @@ struct Planner {
   private var lastStep: [Int]
   private var requests: [Request] = []
   private var packedOfSlot: [Int]
-  /// Scratch memory that nodes could do without, of one thread, by step.
-  private var savable: [(step: Int, bytes: Int)] = []
-  /// Whether nodes must do with little scratch memory.
-  private let savesScratch: Bool
   /// By tensor: where it lies in channel blocks, if it does.
   private var blocked: [BlockedTensor?]
 
@@ -56,9 +52,8 @@ struct Planner {
     let endStep: Int
   }
 
-  init(_ plan: Plan, savesScratch: Bool) {
+  init(_ plan: Plan) {
     self.plan = plan
-    self.savesScratch = savesScratch
     model = plan.model
     let count = plan.tensors.count
     root = []
@@ -246,8 +241,7 @@ struct Planner {
     let context = PlanContext(
       node: node, kernels: UnsafePointer(model.kernels), threads: plan.threads,
       inputSlots: inputs, outputSlots: outputs, firstNewSlot: root.count,
-      blockedInputs: mayUseBlocks ? inputs.map { $0 < 0 ? -1 : blocked[$0]?.slot ?? -1 } : nil,
-      savesScratch: savesScratch)
+      blockedInputs: mayUseBlocks ? inputs.map { $0 < 0 ? -1 : blocked[$0]?.slot ?? -1 } : nil)
     try node.definition.plan(context)
     addSlots(context)
     // What the node reads and writes, whatever its layout.
@@ -272,7 +266,6 @@ struct Planner {
 
     let start = plan.steps.count
     for step in context.steps { append(step, node.nodeIndex) }
-    if context.savableScratch > 0 { savable.append((start, context.savableScratch)) }
     for view in context.views {
       let from = inputs[view.input]
       let to = outputs[view.output]
@@ -434,9 +427,7 @@ struct Planner {
 
   // MARK: Outputs and states
 
-  /// - Returns: Whether the scratch memory that could be saved is at most a tenth of the tensors, so
-  ///   that one may have it all.
-  mutating func finish() throws(ApusError) -> Bool {
+  mutating func finish() throws(ApusError) {
     makeOutputsPlain()
     placeOutputs()
     let updates = try findStateUpdates()
@@ -447,16 +438,6 @@ struct Planner {
     takeOverInputs()
     updateStates(updates)
     makeBuffers()
-    return savable.isEmpty || savableScratchIsSmall()
-  }
-
-  /// Of one thread: the layouts that tensors get, and so their bits, must not depend on the threads.
-  private func savableScratchIsSmall() -> Bool {
-    let alive = ArenaLayout.bytesAlive(plan.buffers, plan.steps.count + 1)
-    for (step, bytes) in savable where alive[step] + bytes > plan.lowerBound / 10 * 11 {
-      return false
-    }
-    return true
   }
 
   private mutating func makeOutputsPlain() {

@@ -128,6 +128,8 @@ def test_same_bits_for_every_number_of_threads(isa):
         ((2, 8, 30, 31), (20, 8, 3, 3), {"pads": [1, 1, 1, 1]}),
         ((1, 6, 28, 28), (16, 6, 5, 5), {}),
         ((1, 64, 7, 7), (96, 64, 3, 3), {"pads": [1, 1, 1, 1]}),
+        ((2, 64, 30, 31), (40, 64, 3, 3), {"pads": [1, 1, 1, 1]}),
+        ((1, 40, 40, 21), (70, 40, 1, 1), {"strides": [2, 2]}),
         ((1, 24, 40, 40), (24, 1, 3, 3), {"group": 24, "strides": [2, 2], "pads": [0, 0, 1, 1]}),
         ((1, 3, 400, 41), (3, 1, 3, 3), {"group": 3, "pads": [1, 1, 1, 1]}),
         ((2, 32, 33), (64, 16, 5), {"group": 2, "pads": [2, 2]}),
@@ -147,11 +149,32 @@ def test_same_bits_for_every_number_of_threads(isa):
 @pytest.mark.parametrize("isa", ISAS)
 def test_an_item_has_the_same_bits_in_every_batch(isa):
     rng = np.random.default_rng(9)
-    x, w = random_array(rng, (5, 7, 11, 13)), random_array(rng, (9, 7, 3, 3))
-    (whole,) = run_node("Conv", [x, w], {"pads": [1, 1, 1, 1]}, constants=[1], isa=isa)
-    for i in range(5):
-        (one,) = run_node("Conv", [x[i : i + 1], w], {"pads": [1, 1, 1, 1]}, constants=[1], isa=isa)
-        assert_same_bits(one[0], whole[i])
+    for size, rows, channels in ((11, 9, 7), (12, 20, 16), (26, 64, 48)):
+        x = random_array(rng, (5, channels, size, size + 2))
+        w = random_array(rng, (rows, channels, 3, 3))
+        (whole,) = run_node("Conv", [x, w], {"pads": [1, 1, 1, 1]}, constants=[1], isa=isa)
+        for i in range(5):
+            (one,) = run_node(
+                "Conv", [x[i : i + 1], w], {"pads": [1, 1, 1, 1]}, constants=[1], isa=isa)
+            assert_same_bits(one[0], whole[i])
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("size", [(3, 5), (6, 6), (14, 14), (27, 31), (48, 48)])
+@pytest.mark.parametrize("channels,rows", [(32, 48), (70, 33), (256, 256)])
+def test_layers_that_winograd_may_compute(isa, size, channels, rows) -> None:
+    rng = np.random.default_rng(10)
+    x = random_array(rng, (2, channels, *size))
+    w = random_array(rng, (rows, channels, 3, 3)) / np.float32(np.sqrt(9 * channels))
+    b = random_array(rng, (rows,))
+    for pads in ([1, 1, 1, 1], [0, 0, 0, 0], [2, 0, 1, 2]):
+        attributes = {"pads": pads, "activation_minimum": 0.0}
+        (y,) = run_node("Conv", [x, w, b], attributes, constants=[1, 2], isa=isa)
+        padded = np.pad(x.astype(np.float64), [(0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])])
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
+        wanted = np.einsum("nchwyx,mcyx->nmhw", windows, w.astype(np.float64), optimize=True)
+        wanted = np.maximum(wanted + b[:, None, None], 0)
+        np.testing.assert_allclose(y, wanted, rtol=0, atol=5e-5 * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize("isa", ISAS)

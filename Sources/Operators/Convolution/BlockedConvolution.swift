@@ -39,12 +39,12 @@ final class BlockedConvolution {
   /// - Parameter isPlain: the input lies as the model lays it out.
   init(
     _ kernels: UnsafePointer<apus_kernels>, _ geometry: SpatialGeometry, input: ChannelBlocks,
-    output: ChannelBlocks, isPlain: Bool, threads: Int, savesScratch: Bool, _ activation: Activation
+    output: ChannelBlocks, isPlain: Bool, threads: Int, _ activation: Activation
   ) {
-    let cacheShare =
-      savesScratch
-      ? min(BlockedConvolution.cacheShare, (input.byteCount + output.byteCount) / (12 * input.items))
-      : BlockedConvolution.cacheShare
+    // Scratch memory stays small beside what the layer works on.
+    let cacheShare = min(
+      BlockedConvolution.cacheShare,
+      ConvolutionLayer.byteCount(geometry, input: input, output: output) / 12)
     self.kernels = kernels
     self.output = output
     items = input.items
@@ -165,6 +165,19 @@ final class BlockedConvolutionStep: Step {
   }
 }
 
+/// What a layer works on, as the model lays it out.
+enum ConvolutionLayer {
+  /// Bytes of one item's input and output and of the weights. Neither the batch nor the number of
+  /// threads counts: what is chosen by it must not change an item's bits.
+  static func byteCount(
+    _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks
+  ) -> Int {
+    4
+      * (input.channels * input.positions + output.channels * output.positions
+        + input.channels * output.channels * geometry.kernelCount)
+  }
+}
+
 /// Tags of packed weights; 0 is those of the plain layout.
 enum BlockedPacking {
   static var weights: Int { 2 }
@@ -199,7 +212,7 @@ extension PlanContext {
     let isPlain = !isBlocked(0) && !(geometry.staysInside && channels >= v)
     let convolution = BlockedConvolution(
       kernels, geometry, input: input, output: output, isPlain: isPlain, threads: threads,
-      savesScratch: savesScratch, activation)
+      activation)
     let taps = geometry.kernelCount
     let kernels = kernels
     let packed = packedWeights(
@@ -217,7 +230,7 @@ extension PlanContext {
       BlockedConvolutionStep(
         convolution, x: isPlain ? self.input(0) : blockedInput(0), weights: packed,
         bias: blockedBias(output), y: blockedOutput(0),
-        scratch: convolution.band.map { scratchOfThreads(byteCount: $0.byteCount) }),
+        scratch: convolution.band.map { scratch(byteCount: $0.byteCount * threads) }),
       work: work)
     return true
   }

@@ -44,10 +44,13 @@ final class BlockedWinograd {
     weightStride = kernels.pointee.blocked_packed_count(output.channels, input.channels, 1)
     // Weights that stay in the core's cache beside it: a block that does as well. Others are read
     // anew for each block, so let there be few.
-    let limit = points * weightStride * 4 <= 1 << 20 ? 512 << 10 : 3 << 20
-    let fit = limit / (points * (input.blocks + output.blocks) * v * 4) / 14 * 14
+    let limit = min(
+      points * weightStride * 4 <= 1 << 20 ? 512 << 10 : 3 << 20,
+      BlockedWinograd.scratchLimit(geometry, input: input, output: output))
+    let fit = limit / BlockedWinograd.tileBytes(m, input: input, output: output)
     let share = (tiles * input.items + threads - 1) / threads
-    blockTiles = max(1, min(tiles, max(14, fit), share))
+    blockTiles = max(
+      1, min(tiles, max(BlockedWinograd.fewestTiles, fit / 14 * 14), share))
     // Points at multiples of 4 KiB would share a few lines of the cache.
     func spread(_ count: Int) -> Int { count % 256 == 0 ? count + v : count }
     inputStride = spread(input.blocks * blockTiles * v)
@@ -134,10 +137,25 @@ final class BlockedWinograd {
     }
   }
 
+  /// Fewer tiles in a block do not keep the multipliers busy.
+  private static var fewestTiles: Int { 14 }
+
+  /// Bytes of a tile's points before and after the products.
+  private static func tileBytes(_ m: Int, input: ChannelBlocks, output: ChannelBlocks) -> Int {
+    (m + 2) * (m + 2) * (input.blocks + output.blocks) * input.width * 4
+  }
+
+  /// Scratch memory stays small beside what the layer works on.
+  private static func scratchLimit(
+    _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks
+  ) -> Int {
+    ConvolutionLayer.byteCount(geometry, input: input, output: output) / 6
+  }
+
   /// The m that computes a convolution in the least time; nil where the direct sum does.
   ///
-  /// Costs are in multiply-adds of whole vectors. They look at shapes alone: the choice is the same
-  /// for every number of threads.
+  /// Costs are in multiply-adds of whole vectors. They look at one item's shapes alone: the choice,
+  /// and so the bits, are the same in every batch and for every number of threads.
   static func choose(
     _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks
   ) -> Int? {
@@ -157,7 +175,8 @@ final class BlockedWinograd {
       let multiplications = tiles * points * products * 10 / 9
       let weights = points * products * input.width / 4
       let total = transforms + multiplications + weights
-      if total < least {
+      let scratch = min(tiles, fewestTiles) * tileBytes(m, input: input, output: output)
+      if total < least, scratch <= scratchLimit(geometry, input: input, output: output) {
         least = total
         best = m
       }
@@ -203,7 +222,7 @@ extension PlanContext {
     _ weights: UnsafeRawPointer, _ activation: Activation, work: Int
   ) -> Bool {
     // Fewer channels than lanes: most of what the input's transform computes is nothing.
-    guard !savesScratch, input.channels >= input.width,
+    guard input.channels >= input.width,
       let m = BlockedWinograd.choose(geometry, input: input, output: output)
     else { return false }
     let winograd = BlockedWinograd(
@@ -217,7 +236,7 @@ extension PlanContext {
     emit(
       BlockedWinogradStep(
         winograd, x: blockedInput(0), weights: packed, bias: blockedBias(output),
-        y: blockedOutput(0), scratch: scratchOfThreads(byteCount: 4 * winograd.scratchCount)),
+        y: blockedOutput(0), scratch: scratch(byteCount: 4 * winograd.scratchCount * threads)),
       work: work / 4)
     return true
   }
