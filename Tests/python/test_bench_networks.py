@@ -12,6 +12,7 @@ BENCH = str(Path(__file__).resolve().parents[2] / "tools/bench")
 sys.path.append(BENCH)
 
 import cli  # noqa: E402
+import page  # noqa: E402
 import rounds  # noqa: E402
 from harness import apus  # noqa: E402
 from network import Network  # noqa: E402
@@ -130,3 +131,26 @@ def test_ratio_is_of_rounds_side_by_side() -> None:
     }
     assert rounds.best_peer(results) == "fast"
     assert rounds.ratio(results, "fast") == (3, 3, 3)
+
+
+def test_page_is_written_from_saved_results(tmp_path: Path) -> None:
+    y = np.linspace(-1, 1, 10, dtype=np.float32)
+    for runtime, value in (("apus", y), ("onnxruntime", y + np.float32(5e-4))):
+        np.savez(tmp_path / f"outputs-{runtime}-1.npz", y=value)
+    apart = rounds.check(tmp_path, ["apus", "onnxruntime"], 1)
+    no = rounds.Result(failure="not supported: said why")
+    results = {r: no for r in page.TITLES}
+    for runtime, seconds in (("apus", 0.001), ("onnxruntime", 0.002)):
+        results[runtime] = rounds.Result(
+            rounds=[seconds] * 3, version="1.2.3", difference=apart[runtime]
+        )
+    results["peak"] = rounds.Result(rounds=[0.001], operations=1e8)
+    entry = {"name": "n", "title": "Net", "threads": 1, "operations": 5e7, "results": results}
+    page.save([entry], tmp_path / "results.json")
+    page.write(page.saved(tmp_path / "results.json"), tmp_path, 3, 0.1)
+    text = (tmp_path / "performance.md").read_text()
+    assert "| Net | 2.00 (2.00-2.00) | ONNX Runtime | 50 % |" in text
+    assert "| Net | 1.00 | 2.00 | no | no | no | no |" in text
+    assert "ncnn, Net: not supported: said why." in text
+    assert "less exact, off by 5e-04" in text
+    assert "Net</text>" in (tmp_path / "performance.svg").read_text()

@@ -152,7 +152,7 @@ def differ(found: Dict[str, np.ndarray], wanted: Dict[str, np.ndarray]) -> float
     for name, value in wanted.items():
         if name not in found or found[name].shape != value.shape:
             return np.inf
-        difference = np.abs(found[name] - value).max() / max(np.abs(value).max(), 1e-30)
+        difference = float(np.abs(found[name] - value).max() / max(np.abs(value).max(), 1e-30))
         most = max(most, difference if np.isfinite(difference) else np.inf)
     return most
 

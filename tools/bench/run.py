@@ -32,6 +32,8 @@ def main() -> None:
     processors = sorted(os.sched_getaffinity(0))
     build_peak()
     found: List[dict] = []
+    everything = options.models == list(CATALOGUE) and options.runtimes == list(TITLES)
+    whole = everything and not options.quick
     print(report.head(options.runtimes), flush=True)
     for name in options.models:
         failures = prepare.prepare(name, CATALOGUE[name], options.runtimes)
@@ -52,9 +54,10 @@ def main() -> None:
                      **json.loads((folder / "network.json").read_text())}  # fmt: skip
             found.append(entry)
             print(report.line(entry, options.runtimes), flush=True)
+            if whole:
+                page.save(found, RESULTS)
     print(report.notes(found))
-    if options.models == list(CATALOGUE) and options.runtimes == list(TITLES) and not options.quick:
-        page.save(found, RESULTS)
+    if whole:
         write_page(options)
 
 
