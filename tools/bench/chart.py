@@ -7,7 +7,7 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 from xml.sax.saxutils import escape
 
 ROW, BAR, LEFT, WIDTH, TOP = 30, 10, 190, 430, 64
-TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
+TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 FASTER, SLOWER, INK, FAINT = "#1f7a4d", "#b5482f", "#222222", "#dddddd"
 
 

@@ -34,10 +34,11 @@ How it measures:
   a round's the median of its runs, but for those in which the system gave the processor away.
 - **What counts is the ratio**: the fastest peer's time divided by apus's, above 1 where apus is
   faster. It is the median of the rounds' own ratios; behind it stand the lowest and highest round
-  after one is taken off each end.
+  after one is taken off each end. Other work on the machine widens that, for two threads most.
 - Peak is the share of the processor's fused multiply-adds that apus reaches, counting the network's
   multiplications as its definition has them, and the processor's from a loop that does nothing
-  else, timed in the same rounds. Winograd's convolutions do fewer, so they can go beyond.
+  else, timed in the same rounds on one thread, times the threads. Winograd's convolutions do
+  fewer, so they can go beyond.
 - Runs go through each runtime's Python package by its shortest way: memory bound once, no copies
   but those that the package makes itself.
 """

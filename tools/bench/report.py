@@ -47,8 +47,8 @@ def share(entry: dict) -> str:
     apus, peak = (entry["results"].get(r) for r in ("apus", "peak"))
     if not apus or apus.failure or not peak or peak.failure:
         return ""
-    # The peak is what the processor can do: its best round.
-    most = peak.operations / min(peak.rounds)
+    # The peak is what a processor can do, its best round, times the threads.
+    most = entry["threads"] * peak.operations / min(peak.rounds)
     return f"{100 * entry['operations'] / apus.seconds / most:.0f} %"
 
 

@@ -93,7 +93,7 @@ def arguments() -> argparse.Namespace:
 def build_peak() -> None:
     prepare.FOLDER.mkdir(parents=True, exist_ok=True)
     source = str(prepare.ROOT / "tools/bench/fma_peak.c")
-    command = ["gcc", "-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC", "-pthread",
+    command = ["gcc", "-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC",
                source, "-o", str(prepare.FOLDER / "fma_peak.so")]  # fmt: skip
     subprocess.run(command, check=True)
 

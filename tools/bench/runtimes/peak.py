@@ -1,7 +1,6 @@
 """Not a runtime: the processor's peak of fused multiply-adds, timed in turn with the runtimes."""
 
 import ctypes
-from functools import partial
 
 VERSION = ""
 
@@ -10,8 +9,8 @@ class Loaded:
     def __init__(self, folder, shapes, threads):
         library = ctypes.CDLL(str(folder.parent / "fma_peak.so"))
         library.fma_peak_operations.restype = ctypes.c_double
-        self.operations = library.fma_peak_operations(threads)
-        self.run = partial(library.fma_peak, threads)
+        self.operations = library.fma_peak_operations()
+        self.run = library.fma_peak
 
     def feed(self, inputs):
         pass
