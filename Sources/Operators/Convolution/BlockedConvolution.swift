@@ -36,6 +36,22 @@ final class BlockedConvolution {
   /// Bytes of a unit's input that should stay in the cache beside the weights.
   private static var cacheShare: Int { 192 << 10 }
 
+  /// Whether the band of a single row, which is the least there can be, is small beside the layer.
+  /// Far dilations and long strides fill it with what nobody reads.
+  static func isWorthItsBand(
+    _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks
+  ) -> Bool {
+    if geometry.staysInside { return true }
+    // In floating point: a file may state any numbers.
+    let reach = Double((geometry.kernel[2] - 1) * geometry.dilation[2] / geometry.stride[2])
+    let columns = Double(geometry.output[2]) + reach
+    let bytes =
+      Double(input.blocks) * Double(geometry.extent(1)) * Double(geometry.stride[2]) * columns
+      * Double(4 * input.width)
+    let layer = ConvolutionLayer.byteCount(geometry, input: input, output: output)
+    return bytes <= Double(max(1 << 16, min(layer, 1 << 28)))
+  }
+
   /// - Parameter isPlain: the input lies as the model lays it out.
   init(
     _ kernels: UnsafePointer<apus_kernels>, _ geometry: SpatialGeometry, input: ChannelBlocks,
@@ -202,9 +218,10 @@ extension PlanContext {
       return true
     }
     let channels = weights.shape[1]
-    guard rows >= v, geometry.input[2] < 1 << 20, geometry.input[1] < 1 << 20 else { return false }
     let input = ChannelBlocks(node.input(0).shape, kernels)
     let output = ChannelBlocks(node.outputs[0].shape, kernels)
+    guard rows >= v, BlockedConvolution.isWorthItsBand(geometry, input: input, output: output)
+    else { return false }
     if planWinograd(geometry, input: input, output: output, values, activation, work: work) {
       return true
     }
