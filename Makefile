@@ -92,7 +92,7 @@ robustness: all $(VENV)/done
 	  SWIFT_BACKTRACE=enable=no .build/address/release/FuzzONNX $(BUILD)/fuzz-onnx $(FUZZ_ONNX_COUNT) 1 1 2 \
 	  && wait $$!
 	SWIFT_BACKTRACE=enable=no .build/thread/release/StressThreads 50 \
-	  $(BUILD)/fuzz/general.apus $(BUILD)/fuzz/late.apus \
+	  $(BUILD)/fuzz/general.apus $(BUILD)/fuzz/late.apus $(BUILD)/fuzz/channel-blocks.apus \
 	  $(BUILD)/fuzz/lenet.apus $(BUILD)/fuzz/char-rnn.apus
 	SWIFT_BACKTRACE=enable=no .build/thread/release/StressThreads 1 $(BUILD)/fuzz/large/*.apus
 

@@ -74,6 +74,7 @@ def main() -> None:
         "general": general(),
         "late": late(),
         "lenet": models.lenet(batch=1, divisor=6),
+        "channel-blocks": models.channel_blocks(batch=1),
         "char-rnn": models.char_rnn(hidden=4, symbols=6),
     }.items():
         open_model(writer).close()  # puts right what the file states

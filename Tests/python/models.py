@@ -53,6 +53,40 @@ def lenet(batch="batch", divisor: int = 1) -> Writer:
     return writer
 
 
+def channel_blocks(batch="batch") -> Writer:
+    """A network of what computes in channel blocks, on [batch, 3, 13, 11]: every layout of a
+    convolution's input, Winograd's transforms, and readers that want the plain layout between."""
+    rng = np.random.default_rng(2016)
+    writer = Writer()
+    f = writer.function("main")
+    x = f.input("x", "float32", (batch, 3, 13, 11))
+
+    def conv(x, out, inp, k, **attributes):
+        w, b = _weight(writer, rng, out, inp, k, k), _weight(writer, rng, out)
+        pads = [k // 2] * 4
+        return add_node(f, "Conv", [x, w, b], {"pads": pads, **attributes})[0]
+
+    stem = conv(x, 16, 3, 3)
+    (stem,) = add_node(f, "Relu", [stem])
+    wide = conv(stem, 16, 16, 3, activation_minimum=0.0)
+    (total,) = add_node(f, "Add", [wide, stem])
+    deep = conv(total, 16, 1, 3, group=16)
+    scale = [writer.weight(np.abs(rng.normal(size=16)).astype(np.float32)) for _ in range(4)]
+    (deep,) = add_node(f, "BatchNormalization", [deep, *scale])
+    (both,) = add_node(f, "Concat", [deep, total], {"axis": 1})
+    less = conv(both, 20, 32, 1, strides=[2, 2])
+    window = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    (most,) = add_node(f, "MaxPool", [less], window)
+    (mean,) = add_node(f, "AveragePool", [less], window)
+    (sign,) = add_node(f, "Softmax", [mean], {"axis": 1})
+    (joint,) = add_node(f, "Mul", [sign, most])
+    (y,) = add_node(f, "GlobalAveragePool", [joint])
+    f.output(y, "y", "float32", (batch, 20, 1, 1))
+    f.output(total, "total", "float32", (batch, 16, 13, 11))
+    open_model(writer)
+    return writer
+
+
 def char_rnn(hidden: int = 64, symbols: int = 256, characters: str = "") -> Writer:
     """Two LSTM layers that read one token or many and keep their state."""
     rng = np.random.default_rng(1997)
@@ -101,10 +135,13 @@ def stack() -> Writer:
     return writer
 
 
-MODELS: Dict[str, Callable[[], Writer]] = {"lenet": lenet, "char_rnn": char_rnn, "stack": stack}
+MODELS: Dict[str, Callable[[], Writer]] = {
+    "lenet": lenet, "channel_blocks": channel_blocks, "char_rnn": char_rnn, "stack": stack,
+}  # fmt: skip
 
 _NEEDS = {
     "lenet": ["Conv", "AveragePool", "Gemm", "Softmax", "Tanh"],
+    "channel_blocks": ["Conv", "BatchNormalization", "GlobalAveragePool"],
     "char_rnn": ["LSTM", "MatMul", "Add", "Gather"],
     "stack": ["Relu", "Concat", "Transpose", "Reshape"],
 }

@@ -65,6 +65,10 @@ def test_lenet(tmp_path: Path) -> None:
     check(tmp_path, models.make("lenet"), {"x": normal(3, 1, 32, 32)})
 
 
+def test_channel_blocks(tmp_path: Path) -> None:
+    check(tmp_path, models.make("channel_blocks"), {"x": normal(2, 3, 13, 11)})
+
+
 def test_char_rnn_with_its_states(tmp_path: Path) -> None:
     tokens = RANDOM.integers(0, 256, (5, 1)).astype(np.int32)
     check(tmp_path, models.make("char_rnn"), {"tokens": tokens}, rtol=1e-4)
