@@ -145,11 +145,12 @@ final class BlockedWinograd {
     (m + 2) * (m + 2) * (input.blocks + output.blocks) * input.width * 4
   }
 
-  /// Scratch memory stays small beside what the layer works on.
+  /// Scratch memory stays small beside what the layer works on; most so where all of that is little.
   private static func scratchLimit(
     _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks
   ) -> Int {
-    ConvolutionLayer.byteCount(geometry, input: input, output: output) / 6
+    let layer = ConvolutionLayer.byteCount(geometry, input: input, output: output)
+    return layer < 512 << 10 ? layer / 6 : layer / 2
   }
 
   /// The m that computes a convolution in the least time; nil where the direct sum does.
