@@ -1,17 +1,8 @@
 import CKernels
-import Runtime
 import Testing
 
 // The kernels over channel blocks, of every instruction set that this processor has, beside plain
 // loops in double.
-
-private let tables: [apus_kernels] = InstructionSet.allCases
-  .filter { $0.rawValue <= InstructionSet.best.rawValue }
-  .map { set in
-    var table = apus_kernels()
-    set.fill(&table)
-    return table
-  }
 
 private func blocks(_ channels: Int, _ table: apus_kernels) -> Int {
   (channels + table.vector_width - 1) / table.vector_width

@@ -1,18 +1,9 @@
 import CKernels
-import Runtime
 import Testing
 
 // Winograd's transforms of every instruction set that this processor has: their matrices beside
 // those that Cook and Toom's construction gives in rational numbers, and whole convolutions beside
 // plain loops in double.
-
-private let tables: [apus_kernels] = InstructionSet.allCases
-  .filter { $0.rawValue <= InstructionSet.best.rawValue }
-  .map { set in
-    var table = apus_kernels()
-    set.fill(&table)
-    return table
-  }
 
 private let sizes = [2, 4, 6]
 

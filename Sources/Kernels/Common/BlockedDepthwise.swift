@@ -46,8 +46,7 @@ private func slideThree<let stride: Int>(
     let zeros = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
     var index = firstRow
     while index < endRow {
-      let slice = index / w.output_height
-      let taps = RowTaps(w, slice, index &- slice &* w.output_height)
+      let taps = RowTaps(w, index)
       let out = y + index &* w.output_width &* width
 
       @inline(__always)

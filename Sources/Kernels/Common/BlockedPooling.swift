@@ -19,10 +19,8 @@ func blockedAveragePool(
   let inner = InnerColumns(w)
   var index = firstRow
   while index < endRow {
-    let slice = index / w.output_height
-    let row = index &- slice &* w.output_height
-    let taps = RowTaps(w, slice, row)
-    let size = windowSize(w, row, slice, includesPadding)
+    let taps = RowTaps(w, index)
+    let size = windowSize(w, taps.row, taps.slice, includesPadding)
     let out = y + index &* w.output_width &* Vector.scalarCount
 
     @inline(__always)

@@ -45,13 +45,19 @@ struct InnerColumns {
 
 /// Taps of a row of outputs in depth and height, and the input under the first (maybe outside).
 struct RowTaps {
+  /// Of the output.
+  let slice: Int
+  let row: Int
   let z: TapRange
   let y: TapRange
   let firstZ: Int
   let firstY: Int
 
+  /// - Parameter index: The rows of all slices counted through.
   @inline(__always)
-  init(_ w: apus_window, _ slice: Int, _ row: Int) {
+  init(_ w: apus_window, _ index: Int) {
+    slice = index / w.output_height
+    row = index &- slice &* w.output_height
     firstZ = slice &* w.stride_z &- w.pad_z
     firstY = row &* w.stride_y &- w.pad_y
     z = TapRange(firstZ, w.kernel_depth, w.dilation_z, 0, w.input_depth)
@@ -70,9 +76,7 @@ func slideBlock(
   let inner = InnerColumns(w)
   var index = firstRow
   while index < endRow {
-    let slice = index / w.output_height
-    let row = index &- slice &* w.output_height
-    let taps = RowTaps(w, slice, row)
+    let taps = RowTaps(w, index)
     let out = y + index &* w.output_width &* Vector.scalarCount
 
     @inline(__always)
@@ -146,15 +150,4 @@ func sumColumns<let n: Int>(
     kz &+= 1
   }
   return sums
-}
-
-@inline(__always)
-private func combine(
-  _ operation: WindowOperation, _ sum: Vector, _ element: Vector, _ weight: Vector
-) -> Vector {
-  switch operation {
-  case .multiplyAdd: multiplyAdd(weight, element, sum)
-  case .maximum: select(less(sum, element), element, sum)
-  case .sum: sum + element
-  }
 }

@@ -15,6 +15,27 @@ private func aligned(_ bytes: UnsafeMutableRawBufferPointer) -> UnsafeMutablePoi
   return (base + (0 &- Int(bitPattern: base)) & 63).assumingMemoryBound(to: Float.self)
 }
 
+/// Where a tile stands among the others.
+private struct TilePlace {
+  private(set) var y: Int
+  private(set) var x: Int
+
+  @inline(__always)
+  init(_ w: apus_winograd) {
+    y = w.first_tile / w.tiles_x
+    x = w.first_tile &- y &* w.tiles_x
+  }
+
+  @inline(__always)
+  mutating func advance(_ w: apus_winograd) {
+    x &+= 1
+    if x == w.tiles_x {
+      x = 0
+      y &+= 1
+    }
+  }
+}
+
 func winogradInput(
   _ w: UnsafePointer<apus_winograd>, _ x: UnsafePointer<Float>, _ v: UnsafeMutablePointer<Float>
 ) {
@@ -32,8 +53,7 @@ private func transformInput(
   let a = m &+ 2
   let width = Vector.scalarCount
   let stride = w.point_stride
-  var tileY = w.first_tile / w.tiles_x
-  var tileX = w.first_tile &- tileY &* w.tiles_x
+  var place = TilePlace(w)
   var buffer = TileBuffer(repeating: Vector(repeating: 0))
   withUnsafeMutableBytes(of: &buffer) { bytes in
     let half = aligned(bytes)
@@ -42,8 +62,8 @@ private func transformInput(
     var tile = 0
     while tile < w.tiles {
       // Columns begin ..< end of the tile lie in the input. Rows outside it are read from zeros.
-      let top = tileY &* m &- w.pad_y
-      let left = tileX &* m &- w.pad_x
+      let top = place.y &* m &- w.pad_y
+      let left = place.x &* m &- w.pad_x
       let begin = min(max(0 &- left, 0), a)
       let end = max(min(w.input_width &- left, a), begin)
       let rows = InlineArray<8, UnsafePointer<Float>> { i in
@@ -80,11 +100,7 @@ private func transformInput(
       }
       out += width
       tile &+= 1
-      tileX &+= 1
-      if tileX == w.tiles_x {
-        tileX = 0
-        tileY &+= 1
-      }
+      place.advance(w)
     }
   }
 }
@@ -113,8 +129,7 @@ private func transformOutput(
   let stride = w.point_stride
   let lower = Vector(repeating: lower)
   let upper = Vector(repeating: upper)
-  var tileY = w.first_tile / w.tiles_x
-  var tileX = w.first_tile &- tileY &* w.tiles_x
+  var place = TilePlace(w)
   var buffer = TileBuffer(repeating: Vector(repeating: 0))
   withUnsafeMutableBytes(of: &buffer) { bytes in
     let half = aligned(bytes)
@@ -132,9 +147,9 @@ private func transformOutput(
         column &+= 1
       }
       // Only positions inside the output are read and written.
-      let rows = min(m, w.output_height &- tileY &* m)
-      let columns = min(m, w.output_width &- tileX &* m)
-      var offset = (tileY &* m &* w.output_width &+ tileX &* m) &* width
+      let rows = min(m, w.output_height &- place.y &* m)
+      let columns = min(m, w.output_width &- place.x &* m)
+      var offset = (place.y &* m &* w.output_width &+ place.x &* m) &* width
       var row = 0
       while row < rows {
         let source = UnsafePointer(half) + row &* a &* width
@@ -160,11 +175,7 @@ private func transformOutput(
       }
       points += width
       tile &+= 1
-      tileX &+= 1
-      if tileX == w.tiles_x {
-        tileX = 0
-        tileY &+= 1
-      }
+      place.advance(w)
     }
   }
 }

@@ -67,7 +67,7 @@ typealias FloatSquare = InlineArray<256, Float>
 
 /// One position of plain channels as a vector.
 @inline(__always)
-func loadChannels(_ x: UnsafePointer<Float>, _ xChannel: Int, _ lanes: Int) -> Vector {
+private func loadChannels(_ x: UnsafePointer<Float>, _ xChannel: Int, _ lanes: Int) -> Vector {
   var v = Vector()
   var lane = 0
   while lane < lanes {

@@ -294,12 +294,12 @@ private func applyTaps(
 }
 
 @inline(__always)
-private func combine(
+func combine(
   _ operation: WindowOperation, _ sum: Vector, _ element: Vector, _ weight: Vector
 ) -> Vector {
   switch operation {
   case .multiplyAdd: multiplyAdd(weight, element, sum)
-  case .maximum: sum.replacing(with: element, where: element .> sum)
+  case .maximum: select(less(sum, element), element, sum)
   case .sum: sum + element
   }
 }
