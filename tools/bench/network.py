@@ -47,6 +47,14 @@ class Network:
         self.multiplications = 0  # and as many additions, in a run
         self._random = np.random.default_rng([zlib.crc32(name.encode()), seed])
 
+    def write_layers(self, writer: object) -> None:
+        """Gives each layer to the writer's method of its kind."""
+        for layer in self.layers:
+            method = getattr(writer, layer.kind, None)
+            if method is None:
+                raise NotSupported("operators of this network")
+            method(layer)
+
     # ---- Inputs, outputs, weights
 
     def input(self, name: str, shape: Sequence[int], positive: bool = False) -> str:

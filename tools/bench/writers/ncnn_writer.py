@@ -21,11 +21,7 @@ def write(network: Network, param: Path, weights: Path) -> None:
         if shape[1 if len(shape) == 3 and shape[0] != 1 else 0] != 1:
             raise NotSupported("one image or sequence at a time")
     writer = _Writer(network)
-    for layer in network.layers:
-        method = getattr(writer, layer.kind, None)
-        if method is None:
-            raise NotSupported("operators of this network")
-        method(layer)
+    network.write_layers(writer)
     lines = writer.with_splits()
     blobs = sum(int(line.split()[3]) for line in lines)
     param.write_text("\n".join([str(MAGIC), f"{len(lines)} {blobs}", *lines, ""]))

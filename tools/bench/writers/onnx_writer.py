@@ -14,8 +14,7 @@ OPSET, IR_VERSION = 17, 8
 
 def write(network: Network, path: Path) -> None:
     graph = _Graph(network)
-    for layer in network.layers:
-        getattr(graph, layer.kind)(layer)
+    network.write_layers(graph)
     values = [
         [helper.make_tensor_value_info(n, TensorProto.FLOAT, network.shapes[n]) for n in names]
         for names in (network.inputs, network.outputs)

@@ -23,11 +23,7 @@ ORDERS = {2: [0, 1], 3: [0, 2, 1], 4: [0, 2, 3, 1], 5: [0, 2, 3, 4, 1]}
 
 def write(network: Network, path: Path, layout: Path) -> None:
     writer = _Writer(network)
-    for layer in network.layers:
-        method = getattr(writer, layer.kind, None)
-        if method is None:
-            raise NotSupported("operators of this network")
-        method(layer)
+    network.write_layers(writer)
     ends = [[writer.numbers[n] for n in names] for names in (network.inputs, network.outputs)]
     path.write_bytes(writer.bytes_of(*ends, network.name))
     there = {n: writer.layout(n) for n in [*network.inputs, *network.outputs]}
