@@ -50,7 +50,7 @@ struct Trial {
     let start = clock()
     let (file, imported) = Trial.peak { convert(bytes, halfWeights) }
     var arena = 0
-    let (outcome, planned) = Trial.peak { file.map { open($0, &arena) } ?? .refused }
+    let (outcome, planned) = Trial.peak { file?.withUnsafeBytes { open($0, &arena) } ?? .refused }
     // Of processor time: the machine may have other things to do.
     let seconds = Double(clock() - start) / Double(CLOCKS_PER_SEC)
     let limit = Trial.memoryLimit(bytes.count)
@@ -105,10 +105,6 @@ struct Trial {
       _ = try? exporter.run()
     }
     return file
-  }
-
-  private func open(_ file: [UInt8], _ arena: inout Int) -> Outcome {
-    file.withUnsafeBytes { open($0, &arena) }
   }
 
   private func open(_ bytes: UnsafeRawBufferPointer, _ arena: inout Int) -> Outcome {
