@@ -54,59 +54,35 @@ extension PlanContext {
     else { return false }
     let blocks = ChannelBlocks(node.input(0).shape, kernels)
     let epsilon = node.float("epsilon", default: 1e-5)
-    let width = blocks.blocks * blocks.width
-    let factors = packedWeights(byteCount: 8 * width) { target in
+    let count = blocks.blocks * blocks.width
+    func number(_ p: UnsafeRawPointer, _ i: Int) -> Float {
+      p.assumingMemoryBound(to: Float.self)[i]
+    }
+    /// Of a channel; 0 in the lanes beyond.
+    func factor(_ i: Int) -> Float {
+      i < blocks.channels ? number(scale, i) / (number(variance, i) + epsilon).squareRoot() : 0
+    }
+    let factors = packedWeights(tag: 0, byteCount: 4 * count) { target in
       let target = target.assumingMemoryBound(to: Float.self)
-      func number(_ p: UnsafeRawPointer, _ i: Int) -> Float {
-        p.assumingMemoryBound(to: Float.self)[i]
-      }
-      for i in 0..<width {
-        let isChannel = i < blocks.channels
-        let factor =
-          isChannel ? number(scale, i) / (number(variance, i) + epsilon).squareRoot() : 0
-        target[i] = factor
-        target[width + i] = isChannel ? number(bias, i) - number(mean, i) * factor : 0
+      for i in 0..<count { target[i] = factor(i) }
+    }
+    let shifts = packedWeights(tag: 1, byteCount: 4 * count) { target in
+      let target = target.assumingMemoryBound(to: Float.self)
+      for i in 0..<count {
+        target[i] = i < blocks.channels ? number(bias, i) - number(mean, i) * factor(i) : 0
       }
     }
+    let window = apus_window(
+      input_depth: 1, input_height: 1, input_width: blocks.positions, output_depth: 1,
+      output_height: 1, output_width: blocks.positions, kernel_depth: 1, kernel_height: 1,
+      kernel_width: 1, stride_z: 1, stride_y: 1, stride_x: 1, dilation_z: 1, dilation_y: 1,
+      dilation_x: 1, pad_z: 0, pad_y: 0, pad_x: 0, pad_end_z: 0, pad_end_y: 0, pad_end_x: 0)
     emit(
-      BlockedNormalizationStep(
-        kernels, blocks, x: blockedInput(0), factors: factors, y: blockedOutput(0)),
+      BlockedDepthwiseStep(
+        kernels, window, input: blocks, output: blocks, Activation(node), x: blockedInput(0),
+        weights: factors, bias: shifts, y: blockedOutput(0)),
       work: blocks.count)
     return true
-  }
-}
-
-private final class BlockedNormalizationStep: Step {
-  private let kernels: UnsafePointer<apus_kernels>
-  private let blocks: ChannelBlocks
-  private let x: Slot
-  private let factors: Slot
-  private let y: Slot
-
-  init(
-    _ kernels: UnsafePointer<apus_kernels>, _ blocks: ChannelBlocks, x: Slot, factors: Slot, y: Slot
-  ) {
-    self.kernels = kernels
-    self.blocks = blocks
-    self.x = x
-    self.factors = factors
-    self.y = y
-  }
-
-  override func run(_ memory: Memory, _ share: Share) {
-    let n = blocks.positions
-    var window = apus_window(
-      input_depth: 1, input_height: 1, input_width: n, output_depth: 1, output_height: 1,
-      output_width: n, kernel_depth: 1, kernel_height: 1, kernel_width: 1, stride_z: 1, stride_y: 1,
-      stride_x: 1, dilation_z: 1, dilation_y: 1, dilation_x: 1, pad_z: 0, pad_y: 0, pad_x: 0,
-      pad_end_z: 0, pad_end_y: 0, pad_end_x: 0)
-    let width = blocks.blocks * blocks.width
-    for i in share.part(of: blocks.items * blocks.blocks) {
-      let factor = memory.floats(factors) + i % blocks.blocks * blocks.width
-      kernels.pointee.blocked_depthwise(
-        &window, memory.floats(x) + i * blocks.blockStride, factor, factor + width,
-        -Float.infinity, Float.infinity, memory.mutableFloats(y) + i * blocks.blockStride, 0, 1)
-    }
   }
 }
 

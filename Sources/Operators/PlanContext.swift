@@ -54,10 +54,19 @@ public struct Share {
 /// A prepared piece of work. Made when a session is planned, run as often as the session is; a step
 /// never allocates, never fails, and writes the same bits however many threads share it.
 open class Step {
-  /// How many threads may share this step's work; the others wait. Set by `PlanContext.emit`.
+  /// How many threads may share this step's work; the others wait. Set by `shareWork`.
   public internal(set) var threads = 1
 
   public init() {}
+
+  /// Lets as many of the session's threads share the step as get enough of its `work` to outweigh
+  /// the wake-up.
+  func shareWork(_ work: Int, among threads: Int) {
+    self.threads = max(1, min(threads, work / Step.minimumWorkOfThread))
+  }
+
+  /// Below this a second thread costs more than it brings.
+  static var minimumWorkOfThread: Int { 32_768 }
 
   /// Does `share` of the work. All shares of one step may run at once, so they write disjoint
   /// elements.
@@ -219,11 +228,7 @@ public final class PlanContext {
   /// Adds a step. `work` estimates its cost in multiply-accumulates or elements moved, whichever
   /// is more; threads share the step only where each gets enough to outweigh the wake-up.
   public func emit(_ step: Step, work: Int) {
-    let worthwhile = work / PlanContext.minimumWorkOfThread
-    step.threads = max(1, min(threads, worthwhile))
+    step.shareWork(work, among: threads)
     steps.append(step)
   }
-
-  /// Below this a second thread costs more than it brings.
-  static var minimumWorkOfThread: Int { 32_768 }
 }

@@ -172,15 +172,10 @@ public final class Session {
   /// Interior tensors share memory: they hold their value only until it is used again.
   public func copy(tensor t: Int, to target: UnsafeMutableRawPointer) {
     for tensor in plan.blocked where tensor.tensor == t && !tensor.isCopy {
-      let step = ChannelBlocksStep(
-        UnsafePointer(model.kernels), tensor.blocks, from: Slot(0), to: Slot(1), intoBlocks: false,
-        threads: 1)
-      var places = (pointers[tensor.slot], target)
-      withUnsafeMutablePointer(to: &places) {
-        $0.withMemoryRebound(to: UnsafeMutableRawPointer.self, capacity: 2) {
-          step.run(Memory($0), Share(index: 0, count: 1))
-        }
-      }
+      tensor.blocks.copy(
+        UnsafePointer(pointers[tensor.slot].assumingMemoryBound(to: Float.self)),
+        to: target.assumingMemoryBound(to: Float.self), intoBlocks: false,
+        UnsafePointer(model.kernels), Share(index: 0, count: 1))
       return
     }
     target.copyMemory(from: pointers[t], byteCount: plan.tensors[t]!.byteCount)

@@ -27,6 +27,25 @@ public struct ChannelBlocks {
   public var itemStride: Int { blocks * blockStride }
   public var count: Int { items * itemStride }
   public var byteCount: Int { count * 4 }
+
+  /// Copies the blocks of `share` of a plain tensor into channel blocks, or out of them.
+  public func copy(
+    _ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, intoBlocks: Bool,
+    _ kernels: UnsafePointer<apus_kernels>, _ share: Share
+  ) {
+    for i in share.part(of: items * blocks) {
+      let item = i / blocks
+      let channel = (i - item * blocks) * width
+      let plain = (item * channels + channel) * positions
+      let lanes = min(width, channels - channel)
+      if intoBlocks {
+        kernels.pointee.block_channels(x + plain, positions, lanes, positions, y + i * blockStride)
+      } else {
+        kernels.pointee.unblock_channels(
+          x + i * blockStride, lanes, positions, y + plain, positions)
+      }
+    }
+  }
 }
 
 /// An input or output of a node that gets memory in channel blocks.
@@ -60,26 +79,11 @@ public final class ChannelBlocksStep: Step {
     self.to = to
     self.intoBlocks = intoBlocks
     super.init()
-    self.threads = max(1, min(threads, blocks.count / PlanContext.minimumWorkOfThread))
+    shareWork(blocks.count, among: threads)
   }
 
   public override func run(_ memory: Memory, _ share: Share) {
-    let b = blocks
-    let x = memory.floats(from)
-    let y = memory.mutableFloats(to)
-    for i in share.part(of: b.items * b.blocks) {
-      let item = i / b.blocks
-      let block = i - item * b.blocks
-      let channel = block * b.width
-      let plain = (item * b.channels + channel) * b.positions
-      let lanes = min(b.width, b.channels - channel)
-      if intoBlocks {
-        kernels.pointee.block_channels(
-          x + plain, b.positions, lanes, b.positions, y + i * b.blockStride)
-      } else {
-        kernels.pointee.unblock_channels(
-          x + i * b.blockStride, lanes, b.positions, y + plain, b.positions)
-      }
-    }
+    blocks.copy(
+      memory.floats(from), to: memory.mutableFloats(to), intoBlocks: intoBlocks, kernels, share)
   }
 }

@@ -6,10 +6,10 @@ import ModelFormat
 /// Windows that never leave the input and move by single elements read it in place. For others a
 /// band of the input, as many rows as stay in a core's cache, is copied with its padding, its columns
 /// sorted by their place within a step, so that the inputs of adjacent outputs are adjacent.
-final class BlockedConvolution {
+final class BlockedConvolution: BlockedLayer {
   let kernels: UnsafePointer<apus_kernels>
-  /// All but rows, width and blocks.
-  private(set) var descriptor: apus_blocked_convolution
+  /// All but rows and width and, where there is a band, x_block.
+  private var descriptor: apus_blocked_convolution
   let items: Int
   let inputStride: Int
   let output: ChannelBlocks
@@ -25,20 +25,21 @@ final class BlockedConvolution {
 
   struct Band {
     /// All but first_row and rows.
-    var descriptor: apus_blocked_band
+    let descriptor: apus_blocked_band
     let stepY: Int
     let padY: Int
     let extentY: Int
     let rowStride: Int
-    let byteCount: Int
+    let count: Int
   }
 
   /// Bytes of a unit's input that should stay in the cache beside the weights.
   private static var cacheShare: Int { 192 << 10 }
 
-  /// Whether the band of a single row, which is the least there can be, is small beside the layer.
-  /// Far dilations and long strides fill it with what nobody reads.
-  static func isWorthItsBand(
+  /// Whether the input may be read in place, or else the band of a single row, which is the least
+  /// there can be, is small beside the layer: far dilations and long strides fill it with what nobody
+  /// reads.
+  static func isPossible(
     _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks
   ) -> Bool {
     if geometry.staysInside { return true }
@@ -104,16 +105,15 @@ final class BlockedConvolution {
     }
     unitWidth = width
     let bandRows = (unitRows - 1) * g.stride[1] + extent
-    descriptor.x_block = bandRows * rowStride
     descriptor.x_row = g.stride[1] * rowStride
     band = Band(
       descriptor: apus_blocked_band(
         channels: input.channels, input_height: g.input[1], input_width: g.input[2],
         x_channel: isPlain ? input.positions : 0, x_block: isPlain ? 0 : input.blockStride,
-        first_row: 0, rows: bandRows, first_column: -g.padBegin[2], columns: columns,
+        first_row: 0, rows: 0, first_column: -g.padBegin[2], columns: columns,
         step_x: g.stride[2]),
       stepY: g.stride[1], padY: g.padBegin[1], extentY: extent, rowStride: rowStride,
-      byteCount: input.blocks * bandRows * rowStride * 4)
+      count: input.blocks * bandRows * rowStride)
   }
 
   deinit { tapOffsets.deallocate() }
@@ -122,7 +122,8 @@ final class BlockedConvolution {
     ((height + unitRows - 1) / unitRows) * ((width + unitWidth - 1) / unitWidth)
   }
 
-  /// Computes a unit of an item. `scratch`: `band.byteCount` bytes of the thread's own.
+  var scratchCount: Int { band?.count ?? 0 }
+
   func run(
     item: Int, unit: Int, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
     _ bias: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
@@ -147,37 +148,6 @@ final class BlockedConvolution {
     d.x_block = b.rows * band.rowStride
     kernels.pointee.blocked_band(&b, source, scratch)
     kernels.pointee.blocked_convolve(&d, UnsafePointer(scratch), weights, bias, nil, target)
-  }
-}
-
-final class BlockedConvolutionStep: Step {
-  private let convolution: BlockedConvolution
-  private let x: Slot
-  private let weights: Slot
-  private let bias: Slot?
-  private let y: Slot
-  private let scratch: Slot?
-
-  init(
-    _ convolution: BlockedConvolution, x: Slot, weights: Slot, bias: Slot?, y: Slot, scratch: Slot?
-  ) {
-    self.convolution = convolution
-    self.x = x
-    self.weights = weights
-    self.bias = bias
-    self.y = y
-    self.scratch = scratch
-  }
-
-  override func run(_ memory: Memory, _ share: Share) {
-    let units = convolution.unitsOfItem
-    let floats = (convolution.band?.byteCount ?? 0) / 4
-    for i in share.part(of: convolution.items * units) {
-      convolution.run(
-        item: i / units, unit: i % units, memory.floats(x), memory.floats(weights),
-        bias.map { memory.floats($0) }, memory.mutableFloats(y),
-        scratch.map { memory.mutableFloats($0) + share.index * floats })
-    }
   }
 }
 
@@ -208,7 +178,8 @@ extension PlanContext {
   func planBlockedConvolution(_ geometry: SpatialGeometry, group: Int, work: Int) -> Bool {
     let weights = node.input(1)
     let v = kernels.pointee.vector_width
-    guard mayUseBlocks, geometry.isPlanar, let values = weights.constant, !node.hasInput(2) || node.input(2).constant != nil
+    guard mayUseBlocks, geometry.isPlanar, let values = weights.constant,
+      !node.hasInput(2) || node.input(2).constant != nil
     else { return false }
     let rows = weights.shape[0]
     let activation = Activation(node)
@@ -220,7 +191,7 @@ extension PlanContext {
     let channels = weights.shape[1]
     let input = ChannelBlocks(node.input(0).shape, kernels)
     let output = ChannelBlocks(node.outputs[0].shape, kernels)
-    guard rows >= v, BlockedConvolution.isWorthItsBand(geometry, input: input, output: output)
+    guard rows >= v, BlockedConvolution.isPossible(geometry, input: input, output: output)
     else { return false }
     if planWinograd(geometry, input: input, output: output, values, activation, work: work) {
       return true
@@ -244,10 +215,7 @@ extension PlanContext {
         order, target.assumingMemoryBound(to: Float.self))
     }
     emit(
-      BlockedConvolutionStep(
-        convolution, x: isPlain ? self.input(0) : blockedInput(0), weights: packed,
-        bias: blockedBias(output), y: blockedOutput(0),
-        scratch: convolution.band.map { scratch(byteCount: $0.byteCount * threads) }),
+      convolution, x: isPlain ? self.input(0) : blockedInput(0), weights: packed, output,
       work: work)
     return true
   }
@@ -286,7 +254,7 @@ extension PlanContext {
     }
     emit(
       BlockedDepthwiseStep(
-        kernels, geometry, input: ChannelBlocks(node.input(0).shape, kernels), output: output,
+        kernels, geometry.window, input: ChannelBlocks(node.input(0).shape, kernels), output: output,
         activation, x: blockedInput(0), weights: packed, bias: blockedBias(output),
         y: blockedOutput(0)),
       work: work)
@@ -294,7 +262,7 @@ extension PlanContext {
 }
 
 /// A depthwise convolution in channel blocks.
-private final class BlockedDepthwiseStep: Step {
+final class BlockedDepthwiseStep: Step {
   private let kernels: UnsafePointer<apus_kernels>
   private let window: apus_window
   private let split: PlaneSplit
@@ -308,15 +276,15 @@ private final class BlockedDepthwiseStep: Step {
   private let y: Slot
 
   init(
-    _ kernels: UnsafePointer<apus_kernels>, _ geometry: SpatialGeometry, input: ChannelBlocks,
+    _ kernels: UnsafePointer<apus_kernels>, _ window: apus_window, input: ChannelBlocks,
     output: ChannelBlocks, _ activation: Activation, x: Slot, weights: Slot, bias: Slot?, y: Slot
   ) {
     self.kernels = kernels
-    window = geometry.window
-    split = PlaneSplit(planes: output.items * output.blocks, rows: geometry.output[1])
+    self.window = window
+    split = PlaneSplit(planes: output.items * output.blocks, rows: window.output_height)
     self.input = input
     self.output = output
-    taps = geometry.kernelCount
+    taps = window.kernel_height * window.kernel_width
     self.activation = activation
     self.x = x
     self.weights = weights

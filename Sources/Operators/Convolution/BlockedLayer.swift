@@ -1,0 +1,59 @@
+import CKernels
+import ModelFormat
+
+/// A way to compute a convolution in channel blocks: each item of the batch in so many units, which
+/// threads share.
+protocol BlockedLayer: AnyObject {
+  var items: Int { get }
+  var unitsOfItem: Int { get }
+  /// Floats that a thread needs beside the tensors.
+  var scratchCount: Int { get }
+
+  /// Computes a unit of an item. `scratch`: `scratchCount` floats of the thread's own; nil for none.
+  func run(
+    item: Int, unit: Int, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
+    _ bias: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
+    _ scratch: UnsafeMutablePointer<Float>?)
+}
+
+private final class BlockedLayerStep: Step {
+  private let layer: any BlockedLayer
+  private let x: Slot
+  private let weights: Slot
+  private let bias: Slot?
+  private let y: Slot
+  private let scratch: Slot?
+
+  init(_ layer: any BlockedLayer, x: Slot, weights: Slot, bias: Slot?, y: Slot, scratch: Slot?) {
+    self.layer = layer
+    self.x = x
+    self.weights = weights
+    self.bias = bias
+    self.y = y
+    self.scratch = scratch
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    let units = layer.unitsOfItem
+    for i in share.part(of: layer.items * units) {
+      layer.run(
+        item: i / units, unit: i % units, memory.floats(x), memory.floats(weights),
+        bias.map { memory.floats($0) }, memory.mutableFloats(y),
+        scratch.map { memory.mutableFloats($0) + share.index * layer.scratchCount })
+    }
+  }
+}
+
+extension PlanContext {
+  /// Emits the step of a layer that writes output 0 in channel blocks; the bias is input 2.
+  func emit(
+    _ layer: any BlockedLayer, x: Slot, weights: Slot, _ output: ChannelBlocks, work: Int
+  ) {
+    let scratchCount = layer.scratchCount
+    emit(
+      BlockedLayerStep(
+        layer, x: x, weights: weights, bias: blockedBias(output), y: blockedOutput(0),
+        scratch: scratchCount > 0 ? scratch(byteCount: 4 * scratchCount * threads) : nil),
+      work: work)
+  }
+}
