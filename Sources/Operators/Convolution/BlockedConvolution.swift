@@ -42,7 +42,8 @@ final class BlockedConvolution: BlockedLayer {
   static func isPossible(
     _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks
   ) -> Bool {
-    if geometry.staysInside { return true }
+    // The kernels count the floats to a tap in 32 bits.
+    if geometry.staysInside { return input.blockStride <= Int(Int32.max) }
     // In floating point: a file may state any numbers.
     let reach = Double((geometry.kernel[2] - 1) * geometry.dilation[2] / geometry.stride[2])
     let columns = Double(geometry.output[2]) + reach
