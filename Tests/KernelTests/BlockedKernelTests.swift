@@ -68,7 +68,7 @@ private func checkConvolution(
 
   tapOffsets.withUnsafeBufferPointer { offsets in
     var call = apus_blocked_convolution(
-      channels: c.channels, taps: c.taps, tap_offsets: offsets.baseAddress,
+      channels: c.channels, first_lane: 0, taps: c.taps, tap_offsets: offsets.baseAddress,
       x_block: bandRows * bandWidth * v, x_row: bandWidth * v, rows: c.rows, width: c.width,
       blocks: c.blocks, y_block: yBlock, y_row: yRow, minimum: c.minimum, maximum: c.maximum)
     table.blocked_convolve(
@@ -153,7 +153,7 @@ private func checkConvolution(
   func convolve(_ first: Int, _ count: Int, _ rows: Int, _ y: GuardedBuffer) {
     offsets.withUnsafeBufferPointer { offsets in
       var call = apus_blocked_convolution(
-        channels: channels, taps: taps, tap_offsets: offsets.baseAddress,
+        channels: channels, first_lane: 0, taps: taps, tap_offsets: offsets.baseAddress,
         x_block: (width + 2) * v, x_row: v, rows: rows, width: count, blocks: 3,
         y_block: width * v, y_row: v, minimum: -1, maximum: 1)
       table.blocked_convolve(

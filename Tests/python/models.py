@@ -66,10 +66,15 @@ def channel_blocks(batch="batch") -> Writer:
         pads = [k // 2] * 4
         return add_node(f, "Conv", [x, w, b], {"pads": pads, **attributes})[0]
 
+    def residual(x, k, clip):
+        (y,) = add_node(f, "Add", [x, conv(x, 16, 16, k)])
+        return add_node(f, clip, [y, *([writer.weight(np.float32(-1))] if clip == "Clip" else [])])[0]
+
     stem = conv(x, 16, 3, 3)
     (stem,) = add_node(f, "Relu", [stem])
     wide = conv(stem, 16, 16, 3, activation_minimum=0.0)
     (total,) = add_node(f, "Add", [wide, stem])
+    total = residual(residual(total, 1, "Relu"), 3, "Clip")
     deep = conv(total, 16, 1, 3, group=16)
     scale = [writer.weight(np.abs(rng.normal(size=16)).astype(np.float32)) for _ in range(4)]
     (deep,) = add_node(f, "BatchNormalization", [deep, *scale])
@@ -81,7 +86,17 @@ def channel_blocks(batch="batch") -> Writer:
     (sign,) = add_node(f, "Softmax", [mean], {"axis": 1})
     (joint,) = add_node(f, "Mul", [sign, most])
     (y,) = add_node(f, "GlobalAveragePool", [joint])
+    # A volume, and groups.
+    (volume,) = add_node(f, "Reshape", [less, writer.weight(np.array([0, 20, 7, 3, 2]))])
+    (volume,) = add_node(f, "Conv", [volume, _weight(writer, rng, 24, 20, 3, 3, 3)],
+                         {"pads": [1] * 6, "strides": [1, 1, 2]})  # fmt: skip
+    window = {"kernel_shape": [2, 3, 1], "pads": [1, 1, 0, 1, 1, 0], "strides": [2, 1, 1]}
+    (most,) = add_node(f, "MaxPool", [volume], window)
+    (mean,) = add_node(f, "AveragePool", [volume], window)
+    (volume,) = add_node(f, "Sub", [most, mean])
+    (volume,) = add_node(f, "Conv", [volume, _weight(writer, rng, 40, 12, 1, 3, 1)], {"group": 2})
     f.output(y, "y", "float32", (batch, 20, 1, 1))
+    f.output(volume, "volume", "float32", (batch, 40, 4, 1, 1))
     f.output(total, "total", "float32", (batch, 16, 13, 11))
     open_model(writer)
     return writer

@@ -79,6 +79,45 @@ def test_conv(seed):
             assert_close(y, wanted, rtol=1e-5, atol=0, scale=scale, what=what)
 
 
+def random_blocked_conv(rng):
+    """A convolution with channels enough for blocks: volumes, groups of any size, far taps."""
+    rank = int(rng.choice([1, 2, 3, 3]))
+    largest = {1: 60, 2: 20, 3: 9}[rank]
+    group = int(rng.choice([1, 2, 3, 5, 8]))
+    channels = group * int(rng.integers(2, 40 if group < 3 else 12))
+    rows = group * int(rng.integers(-(-16 // group), 60 // group + 10))
+    while True:
+        size = rng.integers(1, largest + 1, rank)
+        kernel = rng.integers(1, 4, rank)
+        stride = rng.choice([1, 1, 2, 3], rank)
+        dilation = rng.choice([1, 1, 2, 3], rank)
+        pads = rng.integers(0, 3, 2 * rank) * rng.integers(0, 2)
+        if (size + pads[:rank] + pads[rank:] >= extent(kernel, dilation)).all():
+            break
+    attributes = {
+        "pads": pads.tolist(), "strides": stride.tolist(), "dilations": dilation.tolist(),
+        "group": group,
+    }  # fmt: skip
+    x = random_array(rng, (int(rng.integers(1, 3)), channels, *size))
+    w = random_array(rng, (rows, channels // group, *kernel))
+    return [x, w, random_array(rng, (rows,))], attributes
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_volumes_and_groups_in_channel_blocks(seed):
+    rng = np.random.default_rng(100 + seed)
+    for _ in range(12):
+        inputs, attributes = random_blocked_conv(rng)
+        (wanted,) = run_onnx("Conv", inputs, attributes)
+        scale = magnitude("Conv", inputs, attributes)
+        for isa in ISAS:
+            what = f"{isa} {[a.shape for a in inputs]} {attributes}"
+            (y,) = run_node("Conv", inputs, attributes, constants=[1, 2], isa=isa)
+            assert_close(y, wanted, rtol=1e-5, atol=0, scale=scale, what=what)
+            (y,) = run_node("Conv", inputs, attributes, constants=[1, 2], isa=isa, threads=3)
+            assert_close(y, wanted, rtol=1e-5, atol=0, scale=scale, what=what)
+
+
 def direct_conv(x, w, b, strides, pads, dilations, group):
     """The definition, one kernel position at a time, in float64."""
     rank = x.ndim - 2
@@ -134,6 +173,9 @@ def test_same_bits_for_every_number_of_threads(isa):
         ((1, 3, 400, 41), (3, 1, 3, 3), {"group": 3, "pads": [1, 1, 1, 1]}),
         ((2, 32, 33), (64, 16, 5), {"group": 2, "pads": [2, 2]}),
         ((1, 4, 9, 10, 11), (10, 4, 3, 3, 3), {"strides": [1, 2, 1]}),
+        ((2, 20, 5, 6, 7), (40, 20, 3, 3, 3), {"pads": [1] * 6}),
+        ((1, 70, 4, 14, 9), (50, 35, 3, 3, 3), {"strides": [2, 1, 1], "group": 2}),
+        ((1, 120, 9, 12), (72, 5, 3, 3), {"group": 24, "pads": [1, 1, 1, 1]}),
     ]
     for x_shape, w_shape, attributes in cases:
         x, w = random_array(rng, x_shape), random_array(rng, w_shape)
@@ -157,6 +199,13 @@ def test_an_item_has_the_same_bits_in_every_batch(isa):
             (one,) = run_node(
                 "Conv", [x[i : i + 1], w], {"pads": [1, 1, 1, 1]}, constants=[1], isa=isa)
             assert_same_bits(one[0], whole[i])
+    x = random_array(rng, (3, 36, 5, 8, 9))
+    w = random_array(rng, (44, 18, 3, 3, 3))
+    attributes = {"pads": [1] * 6, "group": 2}
+    (whole,) = run_node("Conv", [x, w], attributes, constants=[1], isa=isa, threads=2)
+    for i in range(3):
+        (one,) = run_node("Conv", [x[i : i + 1], w], attributes, constants=[1], isa=isa)
+        assert_same_bits(one[0], whole[i])
 
 
 @pytest.mark.parametrize("isa", ISAS)

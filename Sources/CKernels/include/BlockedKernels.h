@@ -19,6 +19,7 @@
 /// The sum runs over blocks of channels, within a block over taps, within a tap over lanes.
 typedef struct apus_blocked_convolution {
   intptr_t channels;
+  intptr_t first_lane;  ///< where in its block x stands: c above counts on from there
   intptr_t taps;
   const int32_t *tap_offsets;  ///< all offsets and strides in floats
   intptr_t x_block, x_row;

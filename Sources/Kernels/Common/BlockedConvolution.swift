@@ -107,10 +107,11 @@ private func convolveTile<let n: Int>(
   let offsets = convolution.pointee.tap_offsets.unsafelyUnwrapped
   let blockStride = convolution.pointee.x_block
   var channels = convolution.pointee.channels
+  var room = width &- convolution.pointee.first_lane
   var block = x
   var w = weights
   while channels > 0 {
-    let lanes = min(width, channels)
+    let lanes = min(room, channels)
     var tap = 0
     while tap < taps {
       var first = block + Int(offsets[tap])
@@ -135,7 +136,8 @@ private func convolveTile<let n: Int>(
       tap &+= 1
     }
     channels &-= lanes
-    block += blockStride
+    block += blockStride &- width &+ room
+    room = width
   }
   let lower = convolution.pointee.minimum
   let upper = convolution.pointee.maximum

@@ -1,40 +1,65 @@
 import CKernels
 import ModelFormat
 
-/// A convolution of one group, over one or two axes, in channel blocks (ChannelBlocks.swift).
+/// A convolution in channel blocks (ChannelBlocks.swift).
 ///
 /// Windows that never leave the input and move by single elements read it in place. For others a
 /// band of the input, as many rows as stay in a core's cache, is copied with its padding, its columns
-/// sorted by their place within a step, so that the inputs of adjacent outputs are adjacent.
+/// sorted by their place within a step, so that the inputs of adjacent outputs are adjacent. Of a
+/// volume the band holds the rows of as many slices as a window has; where slices are small, those of
+/// several outputs.
 final class BlockedConvolution: BlockedLayer {
   let kernels: UnsafePointer<apus_kernels>
-  /// All but rows and width and, where there is a band, x_block.
+  /// All but rows, width and what differs between the parts.
   private var descriptor: apus_blocked_convolution
   let items: Int
+  let input: ChannelBlocks
   let inputStride: Int
   let output: ChannelBlocks
-  /// Rows of the output, and positions of each.
+  /// Slices of the output, rows of each, and positions of each.
+  let depth: Int
   let height: Int
   let width: Int
-  /// A unit of work is so many rows, and so many positions of each.
+  /// A unit of work is so many slices, so many rows of each, and so many positions of each.
+  let unitSlices: Int
   let unitRows: Int
   let unitWidth: Int
+  /// Floats from what an output slice reads to what the next one reads.
+  private let sliceStride: Int
   /// nil: the input is read in place.
   let band: Band?
+  private let groups: Int
   private let tapOffsets: UnsafeMutablePointer<Int32>
 
   struct Band {
-    /// All but first_row and rows.
+    /// All but first_row, rows and channels.
     let descriptor: apus_blocked_band
     let stepY: Int
     let padY: Int
     let extentY: Int
-    let rowStride: Int
-    let count: Int
+    /// Slices of one output slice, of an input of so many, so far apart.
+    let slices: Int
+    let inputSlices: Int
+    let stepZ: Int
+    let padZ: Int
+    let dilationZ: Int
+  }
+
+  /// Output blocks that read the same channels.
+  private struct Part {
+    let firstBlock: Int
+    let blocks: Int
+    let firstChannel: Int
+    let channels: Int
+    /// Floats of its weights.
+    let weights: Int
   }
 
   /// Bytes of a unit's input that should stay in the cache beside the weights.
   private static var cacheShare: Int { 192 << 10 }
+
+  /// Beyond so many products for each that the groups ask for, the plain layout computes faster.
+  static var mostProducts: Int { 4 }
 
   /// Whether the input may be read in place, or else the band of a single row, which is the least
   /// there can be, is small beside the layer: far dilations and long strides fill it with what nobody
@@ -48,55 +73,72 @@ final class BlockedConvolution: BlockedLayer {
     let reach = Double((geometry.kernel[2] - 1) * geometry.dilation[2] / geometry.stride[2])
     let columns = Double(geometry.output[2]) + reach
     let bytes =
-      Double(input.blocks) * Double(geometry.extent(1)) * Double(geometry.stride[2]) * columns
-      * Double(4 * input.width)
+      Double(input.blocks) * Double(geometry.kernel[0]) * Double(geometry.extent(1))
+      * Double(geometry.stride[2]) * columns * Double(4 * input.width)
     let layer = ConvolutionLayer.byteCount(geometry, input: input, output: output)
     return bytes <= Double(max(1 << 16, min(layer, 1 << 28)))
   }
 
   /// - Parameter isPlain: the input lies as the model lays it out.
   init(
-    _ kernels: UnsafePointer<apus_kernels>, _ geometry: SpatialGeometry, input: ChannelBlocks,
-    output: ChannelBlocks, isPlain: Bool, threads: Int, _ activation: Activation
+    _ kernels: UnsafePointer<apus_kernels>, _ geometry: SpatialGeometry, groups: Int,
+    input: ChannelBlocks, output: ChannelBlocks, isPlain: Bool, threads: Int,
+    _ activation: Activation
   ) {
     // Scratch memory stays small beside what the layer works on.
     let cacheShare = min(
       BlockedConvolution.cacheShare,
       ConvolutionLayer.byteCount(geometry, input: input, output: output) / 12)
     self.kernels = kernels
+    self.input = input
     self.output = output
     items = input.items
     let g = geometry.foldedIfPointwise
     let v = input.width
     inputStride = isPlain ? input.channels * input.positions : input.itemStride
+    depth = g.output[0]
     height = g.output[1]
     width = g.output[2]
-    tapOffsets = .allocate(capacity: max(1, g.kernelCount))
-    descriptor = apus_blocked_convolution(
-      channels: input.channels, taps: g.kernelCount, tap_offsets: UnsafePointer(tapOffsets),
-      x_block: 0, x_row: 0, rows: 0, width: 0, blocks: output.blocks, y_block: output.blockStride,
-      y_row: g.output[2] * v, minimum: activation.minimum, maximum: activation.maximum)
-    let columns = g.output[2] + (g.kernel[2] - 1) * g.dilation[2] / g.stride[2]
     let isInPlace = !isPlain && g.staysInside
+    let columns = g.output[2] + (g.kernel[2] - 1) * g.dilation[2] / g.stride[2]
     let rowStride = isInPlace ? g.input[2] * v : g.stride[2] * columns * v
-    for ky in 0..<g.kernel[1] {
-      for kx in 0..<g.kernel[2] {
-        let x = kx * g.dilation[2]
-        let column = isInPlace ? x : x % g.stride[2] * columns + x / g.stride[2]
-        tapOffsets[ky * g.kernel[2] + kx] = Int32(
-          truncatingIfNeeded: ky * g.dilation[1] * rowStride + column * v)
-      }
-    }
     let extent = g.extent(1)
     /// Bytes of one row of all channel blocks.
     let rowBytes = input.blocks * rowStride * 4
-    let rowsThatFit = (cacheShare / max(1, rowBytes) - extent) / g.stride[1] + 1
+    let rowsThatFit =
+      (cacheShare / max(1, rowBytes * g.kernel[0]) - extent) / g.stride[1] + 1
     // Every thread should get some.
-    let share = (items * height + 2 * threads - 1) / (2 * threads)
+    let share = (items * depth * height + 2 * threads - 1) / (2 * threads)
     unitRows = max(1, min(height, rowsThatFit, threads > 1 ? share : height))
+    let bandRows = isInPlace ? g.input[1] : (unitRows - 1) * g.stride[1] + extent
+    var slices = 1
+    if unitRows == height, g.stride[0] == 1, g.dilation[0] == 1 {
+      let fit = cacheShare / max(1, rowBytes * bandRows) - g.kernel[0] + 1
+      slices = max(1, min(depth, fit, threads > 1 ? share / height : depth))
+    }
+    unitSlices = slices
+    let bandSlices = g.kernel[0] + slices - 1
+    let tapSlice = bandRows * rowStride * (isInPlace ? g.dilation[0] : 1)
+    sliceStride = bandRows * rowStride
+    self.groups = groups
+    tapOffsets = .allocate(capacity: max(1, g.kernelCount))
+    descriptor = apus_blocked_convolution(
+      channels: 0, first_lane: 0, taps: g.kernelCount, tap_offsets: UnsafePointer(tapOffsets),
+      x_block: isInPlace ? input.blockStride : bandSlices * bandRows * rowStride,
+      x_row: g.stride[1] * rowStride, rows: 0, width: 0, blocks: 0,
+      y_block: output.blockStride, y_row: g.output[2] * v, minimum: activation.minimum,
+      maximum: activation.maximum)
+    for kz in 0..<g.kernel[0] {
+      for ky in 0..<g.kernel[1] {
+        for kx in 0..<g.kernel[2] {
+          let x = kx * g.dilation[2]
+          let column = isInPlace ? x : x % g.stride[2] * columns + x / g.stride[2]
+          tapOffsets[(kz * g.kernel[1] + ky) * g.kernel[2] + kx] = Int32(
+            truncatingIfNeeded: kz * tapSlice + ky * g.dilation[1] * rowStride + column * v)
+        }
+      }
+    }
     if isInPlace {
-      descriptor.x_block = input.blockStride
-      descriptor.x_row = rowStride
       band = nil
       // A single row, as 1 x 1 convolutions have, is cut instead.
       let fit = cacheShare / (input.blocks * v * 4) / 84 * 84
@@ -105,25 +147,24 @@ final class BlockedConvolution: BlockedLayer {
       return
     }
     unitWidth = width
-    let bandRows = (unitRows - 1) * g.stride[1] + extent
-    descriptor.x_row = g.stride[1] * rowStride
     band = Band(
       descriptor: apus_blocked_band(
-        channels: input.channels, input_height: g.input[1], input_width: g.input[2],
+        channels: 0, input_height: g.input[1], input_width: g.input[2],
         x_channel: isPlain ? input.positions : 0, x_block: isPlain ? 0 : input.blockStride,
         first_row: 0, rows: 0, first_column: -g.padBegin[2], columns: columns,
         step_x: g.stride[2]),
-      stepY: g.stride[1], padY: g.padBegin[1], extentY: extent, rowStride: rowStride,
-      count: input.blocks * bandRows * rowStride)
+      stepY: g.stride[1], padY: g.padBegin[1], extentY: extent, slices: g.kernel[0],
+      inputSlices: g.input[0], stepZ: g.stride[0], padZ: g.padBegin[0], dilationZ: g.dilation[0])
   }
 
   deinit { tapOffsets.deallocate() }
 
   var unitsOfItem: Int {
-    ((height + unitRows - 1) / unitRows) * ((width + unitWidth - 1) / unitWidth)
+    ((depth + unitSlices - 1) / unitSlices) * ((height + unitRows - 1) / unitRows)
+      * ((width + unitWidth - 1) / unitWidth)
   }
 
-  var scratchCount: Int { band?.count ?? 0 }
+  var scratchCount: Int { band == nil ? 0 : input.blocks * descriptor.x_block }
 
   func run(
     item: Int, unit: Int, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
@@ -131,24 +172,137 @@ final class BlockedConvolution: BlockedLayer {
     _ scratch: UnsafeMutablePointer<Float>?
   ) {
     var d = descriptor
+    let v = output.width
     let across = (width + unitWidth - 1) / unitWidth
-    let firstRow = unit / across * unitRows
+    let rowUnits = (height + unitRows - 1) / unitRows
+    let firstSlice = unit / (across * rowUnits) * unitSlices
+    let firstRow = unit / across % rowUnits * unitRows
     let first = unit % across * unitWidth
+    let slices = min(unitSlices, depth - firstSlice)
     d.rows = min(unitRows, height - firstRow)
     d.width = min(unitWidth, width - first)
-    let source = x + item * inputStride
-    let target = y + (item * output.itemStride + firstRow * d.y_row + first * output.width)
-    guard let band, let scratch else {
-      kernels.pointee.blocked_convolve(
-        &d, source + (firstRow * d.x_row + first * output.width), weights, bias, nil, target)
-      return
+    var source = x + item * inputStride
+    if let scratch {
+      fill(scratch, from: source, firstSlice, slices, firstRow, d.rows)
+      source = UnsafePointer(scratch)
+    } else {
+      source += firstSlice * sliceStride + firstRow * d.x_row + first * v
     }
+    let target =
+      y + (item * output.itemStride + (firstSlice * height + firstRow) * d.y_row + first * v)
+    var weights = weights
+    forEachPart(most: slices > 1 ? 2 : Int.max) { part in
+      d.channels = part.channels
+      d.first_lane = part.firstChannel % v
+      d.blocks = part.blocks
+      let block = source + (part.firstChannel / v * d.x_block + d.first_lane)
+      for slice in 0..<slices {
+        kernels.pointee.blocked_convolve(
+          &d, block + slice * sliceStride, weights, bias.map { $0 + part.firstBlock * v }, nil,
+          target + (part.firstBlock * d.y_block + slice * height * d.y_row))
+      }
+      weights += part.weights
+    }
+  }
+
+  /// Copies the band of `rows` output rows of `slices` output slices.
+  private func fill(
+    _ scratch: UnsafeMutablePointer<Float>, from x: UnsafePointer<Float>, _ firstSlice: Int,
+    _ slices: Int, _ firstRow: Int, _ rows: Int
+  ) {
+    guard let band else { return }
     var b = band.descriptor
     b.first_row = firstRow * band.stepY - band.padY
-    b.rows = (d.rows - 1) * band.stepY + band.extentY
-    d.x_block = b.rows * band.rowStride
-    kernels.pointee.blocked_band(&b, source, scratch)
-    kernels.pointee.blocked_convolve(&d, UnsafePointer(scratch), weights, bias, nil, target)
+    b.rows = (rows - 1) * band.stepY + band.extentY
+    let isPlain = b.x_channel > 0
+    let plane = b.input_height * b.input_width * (isPlain ? 1 : input.width)
+    let height = b.input_height
+    for block in 0..<input.blocks {
+      b.channels = min(input.width, input.channels - block * input.width)
+      let source = x + block * (isPlain ? input.width * b.x_channel : b.x_block)
+      for slice in 0..<(band.slices + slices - 1) {
+        let z = firstSlice * band.stepZ - band.padZ + slice * band.dilationZ
+        let isInside = z >= 0 && z < band.inputSlices
+        b.input_height = isInside ? height : 0
+        kernels.pointee.blocked_band(
+          &b, source + (isInside ? z * plane : 0),
+          scratch + (block * descriptor.x_block + slice * sliceStride))
+      }
+    }
+  }
+
+  // MARK: Groups
+
+  /// Output blocks by the channels that they read, at most `most` together. A block whose rows are of
+  /// several groups reads the channels of all of them, with weights of zero where a row has none.
+  private func forEachPart(most: Int, _ body: (Part) -> Void) {
+    let channels = input.channels / groups
+    let rows = output.channels / groups
+    var block = 0
+    while block < output.blocks {
+      let first = block * output.width / rows
+      var last = first
+      var end = block
+      while end < output.blocks, end - block < most {
+        let group = (min(output.channels, (end + 1) * output.width) - 1) / rows
+        if end > block, group != last || end * output.width / rows != first { break }
+        last = group
+        end += 1
+      }
+      let count = (last - first + 1) * channels
+      body(
+        Part(
+          firstBlock: block, blocks: end - block, firstChannel: first * channels, channels: count,
+          weights: (end - block) * count * descriptor.taps * output.width))
+      block = end
+    }
+  }
+
+  /// Floats of packed weights: products for each position.
+  var weightCount: Int {
+    var count = 0
+    forEachPart(most: Int.max) { count += $0.weights }
+    return count
+  }
+
+  /// Packs weights [row][channel of its group][tap] for each part.
+  func pack(_ weights: UnsafePointer<Float>, _ packed: UnsafeMutablePointer<Float>) {
+    let v = output.width
+    let taps = descriptor.taps
+    let rowCount = input.channels / groups * taps
+    let order = UnsafeMutablePointer<Int32>.allocate(capacity: taps)
+    defer { order.deallocate() }
+    for tap in 0..<taps { order[tap] = Int32(truncatingIfNeeded: tap) }
+    var target = packed
+    forEachPart(most: Int.max) { part in
+      let end = min(output.channels, (part.firstBlock + part.blocks) * v)
+      let stride = part.channels * taps
+      // As many rows as are packed side by side.
+      let dense = UnsafeMutablePointer<Float>.allocate(capacity: 2 * v * stride)
+      defer { dense.deallocate() }
+      var row = part.firstBlock * v
+      while row < end {
+        let rows = min(2 * v, end - row)
+        dense.initialize(repeating: 0, count: rows * stride)
+        for r in 0..<rows {
+          let group = (row + r) / (output.channels / groups)
+          let channel = group * (input.channels / groups) - part.firstChannel
+          (dense + (r * stride + channel * taps)).update(
+            from: weights + (row + r) * rowCount, count: rowCount)
+        }
+        // The first block of channels may be a part of one.
+        var channel = 0
+        var count = min(part.channels, v - part.firstChannel % v)
+        while channel < part.channels {
+          kernels.pointee.blocked_pack(
+            dense + channel * taps, rows, stride, count, taps, taps, order, target)
+          target += kernels.pointee.blocked_packed_count(rows, count, taps)
+          channel += count
+          count = part.channels - channel
+        }
+        row += rows
+      }
+    }
   }
 }
 
@@ -179,41 +333,40 @@ extension PlanContext {
   func planBlockedConvolution(_ geometry: SpatialGeometry, group: Int, work: Int) -> Bool {
     let weights = node.input(1)
     let v = kernels.pointee.vector_width
-    guard mayUseBlocks, geometry.isPlanar, let values = weights.constant,
+    guard mayUseBlocks, let values = weights.constant,
       !node.hasInput(2) || node.input(2).constant != nil
     else { return false }
     let rows = weights.shape[0]
     let activation = Activation(node)
-    if group > 1 {
-      guard group == rows, weights.shape[1] == 1, isBlocked(0) else { return false }
+    if group > 1 && weights.shape[1] == 1 {
+      guard group == rows, isBlocked(0) else { return false }
       planBlockedDepthwise(geometry, values, activation, work: work)
       return true
     }
-    let channels = weights.shape[1]
+    let channels = node.input(0).shape[1]
     let input = ChannelBlocks(node.input(0).shape, kernels)
     let output = ChannelBlocks(node.outputs[0].shape, kernels)
     guard rows >= v, BlockedConvolution.isPossible(geometry, input: input, output: output)
     else { return false }
-    if planWinograd(geometry, input: input, output: output, values, activation, work: work) {
+    if group == 1,
+      planWinograd(geometry, input: input, output: output, values, activation, work: work)
+    {
       return true
     }
     // Few channels fill no block: what gathers the band spreads them.
     let isPlain = !isBlocked(0) && !(geometry.staysInside && channels >= v)
     let convolution = BlockedConvolution(
-      kernels, geometry, input: input, output: output, isPlain: isPlain, threads: threads,
-      activation)
-    let taps = geometry.kernelCount
-    let kernels = kernels
+      kernels, geometry, groups: group, input: input, output: output, isPlain: isPlain,
+      threads: threads, activation)
+    // Groups of few channels meet zeros for the most part.
+    let products = weights.shape[1] * geometry.kernelCount * rows
+    guard group == 1 || convolution.weightCount <= BlockedConvolution.mostProducts * products
+    else { return false }
     let packed = packedWeights(
-      tag: BlockedPacking.weights,
-      byteCount: 4 * kernels.pointee.blocked_packed_count(rows, channels, taps)
+      tag: BlockedPacking.weights, byteCount: 4 * convolution.weightCount
     ) { target in
-      let order = UnsafeMutablePointer<Int32>.allocate(capacity: taps)
-      defer { order.deallocate() }
-      for tap in 0..<taps { order[tap] = Int32(truncatingIfNeeded: tap) }
-      kernels.pointee.blocked_pack(
-        values.assumingMemoryBound(to: Float.self), rows, channels * taps, channels, taps, taps,
-        order, target.assumingMemoryBound(to: Float.self))
+      convolution.pack(
+        values.assumingMemoryBound(to: Float.self), target.assumingMemoryBound(to: Float.self))
     }
     emit(
       convolution, x: isPlain ? self.input(0) : blockedInput(0), weights: packed, output,
@@ -282,10 +435,11 @@ final class BlockedDepthwiseStep: Step {
   ) {
     self.kernels = kernels
     self.window = window
-    split = PlaneSplit(planes: output.items * output.blocks, rows: window.output_height)
+    split = PlaneSplit(
+      planes: output.items * output.blocks, rows: window.output_depth * window.output_height)
     self.input = input
     self.output = output
-    taps = window.kernel_height * window.kernel_width
+    taps = window.kernel_depth * window.kernel_height * window.kernel_width
     self.activation = activation
     self.x = x
     self.weights = weights

@@ -108,7 +108,7 @@ final class BlockedWinograd: BlockedLayer {
     }
     let products = scratch + points * inputStride
     var d = apus_blocked_convolution(
-      channels: input.channels, taps: 1, tap_offsets: UnsafePointer(tapOffset),
+      channels: input.channels, first_lane: 0, taps: 1, tap_offsets: UnsafePointer(tapOffset),
       x_block: blockOfTiles, x_row: 0, rows: 1, width: w.tiles, blocks: output.blocks,
       y_block: blockOfTiles, y_row: 0, minimum: -Float.infinity, maximum: Float.infinity)
     for point in 0..<points {
@@ -159,7 +159,7 @@ final class BlockedWinograd: BlockedLayer {
   static func choose(
     _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks
   ) -> Int? {
-    guard geometry.kernel[1] == 3, geometry.kernel[2] == 3, geometry.stride[1] == 1,
+    guard geometry.isPlanar, geometry.kernel[1] == 3, geometry.kernel[2] == 3, geometry.stride[1] == 1,
       geometry.stride[2] == 1, geometry.dilation[1] == 1, geometry.dilation[2] == 1
     else { return nil }
     let products = input.channels * output.blocks

@@ -27,7 +27,7 @@ let averagePoolOperator = Operator(
     if node.outputs[0].shape.count == 0 { return }
     let geometry = try poolGeometry(node)
     let includesPadding = node.int("count_include_pad", default: 0) != 0
-    if context.isBlocked(0), geometry.isPlanar {
+    if context.isBlocked(0) {
       let pool = PoolPlan(geometry, ChannelBlocks(node.input(0).shape, context.kernels))
       context.emit(
         AveragePoolStep(

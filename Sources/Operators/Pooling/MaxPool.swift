@@ -32,7 +32,7 @@ let maxPoolOperator = Operator(
     let node = context.node
     if node.outputs[0].shape.count == 0 { return }
     let geometry = try poolGeometry(node)
-    if context.isBlocked(0), geometry.isPlanar, !node.wantsOutput(1) {
+    if context.isBlocked(0), !node.wantsOutput(1) {
       let pool = PoolPlan(geometry, ChannelBlocks(node.input(0).shape, context.kernels))
       context.emit(
         MaxPoolStep(
