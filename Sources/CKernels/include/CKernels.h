@@ -46,6 +46,13 @@ typedef struct apus_gemm {
   float minimum, maximum;
 } apus_gemm;
 
+/// A product of 8 rows that gemv may work at while it waits for its weights: B packed, with a bias,
+/// not clipped. The columns before `column` are done, and of the panel there `terms` of the sums.
+typedef struct apus_gemm_ahead {
+  apus_gemm product;
+  intptr_t column, terms;
+} apus_gemm_ahead;
+
 /// Functions of one argument, y[i] = f(x[i]), for apus_kernels.unary. a and b are its parameters.
 /// Error bounds: Sources/Kernels/Common/Exponential.swift. The sign of zero and NaN are kept as
 /// the formulas say.
@@ -247,26 +254,23 @@ typedef struct apus_kernels {
                     intptr_t columns, float scale, float *packed);
   /// C must not overlap A, B or bias.
   void (*gemm)(const apus_gemm *g);
-  /// One row: y[n] = clip(start + Σk x[k] · W[k][n]), `packed` from gemm_pack. start is bias[n], or
-  /// y[n] where bias is NULL and accumulate is set, or 0. To share it over threads: as gemm.
-  void (*gemv)(const float *x, const float *packed, intptr_t depth, intptr_t columns,
-               const float *bias, bool accumulate, float minimum, float maximum, float *y);
+  /// gemm of one row, with a_column_stride 1 and a packed B; backwards over the columns where that
+  /// finds more of B in the cache. Does some of `ahead` where that is not NULL and the instruction
+  /// set has registers for it. C may be bias, but not A.
+  void (*gemv)(const apus_gemm *g, apus_gemm_ahead *ahead, bool backwards);
 
   // MARK: Recurrent layers (RecurrentKernels.h)
-  /// out[row][block][gate] = bias[block][gate] + Σ_k x[row][k] · weights[block][k][gate] for
-  /// `gates` gates; in bias and out, where a block has `spacing` gates. Rows of out are out_stride
-  /// floats apart.
-  void (*recurrent_project)(const float *weights, const float *bias, const float *const *x,
-                            intptr_t rows, intptr_t depth, intptr_t blocks, intptr_t gates,
-                            intptr_t spacing, float *out, intptr_t out_stride);
-  /// One time step of `count` rows, for the units of blocks first_block to last_block (exclusive).
-  void (*rnn_step)(const apus_recurrent_layer *layer, const apus_recurrent_row *rows,
-                   intptr_t count, intptr_t first_block, intptr_t last_block);
-  void (*lstm_step)(const apus_recurrent_layer *layer, const apus_recurrent_row *rows,
+
+  /// h and c of `count` rows, for the units of blocks first_block to last_block (exclusive).
+  void (*rnn_units)(const apus_recurrent_layer *layer, const apus_recurrent_row *rows,
                     intptr_t count, intptr_t first_block, intptr_t last_block);
-  /// Without linear_before_reset: all blocks, since the gate h needs r of all units.
-  void (*gru_step)(const apus_recurrent_layer *layer, const apus_recurrent_row *rows,
-                   intptr_t count, intptr_t first_block, intptr_t last_block);
+  void (*lstm_units)(const apus_recurrent_layer *layer, const apus_recurrent_row *rows,
+                     intptr_t count, intptr_t first_block, intptr_t last_block);
+  void (*gru_units)(const apus_recurrent_layer *layer, const apus_recurrent_row *rows,
+                    intptr_t count, intptr_t first_block, intptr_t last_block);
+  /// Before that, without linear_before_reset: r⊙h into reset_h, for R_h·(r⊙h).
+  void (*gru_reset)(const apus_recurrent_layer *layer, const apus_recurrent_row *rows,
+                    intptr_t count, intptr_t first_block, intptr_t last_block);
 
   // MARK: Convolution and pooling
 

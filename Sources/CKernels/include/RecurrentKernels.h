@@ -1,10 +1,12 @@
 // What the recurrent kernels are told: one layer in one direction, and the rows (batch entries) of
 // one time step. Included by CKernels.h.
 //
-// Packed weights. The lanes of a vector run over hidden units; `width` units are a block, the last
-// block padded with zeros. A stream holds, for each block and each k of its depth, the gates of
-// the block one after the other: [blocks][depth][gates][width]. So one pass over k computes all
-// gates of a block in registers.
+// A step is a matrix product and then its units: the sums b + W·x, which gemm has made for several
+// steps at once, get R·h added by gemm or gemv; these kernels turn the sums into h and c. So sums
+// and packed weights have the columns in one order. The lanes of a vector run over hidden units;
+// `width` units are a block, the last block padded with zeros. RNN: [blocks][width]. LSTM:
+// [blocks][i, o, f, c][width]. GRU: [blocks][z, r][width], and behind all of them [blocks][width]
+// for the gate h.
 #ifndef APUS_RECURRENT_KERNELS_H
 #define APUS_RECURRENT_KERNELS_H
 
@@ -31,20 +33,7 @@ typedef struct apus_activation {
 } apus_activation;
 
 typedef struct apus_recurrent_layer {
-  intptr_t inputs;
   intptr_t units;
-  // Streams of depth `inputs` and `units`. LSTM: the gates i, o, f, c. RNN: one gate. GRU with
-  // linear_before_reset: z, r, h; without: z, r.
-  const float *input_weights;
-  const float *recurrent_weights;
-  // GRU without linear_before_reset: the gate h, streams of one gate.
-  const float *candidate_input_weights;
-  const float *candidate_recurrent_weights;
-  // [blocks][gates][width], input and recurrent bias added (GRU with linear_before_reset: gate h
-  // holds the input's alone).
-  const float *bias;
-  // GRU with linear_before_reset: the recurrent bias of gate h, [blocks][width].
-  const float *recurrent_bias;
   // LSTM: [blocks][3][width], for i, o, f; NULL without peepholes.
   const float *peepholes;
   // Inputs of activations are kept within ±clip; infinity: as they are.
@@ -57,14 +46,13 @@ typedef struct apus_recurrent_layer {
   apus_activation f, g, h;
 } apus_recurrent_layer;
 
-// One batch entry at one time step. In one call either all rows or none have `projected`, and the
-// same holds for `h`.
+// One batch entry at one time step.
 typedef struct apus_recurrent_row {
-  const float *x;          // [inputs]; not read where projected is there
-  const float *projected;  // [blocks][gates][width]: bias + W·x, by recurrent_project; or NULL
-  const float *h;          // [units], the previous step's; NULL: zeros
+  const float *sums;       // b + W·x + R·h (GRU: without R·h for the gate h)
+  const float *candidate;  // [units], R_h·h + Rb_h (GRU with linear_before_reset)
+  const float *h;          // [units], the previous step's; NULL: zeros (GRU)
   const float *c;          // [units], the previous step's; NULL: zeros (LSTM)
-  float *h_out;            // [units], not h
+  float *h_out;            // [units], may be h
   float *c_out;            // [units], may be c (LSTM)
   float *reset_h;          // [units], room for r⊙h (GRU without linear_before_reset)
 } apus_recurrent_row;

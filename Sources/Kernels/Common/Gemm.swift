@@ -46,12 +46,12 @@ private typealias GemmBuffers = InlineArray<3472, Float>
 /// For each panel of rows and each block of the depth, A is packed on the stack as the tile wants
 /// it, and the tile runs along the columns. Partial sums wait in C between blocks, which keeps
 /// their bits.
-func gemm(_ g: UnsafePointer<apus_gemm>) {
-  let g = g.pointee
+func gemm(_ product: UnsafePointer<apus_gemm>) {
+  let g = product.pointee
   guard let a = g.a, let b = g.b, let c = g.c, g.rows > 0, g.columns > 0 else { return }
   let isPacked = g.b_row_stride == 0
   if isPacked && g.rows == 1 && g.a_column_stride == 1 {
-    gemv(a, b, g.depth, g.columns, g.bias, g.accumulate, g.minimum, g.maximum, c)
+    gemv(product, nil, false)
     return
   }
   if let bias = g.bias {

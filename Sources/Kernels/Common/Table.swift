@@ -17,13 +17,11 @@ import CKernels
   table.pointee.gemm_columns = tileColumns
   table.pointee.gemm_pack = { gemmPack($0!, $1, $2, $3, $4, $5, $6!) }
   table.pointee.gemm = { gemm($0!) }
-  table.pointee.gemv = { gemv($0!, $1!, $2, $3, $4, $5, $6, $7, $8!) }
-  table.pointee.recurrent_project = {
-    recurrentProject($0!, $1!, $2!, $3, $4, $5, $6, $7, $8!, $9)
-  }
-  table.pointee.rnn_step = { rnnStep($0!, $1!, $2, $3, $4) }
-  table.pointee.lstm_step = { lstmStep($0!, $1!, $2, $3, $4) }
-  table.pointee.gru_step = { gruStep($0!, $1!, $2, $3, $4) }
+  table.pointee.gemv = { gemv($0!, $1, $2) }
+  table.pointee.rnn_units = { rnnUnits($0!, $1!, $2, $3, $4) }
+  table.pointee.lstm_units = { lstmUnits($0!, $1!, $2, $3, $4) }
+  table.pointee.gru_units = { gruUnits($0!, $1!, $2, $3, $4) }
+  table.pointee.gru_reset = { gruReset($0!, $1!, $2, $3, $4) }
   table.pointee.convolution_rows = tileRows
   table.pointee.convolution_packed_count = { convolutionPackedCount($0, $1) }
   table.pointee.convolution_pack = { convolutionPack($0!, $1, $2, $3, $4, $5, $6!, $7!) }

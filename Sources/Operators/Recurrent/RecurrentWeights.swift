@@ -2,7 +2,8 @@ import CKernels
 import ModelFormat
 
 /// Where a layer's weights lie in one packed buffer, all directions one after the other, and how
-/// they get there (see RecurrentKernels.h for the order).
+/// they get there: W and R as panels for gemm and gemv, with the columns in the order that
+/// RecurrentKernels.h names.
 struct RecurrentWeights {
   let kind: RecurrentKind
   let linearBeforeReset: Bool
@@ -24,33 +25,42 @@ struct RecurrentWeights {
   }
 
   var blocks: Int { (units + width - 1) / width }
-  /// Floats of one gate for all blocks.
-  private var lanes: Int { blocks * width }
-  /// Gates in the first streams; the GRU that resets before the matrix has its third in streams of
-  /// its own.
-  var leadingGates: Int { kind == .gru && !linearBeforeReset ? 2 : kind.gates }
+  /// Columns of one gate.
+  var lanes: Int { blocks * width }
+  var columns: Int { lanes * kind.gates }
+  /// Gates whose columns stand block by block before those of the rest: the GRU's third is apart.
+  var leadingGates: Int { kind == .gru ? 2 : kind.gates }
+  /// Columns of a panel, and all of them with the last panel's padding.
+  private var panel: Int { 2 * width }
+  private var paddedColumns: Int { (columns + panel - 1) / panel * panel }
 
   // Offsets in floats from a direction's start.
-  private var recurrentOffset: Int { lanes * kind.gates * inputs }
-  private var biasOffset: Int { recurrentOffset + lanes * kind.gates * units }
-  private var recurrentBiasOffset: Int { biasOffset + lanes * kind.gates }
+  private var recurrentOffset: Int { paddedColumns * inputs }
+  private var biasOffset: Int { recurrentOffset + paddedColumns * units }
+  private var recurrentBiasOffset: Int { biasOffset + columns }
   private var peepholeOffset: Int { recurrentBiasOffset + (linearBeforeReset ? lanes : 0) }
   private var directionSize: Int { peepholeOffset + (hasPeepholes ? 3 * lanes : 0) }
   var byteCount: Int { directionSize * directions * 4 }
 
-  /// Points the layer's weights into the packed buffer.
-  func bind(
-    _ layer: inout apus_recurrent_layer, _ packed: UnsafePointer<Float>, direction: Int
-  ) {
+  /// The packed weights of a direction.
+  struct Direction {
+    let input: UnsafePointer<Float>
+    let recurrent: UnsafePointer<Float>
+    /// Input and recurrent bias added; for the gate h of a GRU that resets behind the matrix the
+    /// input's alone.
+    let bias: UnsafePointer<Float>
+    /// The recurrent bias of that gate.
+    let recurrentBias: UnsafePointer<Float>
+    /// [blocks][3][width], for i, o, f.
+    let peepholes: UnsafePointer<Float>?
+  }
+
+  func direction(_ direction: Int, _ packed: UnsafePointer<Float>) -> Direction {
     let start = packed + direction &* directionSize
-    layer.input_weights = start
-    layer.recurrent_weights = start + recurrentOffset
-    layer.candidate_input_weights = start + lanes &* leadingGates &* inputs
-    layer.candidate_recurrent_weights =
-      start + (recurrentOffset &+ lanes &* leadingGates &* units)
-    layer.bias = start + biasOffset
-    layer.recurrent_bias = start + recurrentBiasOffset
-    layer.peepholes = hasPeepholes ? start + peepholeOffset : nil
+    return Direction(
+      input: start, recurrent: start + recurrentOffset, bias: start + biasOffset,
+      recurrentBias: start + recurrentBiasOffset,
+      peepholes: hasPeepholes ? start + peepholeOffset : nil)
   }
 
   /// Packs W, R, B (nil: zeros) and P.
@@ -64,17 +74,16 @@ struct RecurrentWeights {
       packMatrix(w + d * rows * inputs, inputs, to)
       packMatrix(r + d * rows * units, units, to + recurrentOffset)
       let bias = b.map { $0 + d * 2 * rows }
-      for gate in 0..<kind.gates {
+      for column in 0..<columns {
+        let (gate, unit) = place(column)
         // Behind the matrix the reset gate scales R_h·h with its own bias, which stays apart.
         let isApart = linearBeforeReset && gate == 2
-        for unit in 0..<lanes {
-          var sum: Float = 0
-          if let bias, unit < units {
-            sum = bias[gate * units + unit]
-            if !isApart { sum += bias[rows + gate * units + unit] }
-          }
-          to[biasOffset + place(unit, gate, of: kind.gates)] = sum
+        var sum: Float = 0
+        if let bias, unit < units {
+          sum = bias[gate * units + unit]
+          if !isApart { sum += bias[rows + gate * units + unit] }
         }
+        to[biasOffset + column] = sum
       }
       if linearBeforeReset {
         for unit in 0..<lanes {
@@ -84,7 +93,7 @@ struct RecurrentWeights {
       if let p, hasPeepholes {
         for gate in 0..<3 {
           for unit in 0..<lanes {
-            to[peepholeOffset + place(unit, gate, of: 3)] =
+            to[peepholeOffset + (unit / width * 3 + gate) * width + unit % width] =
               unit < units ? p[(d * 3 + gate) * units + unit] : 0
           }
         }
@@ -92,39 +101,30 @@ struct RecurrentWeights {
     }
   }
 
-  /// Index in [blocks][gates][width].
-  private func place(_ unit: Int, _ gate: Int, of gates: Int) -> Int {
-    (unit / width * gates + gate) * width + unit % width
+  /// The gate and the unit that a column belongs to.
+  private func place(_ column: Int) -> (gate: Int, unit: Int) {
+    let leading = leadingGates
+    if column >= leading * lanes { return (leading, column - leading * lanes) }
+    let vector = column / width
+    return (vector % leading, vector / leading * width + column % width)
   }
 
-  /// A direction's [gates · units, depth] as its streams.
+  /// A direction's [gates · units, depth] as panels.
   private func packMatrix(
     _ source: UnsafePointer<Float>, _ depth: Int, _ target: UnsafeMutablePointer<Float>
   ) {
-    let leading = leadingGates
-    packStream(source, depth, leading, target)
-    if leading < kind.gates {
-      packStream(
-        source + leading * units * depth, depth, kind.gates - leading,
-        target + lanes * leading * depth)
-    }
-  }
-
-  private func packStream(
-    _ source: UnsafePointer<Float>, _ depth: Int, _ gates: Int,
-    _ target: UnsafeMutablePointer<Float>
-  ) {
-    var to = target
-    for block in 0..<blocks {
-      for k in 0..<depth {
-        for gate in 0..<gates {
-          for lane in 0..<width {
-            let unit = block &* width &+ lane
-            to[lane] = unit < units ? source[(gate &* units &+ unit) &* depth &+ k] : 0
-          }
-          to += width
-        }
+    var column = 0
+    while column < paddedColumns {
+      let (gate, first) = place(column)
+      let valid = column < columns ? max(0, min(width, units - first)) : 0
+      var to = target + (column / panel * panel * depth + column % panel)
+      var from = source + (gate * units + first) * depth
+      for _ in 0..<depth {
+        for lane in 0..<width { to[lane] = lane < valid ? from[lane &* depth] : 0 }
+        from += 1
+        to += panel
       }
+      column += width
     }
   }
 }
