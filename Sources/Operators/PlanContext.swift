@@ -86,6 +86,21 @@ public struct PackedWeights {
   public let fill: (UnsafeMutableRawPointer) -> Void
 }
 
+/// The sum behind a layer, which the layer may compute as it stores its own result: output 0 then is
+/// clip(result + addend).
+public struct FollowingSum {
+  /// In channel blocks, of the output's shape.
+  public let addend: Slot
+  public let minimum: Float
+  public let maximum: Float
+
+  public init(addend: Slot, minimum: Float, maximum: Float) {
+    self.addend = addend
+    self.minimum = minimum
+    self.maximum = maximum
+  }
+}
+
 /// What an operator's `plan` may ask for.
 public final class PlanContext {
   public let node: NodeContext
@@ -117,10 +132,13 @@ public final class PlanContext {
   public private(set) var newBlocked: [NewBlockedTensor] = []
   /// Outputs that are nothing but an input under another shape.
   public private(set) var views: [(input: Int, output: Int, byteOffset: Int)] = []
+  /// A sum that the node's steps may compute, and whether they do.
+  public let sum: FollowingSum?
+  public internal(set) var takesSum = false
 
   public init(
     node: NodeContext, kernels: UnsafePointer<apus_kernels>, threads: Int, inputSlots: [Int],
-    outputSlots: [Int], firstNewSlot: Int, blockedInputs: [Int]? = nil
+    outputSlots: [Int], firstNewSlot: Int, blockedInputs: [Int]? = nil, sum: FollowingSum? = nil
   ) {
     self.node = node
     self.kernels = kernels
@@ -129,6 +147,7 @@ public final class PlanContext {
     self.outputSlots = outputSlots
     self.firstNewSlot = firstNewSlot
     mayUseBlocks = blockedInputs != nil
+    self.sum = sum
     self.blockedInputs = blockedInputs ?? [Int](repeating: -1, count: inputSlots.count)
     blockedOutputs = [Int](repeating: -1, count: outputSlots.count)
     plainInputs = [Bool](repeating: false, count: inputSlots.count)

@@ -22,6 +22,8 @@ public final class Plan {
   public let functionIndex: Int
   public let function: FunctionRecord
   public let threads: Int
+  /// Convolutions may compute the sums behind them: what stands between is then not to be had.
+  let fusesSums: Bool
 
   /// By the tensor's index in the file; nil for tensors of other functions.
   public internal(set) var tensors: [TensorInfo?]
@@ -84,10 +86,12 @@ public final class Plan {
   }
 
   public init(
-    _ model: Model, function index: Int, inputShapes: [InputShape] = [], threads: Int = 1
+    _ model: Model, function index: Int, inputShapes: [InputShape] = [], threads: Int = 1,
+    fusesSums: Bool = true
   ) throws(ApusError) {
     self.model = model
     self.threads = threads
+    self.fusesSums = fusesSums
     functionIndex = index
     function = model.file.function(index)
     tensors = [TensorInfo?](repeating: nil, count: model.file.count(.tensors))

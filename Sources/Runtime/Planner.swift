@@ -25,10 +25,13 @@ struct Planner {
   private var requests: [Request] = []
   private var packedOfSlot: [Int]
   /// By tensor: where it lies in channel blocks, if it does.
-  private var blocked: [BlockedTensor?]
+  var blocked: [BlockedTensor?]
+  let readers: Readers
+  /// By node: its outputs are computed by the steps of one before it.
+  private var isDone: [Bool]
 
   /// A tensor in channel blocks.
-  private struct BlockedTensor {
+  struct BlockedTensor {
     let slot: Int
     let blocks: ChannelBlocks
     /// Made from the plain tensor; otherwise it is what the node computed.
@@ -68,6 +71,8 @@ struct Planner {
     blocked = [BlockedTensor?](repeating: nil, count: count)
     isPlanned = [Bool](repeating: false, count: plan.model.file.count(.functions))
     isPlanned[plan.functionIndex] = true
+    readers = Readers(plan.model.file)
+    isDone = [Bool](repeating: false, count: plan.model.file.count(.nodes))
     for t in 0..<count {
       guard let info = plan.tensors[t] else { continue }
       byteCount[t] = info.byteCount
@@ -95,6 +100,7 @@ struct Planner {
       }
       let node = try inferNode(n)
       note(node)
+      if isDone[n] { continue }
       if node.hasBoundOutput {
         planLate(node)
         try expect(node)
@@ -237,11 +243,13 @@ struct Planner {
 
   private mutating func planNode(_ node: NodeContext) throws(ApusError) {
     let inputs = slotList(node.record.inputs, node.inputs.count)
-    let outputs = slotList(node.record.outputs, node.outputCount)
+    var outputs = slotList(node.record.outputs, node.outputCount)
+    let behind = mayUseBlocks ? sumBehind(node) : nil
     let context = PlanContext(
       node: node, kernels: UnsafePointer(model.kernels), threads: plan.threads,
       inputSlots: inputs, outputSlots: outputs, firstNewSlot: root.count,
-      blockedInputs: mayUseBlocks ? inputs.map { $0 < 0 ? -1 : blocked[$0]?.slot ?? -1 } : nil)
+      blockedInputs: mayUseBlocks ? inputs.map { $0 < 0 ? -1 : blocked[$0]?.slot ?? -1 } : nil,
+      sum: behind?.sum)
     try node.definition.plan(context)
     addSlots(context)
     // What the node reads and writes, whatever its layout.
@@ -252,6 +260,11 @@ struct Planner {
         read.append(t)
       }
       if context.blockedInputs[i] >= 0 { read.append(context.blockedInputs[i]) }
+    }
+    if context.takesSum, let behind {
+      outputs = [behind.output]
+      read.append(Int(behind.sum.addend.index))
+      for n in behind.nodes { isDone[n] = true }
     }
     noteBlocked(context, inputs, outputs)
     var written: [Int] = []
@@ -293,6 +306,10 @@ struct Planner {
       if from >= 0, to >= 0, isReadOnce(from, read) {
         requests.append(Request(from: from, to: to, step: start, endStep: end))
       }
+    }
+    if context.takesSum, let from = behind.map({ Int($0.sum.addend.index) }), isReadOnce(from, read) {
+      requests.append(
+        Request(from: from, to: context.blockedOutputs[0], step: start, endStep: end))
     }
   }
 

@@ -99,14 +99,17 @@ struct Verify: ParsableCommand {
   private func prepare(_ path: String, _ isa: String?) throws -> Side {
     let opened = try OpenedModel(path: path, isa: isa)
     let f = try opened.functionIndex(options.function)
+    // Every layer's result is compared: none is fused, which changes no bit.
     let plan: Plan
     var files: SteppedInputs?
     if inputs.inputs.isEmpty {
-      plan = try opened.plan(f, shapes: shapes.shapes, threads: threads.threads)
+      plan = try opened.plan(
+        f, shapes: shapes.shapes, threads: threads.threads, fusesSums: false)
     } else {
       let read = SteppedInputs(
         try InputFiles(inputs.inputs, opened, function: f), opened, function: f, steps: steps)
-      plan = try opened.plan(f, shapes: read.shapes, threads: threads.threads)
+      plan = try opened.plan(
+        f, shapes: read.shapes, threads: threads.threads, fusesSums: false)
       files = read
     }
     return Side(opened: opened, session: try opened.session(plan), files: files)

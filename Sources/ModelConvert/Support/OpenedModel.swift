@@ -101,7 +101,8 @@ struct OpenedModel {
 
   /// Plans function `f` for the given shapes.
   func plan(
-    _ f: Int, shapes: [(name: String, dimensions: [Int])] = [], threads: Int = 1
+    _ f: Int, shapes: [(name: String, dimensions: [Int])] = [], threads: Int = 1,
+    fusesSums: Bool = true
   ) throws -> Plan {
     try naming(path) { () throws(ApusError) in
       // The names must stay where they are until the plan is made.
@@ -111,12 +112,15 @@ struct OpenedModel {
       for (text, shape) in zip(texts, shapes) {
         inputShapes.append(InputShape(Name(cString: text), Shape(shape.dimensions)))
       }
-      return try Plan(model, function: f, inputShapes: inputShapes, threads: threads)
+      return try Plan(
+        model, function: f, inputShapes: inputShapes, threads: threads, fusesSums: fusesSums)
     }
   }
 
   /// As above, for the shapes of a command line: a shape without a name is the only input's.
-  func plan(_ f: Int, shapes: [InputShapeArgument], threads: Int = 1) throws -> Plan {
+  func plan(
+    _ f: Int, shapes: [InputShapeArgument], threads: Int = 1, fusesSums: Bool = true
+  ) throws -> Plan {
     let inputs = inputTensors(f)
     return try plan(
       f,
@@ -128,7 +132,7 @@ struct OpenedModel {
               + "NAME=\(shape.dimensions.map(String.init).joined(separator: ","))")
         }
         return (name(tensor: inputs[0]), shape.dimensions)
-      }, threads: threads)
+      }, threads: threads, fusesSums: fusesSums)
   }
 
   func session(_ plan: Plan) throws -> Session {

@@ -59,7 +59,10 @@ final class BlockedConvolution: BlockedLayer {
   private static var cacheShare: Int { 192 << 10 }
 
   /// Beyond so many products for each that the groups ask for, the plain layout computes faster.
-  static var mostProducts: Int { 4 }
+  static var mostProducts: Int { 8 }
+
+  /// Groups with fewer products for an output are not worth copies into channel blocks and back.
+  static var fewestProducts: Int { 128 }
 
   /// Whether the input may be read in place, or else the band of a single row, which is the least
   /// there can be, is small beside the layer: far dilations and long strides fill it with what nobody
@@ -168,8 +171,8 @@ final class BlockedConvolution: BlockedLayer {
 
   func run(
     item: Int, unit: Int, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
-    _ bias: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
-    _ scratch: UnsafeMutablePointer<Float>?
+    _ bias: UnsafePointer<Float>?, _ addend: UnsafePointer<Float>?,
+    _ y: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>?
   ) {
     var d = descriptor
     let v = output.width
@@ -188,8 +191,7 @@ final class BlockedConvolution: BlockedLayer {
     } else {
       source += firstSlice * sliceStride + firstRow * d.x_row + first * v
     }
-    let target =
-      y + (item * output.itemStride + (firstSlice * height + firstRow) * d.y_row + first * v)
+    let target = item * output.itemStride + (firstSlice * height + firstRow) * d.y_row + first * v
     var weights = weights
     forEachPart(most: slices > 1 ? 2 : Int.max) { part in
       d.channels = part.channels
@@ -197,9 +199,10 @@ final class BlockedConvolution: BlockedLayer {
       d.blocks = part.blocks
       let block = source + (part.firstChannel / v * d.x_block + d.first_lane)
       for slice in 0..<slices {
+        let place = target + part.firstBlock * d.y_block + slice * height * d.y_row
         kernels.pointee.blocked_convolve(
-          &d, block + slice * sliceStride, weights, bias.map { $0 + part.firstBlock * v }, nil,
-          target + (part.firstBlock * d.y_block + slice * height * d.y_row))
+          &d, block + slice * sliceStride, weights, bias.map { $0 + part.firstBlock * v },
+          addend.map { $0 + place }, y + place)
       }
       weights += part.weights
     }
@@ -337,12 +340,12 @@ extension PlanContext {
       !node.hasInput(2) || node.input(2).constant != nil
     else { return false }
     let rows = weights.shape[0]
-    let activation = Activation(node)
     if group > 1 && weights.shape[1] == 1 {
       guard group == rows, isBlocked(0) else { return false }
-      planBlockedDepthwise(geometry, values, activation, work: work)
+      planBlockedDepthwise(geometry, values, Activation(node), work: work)
       return true
     }
+    let activation = sum.map { Activation($0) } ?? Activation(node)
     let channels = node.input(0).shape[1]
     let input = ChannelBlocks(node.input(0).shape, kernels)
     let output = ChannelBlocks(node.outputs[0].shape, kernels)
@@ -353,14 +356,19 @@ extension PlanContext {
     {
       return true
     }
-    // Few channels fill no block: what gathers the band spreads them.
-    let isPlain = !isBlocked(0) && !(geometry.staysInside && channels >= v)
+    // Few channels fill no block: what gathers the band spreads them. Short rows are gathered number
+    // by number.
+    let isPlain =
+      !isBlocked(0) && !(channels >= v && (geometry.staysInside || geometry.input[2] < v))
     let convolution = BlockedConvolution(
       kernels, geometry, groups: group, input: input, output: output, isPlain: isPlain,
       threads: threads, activation)
     // Groups of few channels meet zeros for the most part.
-    let products = weights.shape[1] * geometry.kernelCount * rows
-    guard group == 1 || convolution.weightCount <= BlockedConvolution.mostProducts * products
+    let products = weights.shape[1] * geometry.kernelCount
+    guard
+      group == 1
+        || convolution.weightCount <= BlockedConvolution.mostProducts * products * rows
+          && (isBlocked(0) || products >= BlockedConvolution.fewestProducts)
     else { return false }
     let packed = packedWeights(
       tag: BlockedPacking.weights, byteCount: 4 * convolution.weightCount

@@ -9,11 +9,12 @@ protocol BlockedLayer: AnyObject {
   /// Floats that a thread needs beside the tensors.
   var scratchCount: Int { get }
 
-  /// Computes a unit of an item. `scratch`: `scratchCount` floats of the thread's own; nil for none.
+  /// Computes a unit of an item. `addend`: what is added to the result, laid out like it. `scratch`:
+  /// `scratchCount` floats of the thread's own; nil for none.
   func run(
     item: Int, unit: Int, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
-    _ bias: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
-    _ scratch: UnsafeMutablePointer<Float>?)
+    _ bias: UnsafePointer<Float>?, _ addend: UnsafePointer<Float>?,
+    _ y: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>?)
 }
 
 private final class BlockedLayerStep: Step {
@@ -21,14 +22,19 @@ private final class BlockedLayerStep: Step {
   private let x: Slot
   private let weights: Slot
   private let bias: Slot?
+  private let addend: Slot?
   private let y: Slot
   private let scratch: Slot?
 
-  init(_ layer: any BlockedLayer, x: Slot, weights: Slot, bias: Slot?, y: Slot, scratch: Slot?) {
+  init(
+    _ layer: any BlockedLayer, x: Slot, weights: Slot, bias: Slot?, addend: Slot?, y: Slot,
+    scratch: Slot?
+  ) {
     self.layer = layer
     self.x = x
     self.weights = weights
     self.bias = bias
+    self.addend = addend
     self.y = y
     self.scratch = scratch
   }
@@ -38,21 +44,25 @@ private final class BlockedLayerStep: Step {
     for i in share.part(of: layer.items * units) {
       layer.run(
         item: i / units, unit: i % units, memory.floats(x), memory.floats(weights),
-        bias.map { memory.floats($0) }, memory.mutableFloats(y),
+        bias.map { memory.floats($0) }, addend.map { memory.floats($0) },
+        memory.mutableFloats(y),
         scratch.map { memory.mutableFloats($0) + share.index * layer.scratchCount })
     }
   }
 }
 
 extension PlanContext {
-  /// Emits the step of a layer that writes output 0 in channel blocks; the bias is input 2.
+  /// Emits the step of a layer that writes output 0 in channel blocks; the bias is input 2. It
+  /// computes the sum behind the node too, if there is one.
   func emit(
     _ layer: any BlockedLayer, x: Slot, weights: Slot, _ output: ChannelBlocks, work: Int
   ) {
     let scratchCount = layer.scratchCount
+    takesSum = sum != nil
     emit(
       BlockedLayerStep(
-        layer, x: x, weights: weights, bias: blockedBias(output), y: blockedOutput(0),
+        layer, x: x, weights: weights, bias: blockedBias(output), addend: sum?.addend,
+        y: blockedOutput(0),
         scratch: scratchCount > 0 ? scratch(byteCount: 4 * scratchCount * threads) : nil),
       work: work)
   }

@@ -92,8 +92,8 @@ final class BlockedWinograd: BlockedLayer {
 
   func run(
     item: Int, unit: Int, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
-    _ bias: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
-    _ scratch: UnsafeMutablePointer<Float>?
+    _ bias: UnsafePointer<Float>?, _ addend: UnsafePointer<Float>?,
+    _ y: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>?
   ) {
     guard let scratch else { return }
     var w = descriptor
@@ -117,11 +117,11 @@ final class BlockedWinograd: BlockedLayer {
         products + point * outputStride)
     }
     w.point_stride = outputStride
-    let target = y + item * output.itemStride
     for block in 0..<output.blocks {
+      let place = item * output.itemStride + block * output.blockStride
       kernels.pointee.winograd_output(
-        &w, products + block * blockOfTiles, bias.map { $0 + block * output.width }, nil, minimum,
-        maximum, target + block * output.blockStride)
+        &w, products + block * blockOfTiles, bias.map { $0 + block * output.width },
+        addend.map { $0 + place }, minimum, maximum, y + place)
     }
   }
 

@@ -7,7 +7,7 @@ import ModelFormat
 /// Inputs X [N, C, D1 … Dr], W [M, C/group, k1 … kr], B [M] (optional), 1 ≤ r ≤ 3. ONNX Conv,
 /// float32. The clip is ours: a ReLU or Clip that follows the convolution in the graph may be fused
 /// into it.
-let convOperator = Operator(
+public let convOperator = Operator(
   opcode: 10, name: "Conv",
   attributes: [
     AttributeSpec("auto_pad", .string), AttributeSpec("dilations", .ints),
@@ -94,6 +94,12 @@ func convMultiplyAccumulates(_ node: NodeContext, weights: Int) -> Int {
 struct Activation {
   let minimum: Float
   let maximum: Float
+
+  /// That of the sum behind the node instead.
+  init(_ sum: FollowingSum) {
+    minimum = sum.minimum
+    maximum = sum.maximum
+  }
 
   init(_ node: NodeContext) {
     minimum = node.float("activation_minimum", default: -Float.infinity)

@@ -5,7 +5,7 @@ import ModelFormat
 // CKernels.h, error bounds in Kernels/Common/Exponential.swift.
 
 /// y = max(x, 0); NaN stays NaN. ONNX Relu.
-let reluOperator = unaryOperator(
+public let reluOperator = unaryOperator(
   1, "Relu", APUS_UNARY_RELU, .relu, .float32 + .signedIntegers,
   notes: "float32, int8, int32 and int64.")
 

@@ -22,7 +22,7 @@ private func arithmeticOperator(
 }
 
 /// y = a + b. ONNX Add; integers wrap around.
-let addOperator = arithmeticOperator(65, "Add", .add)
+public let addOperator = arithmeticOperator(65, "Add", .add)
 /// y = a − b. ONNX Sub.
 let subOperator = arithmeticOperator(66, "Sub", .sub)
 /// y = a·b. ONNX Mul.

@@ -3,7 +3,7 @@ import ModelFormat
 
 /// y = min(max(x, low), high), the limits one element each, none where left out; NaN stays NaN.
 /// ONNX Clip.
-let clipOperator = Operator(
+public let clipOperator = Operator(
   opcode: 45, name: "Clip", inputs: 1...3, requiredInputs: 1,
   notes: "float32 and any integer type.",
   infer: { (context) throws(ApusError) in
