@@ -272,6 +272,15 @@ typedef struct apus_input_shape {
   const int64_t *dims;          /* `rank` of them, each at least 1 */
 } apus_input_shape;
 
+/* One piece of a run's work, made by the library for an apus_parallel_for to call.
+ * Threads: any, each index at once with the others. */
+typedef void (*apus_task)(void *argument, size_t index);
+
+/* A caller's own way to work in parallel: calls task(argument, i) exactly once for each i in
+ * 0 ..< count, on any threads, several at once or one after another, and returns when all of them
+ * have returned. */
+typedef void (*apus_parallel_for)(void *context, size_t count, apus_task task, void *argument);
+
 /* An arena starts at a multiple of this. */
 #define APUS_ARENA_ALIGNMENT 64
 
@@ -289,8 +298,18 @@ typedef struct apus_session_options {
    * dimensions that bear one name in the model must agree. */
   const apus_input_shape *input_shapes;
   size_t input_shape_count;
+  /* How long a thread of the session spins for more work before it sleeps: a spinning thread takes
+   * up work within a microsecond, a sleeping one needs some tens. 0: 200 microseconds; 1: next to
+   * none, for machines that have other work; UINT32_MAX: as long as there is a session. */
+  uint32_t spin_microseconds;
+  /* The caller's own threads. NULL: the session starts threads - 1 of its own. Otherwise it starts
+   * none, and a run calls parallel_for(parallel_for_context, count, ...) with a count of at most
+   * `threads`, from the thread that calls apus_session_run(). */
+  apus_parallel_for parallel_for;
+  void *parallel_for_context;
 } apus_session_options;
-#define APUS_SESSION_OPTIONS_INIT { sizeof(apus_session_options), NULL, 0, NULL, 0, NULL, 0 }
+#define APUS_SESSION_OPTIONS_INIT \
+  { sizeof(apus_session_options), NULL, 0, NULL, 0, NULL, 0, 0, NULL, NULL }
 
 /* Sets *bytes to the exact size of the arena that apus_session_create() needs with the same options
  * (whose arena and arena_size are not looked at).

@@ -52,7 +52,9 @@ struct SessionRequest {
     arenaSize = plan.arenaSize
     if onlySize { return }
     let arenaSize = options.arena_size < 0 ? Int.max : Int(options.arena_size)
-    let session = try Session(plan, arena: options.arena, arenaSize: arenaSize)
+    let session = try Session(
+      plan, arena: options.arena, arenaSize: arenaSize,
+      threadSettings: SessionRequest.threadSettings(options))
     guard
       let memory = apus_sys_allocate(
         MemoryLayout<SessionHandle>.size, MemoryLayout<SessionHandle>.alignment)
@@ -65,6 +67,17 @@ struct SessionRequest {
       to: SessionHandle(
         session: Unmanaged.passRetained(session), region: nil, model: self.model))
     self.handle = handle
+  }
+
+  private static func threadSettings(_ options: apus_session_options) -> ThreadSettings {
+    var settings = ThreadSettings(
+      parallelFor: options.parallel_for, parallelForContext: options.parallel_for_context)
+    if options.spin_microseconds == UInt32.max {
+      settings.spinMicroseconds = Int.max / 2
+    } else if options.spin_microseconds > 0 {
+      settings.spinMicroseconds = Int(options.spin_microseconds)
+    }
+    return settings
   }
 
   private static func shapes(_ options: apus_session_options) throws(ApusError) -> [InputShape] {

@@ -244,10 +244,16 @@ public final class PlanContext {
     return slot
   }
 
-  /// Adds a step. `work` estimates its cost in multiply-accumulates or elements moved, whichever
-  /// is more; threads share the step only where each gets enough to outweigh the wake-up.
+  /// Adds a step. `work` estimates its cost in elements moved; threads share the step only where
+  /// each gets enough to outweigh the wake-up.
   public func emit(_ step: Step, work: Int) {
     step.shareWork(work, among: threads)
     steps.append(step)
+  }
+
+  /// The same for a step of matrix kernels, which do four multiply-accumulates while memory moves
+  /// an element; `elements` of them are moved at least.
+  public func emit(_ step: Step, multiplyAccumulates: Int, elements: Int) {
+    emit(step, work: max(multiplyAccumulates / 4, elements))
   }
 }

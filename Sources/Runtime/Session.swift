@@ -14,7 +14,7 @@ public final class Session {
   private let pointers: UnsafeMutablePointer<UnsafeMutableRawPointer>
   private let steps: UnsafeMutablePointer<Unmanaged<Step>>
   private let stepCount: Int
-  private let pool: ThreadPool?
+  private let threads: Threads?
   /// For each input the slots that share its memory: binding an input moves them all.
   private let inputAliases: [[(slot: Int, offset: Int)]]
   private var isClosed = false
@@ -22,7 +22,8 @@ public final class Session {
   /// - Parameter arena: at least `plan.arenaSize` bytes aligned to 64 that outlive the session; nil:
   ///   the session allocates them.
   public init(
-    _ plan: Plan, arena: UnsafeMutableRawPointer? = nil, arenaSize: Int = 0
+    _ plan: Plan, arena: UnsafeMutableRawPointer? = nil, arenaSize: Int = 0,
+    threadSettings: ThreadSettings = ThreadSettings()
   ) throws(ApusError) {
     self.plan = plan
     model = plan.model
@@ -56,10 +57,7 @@ public final class Session {
     inputAliases = Session.findInputAliases(plan)
     do throws(ApusError) {
       try Session.resolve(plan, self.arena, pointers)
-      var worthwhile = false
-      for step in plan.steps where step.threads > 1 { worthwhile = true }
-      // Where no step is worth sharing, no thread is started.
-      pool = plan.threads > 1 && worthwhile ? try ThreadPool(threads: plan.threads) : nil
+      threads = try Session.makeThreads(plan, threadSettings)
     } catch {
       if ownsArena { apus_sys_release(self.arena) }
       steps.deallocate()
@@ -77,10 +75,23 @@ public final class Session {
   public func close() {
     if isClosed { return }
     isClosed = true
-    pool?.stop()
+    threads?.stop()
     if ownsArena { apus_sys_release(arena) }
     steps.deallocate()
     pointers.deallocate()
+  }
+
+  /// nil where no step is worth sharing.
+  private static func makeThreads(
+    _ plan: Plan, _ settings: ThreadSettings
+  ) throws(ApusError) -> Threads? {
+    var count = 1
+    for step in plan.steps { count = max(count, step.threads) }
+    if count == 1 { return nil }
+    if let parallelFor = settings.parallelFor {
+      return CallerThreads(parallelFor, settings.parallelForContext)
+    }
+    return try ThreadPool(threads: count, spinMicroseconds: settings.spinMicroseconds)
   }
 
   private static func resolve(
@@ -128,8 +139,8 @@ public final class Session {
 
   @inline(__always) private func run(step i: Int, _ memory: Memory) {
     steps[i]._withUnsafeGuaranteedRef { step in
-      if step.threads > 1, let pool {
-        pool.run(step, memory)
+      if step.threads > 1, let threads {
+        threads.run(step, memory)
       } else {
         step.run(memory, Share(index: 0, count: 1))
       }

@@ -2,116 +2,205 @@ import CSystem
 import ModelFormat
 import Operators
 
-/// The threads of one session. A step is cut into as many shares as threads take part in it, the
-/// same cut on every run; nothing is stolen, so nothing depends on timing.
+/// The threads of one session, its caller among them.
 ///
-/// The caller posts a step by raising the generation, does share 0 itself and waits until every
-/// worker has answered. Waiting spins for a moment, since steps follow each other closely, and then
-/// parks (workers) or yields (the caller).
-final class ThreadPool {
-  /// What workers look at; in memory of its own so that its address is fixed.
-  struct Shared {
-    var generation: Int32 = 0
-    var answers: Int32 = 0
-    var started: Int32 = 0
-    var stopping: Int32 = 0
+/// The caller posts a step to each worker that takes part in it and does share 0 itself. Then it
+/// does those shares too that no worker has claimed, so that a worker that sleeps, or has lost its
+/// processor to other work, holds up nothing; who does a share makes no difference to its bits.
+/// A worker without work spins for a while, since steps follow each other closely, and then parks.
+///
+/// A worker that loses its processor within a share does hold the caller up. Where that happens the
+/// machine has other work: the caller then goes on alone for many times what it has lost.
+final class ThreadPool: Threads {
+  /// What the caller and one worker share. The worker spins on the first cache lines; what it writes
+  /// for the caller lies in the last.
+  private struct Worker {
+    /// Shares posted so far.
+    var posted: Int32 = 0
+    /// Shares claimed so far, by the worker or by the caller.
+    var claimed: Int32 = 0
+    var isParked: Int32 = 0
+    var isStopping: Int32 = 0
+    let index: Int
+    let spinMicroseconds: Int
+    let common: UnsafeMutablePointer<Common>
     var mutex = pthread_mutex_t()
     var condition = pthread_cond_t()
+    var padding: InlineArray<8, Int64> = .init(repeating: 0)
+    /// The last share that is done, by its number.
+    var done: Int32 = 0
+    var endPadding: InlineArray<15, Int32> = .init(repeating: 0)
+  }
+
+  /// The step at hand: written before it is posted, read by those to whom it is.
+  private struct Common {
     var step: Unmanaged<Step>?
-    var stepThreads = 0
     var memory: UnsafeMutablePointer<UnsafeMutableRawPointer>?
   }
 
-  private static var spinCount: Int { 2_000 }
-
-  private let shared: UnsafeMutablePointer<Shared>
+  private let workers: UnsafeMutablePointer<Worker>
+  private let common: UnsafeMutablePointer<Common>
   private var handles: [pthread_t] = []
 
+  /// Microseconds of spinning before a worker offers its processor to others.
+  private static var yieldAfter: Int64 { 20 }
+  /// Microseconds of waiting that are not worth a remedy.
+  private static var leastLoss: Int64 { 100 }
+  /// How much longer than the last loss the caller works alone: it loses a fifteenth at most.
+  private static var aloneForLoss: Int64 { 15 }
+
+  /// Until this moment the caller does every share itself; 0: share.
+  private var aloneUntil: Int64 = 0
+
+  /// Pauses of the caller before it offers its processor to others, which matters only where there
+  /// are fewer processors than threads.
+  private static var pausesBeforeYield: Int { 2_000 }
+
   /// Starts `count` − 1 workers; the caller is the remaining thread.
-  init(threads count: Int) throws(ApusError) {
-    shared = UnsafeMutablePointer<Shared>.allocate(capacity: 1)
-    shared.initialize(to: Shared())
-    pthread_mutex_init(&shared.pointee.mutex, nil)
-    pthread_cond_init(&shared.pointee.condition, nil)
+  init(threads count: Int, spinMicroseconds: Int) throws(ApusError) {
+    common = UnsafeMutablePointer<Common>.allocate(capacity: 1)
+    common.initialize(to: Common())
+    workers = UnsafeMutablePointer<Worker>.allocate(capacity: max(count - 1, 1))
     // All that the workers' creation allocates here comes before the first of them runs.
     handles.reserveCapacity(count)
-    for _ in 1..<max(count, 1) {
+    super.init()
+    for k in 0..<count - 1 {
+      let worker = workers + k
+      worker.initialize(
+        to: Worker(index: k + 1, spinMicroseconds: spinMicroseconds, common: common))
+      pthread_mutex_init(&worker.pointee.mutex, nil)
+      pthread_cond_init(&worker.pointee.condition, nil)
       var handle = pthread_t()
       let code = apus_sys_thread_create(
         &handle,
         { argument in
-          ThreadPool.work(argument!.assumingMemoryBound(to: Shared.self))
+          ThreadPool.work(argument!.assumingMemoryBound(to: Worker.self))
           return nil
-        }, shared)
+        }, worker)
       guard code == 0 else {
+        ThreadPool.destroy(worker)
         stop()
-        throw ApusError(
-          .threadFailed, "thread \(handles.count + 1) could not be started (error \(code))")
+        throw ApusError(.threadFailed, "thread \(k + 2) could not be started (error \(code))")
       }
       handles.append(handle)
     }
   }
 
   /// Ends the workers and waits for them.
-  func stop() {
-    pthread_mutex_lock(&shared.pointee.mutex)
-    apus_sys_store_release(&shared.pointee.stopping, 1)
-    apus_sys_add_acq_rel(&shared.pointee.generation, 1)
-    pthread_cond_broadcast(&shared.pointee.condition)
-    pthread_mutex_unlock(&shared.pointee.mutex)
-    for handle in handles { _ = apus_sys_thread_join(handle) }
-    pthread_cond_destroy(&shared.pointee.condition)
-    pthread_mutex_destroy(&shared.pointee.mutex)
-    shared.deallocate()
+  override func stop() {
+    for k in handles.indices {
+      apus_sys_store_release(&workers[k].isStopping, 1)
+      post(workers + k)
+    }
+    for k in handles.indices {
+      _ = apus_sys_thread_join(handles[k])
+      ThreadPool.destroy(workers + k)
+    }
+    workers.deallocate()
+    common.deallocate()
   }
 
-  /// Runs a step on `step.threads` threads; returns when all of them are done.
-  func run(_ step: Step, _ memory: Memory) {
-    let workers = Int32(truncatingIfNeeded: handles.count)
-    shared.pointee.step = Unmanaged.passUnretained(step)
-    shared.pointee.stepThreads = step.threads
-    shared.pointee.memory = memory.pointers
-    apus_sys_store_relaxed(&shared.pointee.answers, 0)
-    // Under the mutex, so that no worker parks between its last look and this.
-    pthread_mutex_lock(&shared.pointee.mutex)
-    apus_sys_add_acq_rel(&shared.pointee.generation, 1)
-    pthread_cond_broadcast(&shared.pointee.condition)
-    pthread_mutex_unlock(&shared.pointee.mutex)
-    step.run(memory, Share(index: 0, count: step.threads))
-    var spins = 0
-    while apus_sys_load_acquire(&shared.pointee.answers) != workers {
-      spins += 1
-      if spins > ThreadPool.spinCount { sched_yield() } else { apus_sys_pause() }
+  private static func destroy(_ worker: UnsafeMutablePointer<Worker>) {
+    pthread_cond_destroy(&worker.pointee.condition)
+    pthread_mutex_destroy(&worker.pointee.mutex)
+  }
+
+  override func run(_ step: Step, _ memory: Memory) {
+    let count = step.threads
+    let start = apus_sys_microseconds()
+    if start < aloneUntil {
+      for index in 0..<count { step.run(memory, Share(index: index, count: count)) }
+      return
+    }
+    common.pointee.step = Unmanaged.passUnretained(step)
+    common.pointee.memory = memory.pointers
+    for k in 0..<count - 1 { post(workers + k) }
+    step.run(memory, Share(index: 0, count: count))
+    var waits = false
+    for k in 0..<count - 1 {
+      let share = workers[k].posted
+      if apus_sys_replace(&workers[k].claimed, share &- 1, share) {
+        step.run(memory, Share(index: k + 1, count: count))
+        apus_sys_store_relaxed(&workers[k].done, share)
+      } else if apus_sys_load_acquire(&workers[k].done) != share {
+        waits = true
+      }
+    }
+    if waits { wait(forWorkers: count - 1, since: start) }
+  }
+
+  private func wait(forWorkers count: Int, since start: Int64) {
+    let ready = apus_sys_microseconds()
+    var pauses = 0
+    for k in 0..<count {
+      while apus_sys_load_acquire(&workers[k].done) != workers[k].posted {
+        pauses += 1
+        if pauses > ThreadPool.pausesBeforeYield { sched_yield() } else { apus_sys_pause() }
+      }
+    }
+    let lost = apus_sys_microseconds() - ready
+    // Shares are alike: one that takes many times as long as the caller's has been interrupted.
+    if lost > max(3 * (ready - start), ThreadPool.leastLoss) {
+      aloneUntil = ready + lost + ThreadPool.aloneForLoss * lost
     }
   }
 
-  private static func work(_ shared: UnsafeMutablePointer<Shared>) {
+  /// Of the two orders, "post, then look whether the worker is parked" here and "say parked, then
+  /// look whether something is posted" there, one thread at least sees what the other wrote.
+  private func post(_ worker: UnsafeMutablePointer<Worker>) {
+    apus_sys_add_ordered(&worker.pointee.posted, 1)
+    if apus_sys_load_ordered(&worker.pointee.isParked) != 0,
+      apus_sys_replace(&worker.pointee.isParked, 1, 0)
+    {
+      pthread_mutex_lock(&worker.pointee.mutex)
+      pthread_cond_signal(&worker.pointee.condition)
+      pthread_mutex_unlock(&worker.pointee.mutex)
+    }
+  }
+
+  private static func work(_ worker: UnsafeMutablePointer<Worker>) {
     _ = apus_sys_flush_denormals()
-    let index = Int(apus_sys_add_acq_rel(&shared.pointee.started, 1))
+    let index = worker.pointee.index
     var seen: Int32 = 0
     while true {
-      var spins = 0
-      while apus_sys_load_acquire(&shared.pointee.generation) == seen, spins < spinCount {
-        spins += 1
+      spin(worker, seen)
+      if apus_sys_load_acquire(&worker.pointee.posted) == seen { park(worker, seen) }
+      if apus_sys_load_acquire(&worker.pointee.isStopping) != 0 { return }
+      seen = apus_sys_load_acquire(&worker.pointee.posted)
+      // Whoever claims the latest share holds up the caller until it is done: the step stays.
+      guard apus_sys_replace(&worker.pointee.claimed, seen &- 1, seen) else { continue }
+      if let step = worker.pointee.common.pointee.step,
+        let memory = worker.pointee.common.pointee.memory
+      {
+        step._withUnsafeGuaranteedRef {
+          $0.run(Memory(memory), Share(index: index, count: $0.threads))
+        }
+      }
+      apus_sys_store_release(&worker.pointee.done, seen)
+    }
+  }
+
+  private static func spin(_ worker: UnsafeMutablePointer<Worker>, _ seen: Int32) {
+    let start = apus_sys_microseconds()
+    var spent: Int64 = 0
+    repeat {
+      for _ in 0..<32 {
+        if apus_sys_load_acquire(&worker.pointee.posted) != seen { return }
         apus_sys_pause()
       }
-      if apus_sys_load_acquire(&shared.pointee.generation) == seen {
-        pthread_mutex_lock(&shared.pointee.mutex)
-        while apus_sys_load_acquire(&shared.pointee.generation) == seen {
-          pthread_cond_wait(&shared.pointee.condition, &shared.pointee.mutex)
-        }
-        pthread_mutex_unlock(&shared.pointee.mutex)
-      }
-      // Every worker answers every generation, so it can have moved by one only.
-      seen = apus_sys_load_acquire(&shared.pointee.generation)
-      if apus_sys_load_acquire(&shared.pointee.stopping) != 0 { return }
-      let threads = shared.pointee.stepThreads
-      if index < threads, let step = shared.pointee.step, let memory = shared.pointee.memory {
-        step._withUnsafeGuaranteedRef {
-          $0.run(Memory(memory), Share(index: index, count: threads))
-        }
-      }
-      apus_sys_add_acq_rel(&shared.pointee.answers, 1)
+      // The caller itself may wait for this processor.
+      if spent > yieldAfter { sched_yield() }
+      spent = apus_sys_microseconds() - start
+    } while spent < worker.pointee.spinMicroseconds
+  }
+
+  private static func park(_ worker: UnsafeMutablePointer<Worker>, _ seen: Int32) {
+    pthread_mutex_lock(&worker.pointee.mutex)
+    apus_sys_store_ordered(&worker.pointee.isParked, 1)
+    while apus_sys_load_ordered(&worker.pointee.posted) == seen {
+      pthread_cond_wait(&worker.pointee.condition, &worker.pointee.mutex)
     }
+    apus_sys_store_ordered(&worker.pointee.isParked, 0)
+    pthread_mutex_unlock(&worker.pointee.mutex)
   }
 }

@@ -57,7 +57,12 @@ void with_failures(const char *path) {
   CHECK(model.output_info(1).name.empty());
 
   apus::session_options wanted;
-  wanted.input_shape("x", {2, 3}).threads(2).function("main");
+  wanted.input_shape("x", {2, 3}).threads(2).spin_microseconds(1).function("main");
+  wanted.parallel_for(
+      [](void *, size_t count, apus_task task, void *argument) {
+        for (size_t i = 0; i < count; i++) task(argument, i);
+      },
+      nullptr);
   const std::size_t bytes = model.arena_size(wanted, cause);
   CHECK(bytes > 0 && !cause);
   std::vector<unsigned char> arena(bytes + APUS_ARENA_ALIGNMENT);

@@ -142,6 +142,24 @@ def test_bits_for_every_number_of_threads(name, model_path, programs):
     assert len(digests) == 1
 
 
+def test_threads_of_session_and_caller(tmp_path):
+    """Shares done by the session's threads, spinning and parked, and by the caller's."""
+    writer = Writer()
+    f = writer.function("main")
+    rng = np.random.default_rng(5)
+    x = f.input("x", "float32", (1, 64, 48, 48))
+    for _ in range(4):
+        w = writer.weight(rng.normal(0, 0.05, (64, 64, 3, 3)).astype(np.float32))
+        (x,) = add_node(f, "Conv", [x, w], {"pads": [1, 1, 1, 1]})
+        (x,) = add_node(f, "Tanh", [x])
+    f.output(x, "y", "float32", (1, 64, 48, 48))
+    open_model(writer)
+    model = tmp_path / "wide.apus"
+    model.write_bytes(writer.to_bytes())
+    program = compile_program(C_COMPILERS[0], C / "threads.c", tmp_path / "threads", ["-std=c99"])
+    assert run([program, model]) == "fine\n"
+
+
 @pytest.mark.parametrize("name", models.MODELS)
 def test_run_is_real_time(name, model_path, tmp_path):
     run_real_time(model_path(name), 1000, tmp_path)

@@ -247,6 +247,13 @@ def test_threads(model, threads):
         model.session(threads=threads)
 
 
+@pytest.mark.parametrize("microseconds", [0, -1, 1.5, "2"])
+def test_spin_microseconds(model, microseconds):
+    model.session(threads=2, spin_microseconds=1).close()
+    with fails(Status.INVALID_ARGUMENT, "spin_microseconds"):
+        model.session(threads=2, spin_microseconds=microseconds)
+
+
 def test_files(tmp_path):
     with fails(Status.FILE_NOT_FOUND, "nothing.apus"):
         apus.Model(tmp_path / "nothing.apus")

@@ -300,6 +300,17 @@ class session_options {
     threads_ = count;
     return *this;
   }
+  /// How long a thread of the session spins for more work before it sleeps; 0: 200 microseconds.
+  session_options &spin_microseconds(std::uint32_t microseconds) noexcept {
+    spin_microseconds_ = microseconds;
+    return *this;
+  }
+  /// The caller's own threads instead of the session's; apus_parallel_for in apus.h.
+  session_options &parallel_for(apus_parallel_for body, void *context) noexcept {
+    parallel_for_ = body;
+    parallel_for_context_ = context;
+    return *this;
+  }
   /// The caller's memory, aligned to APUS_ARENA_ALIGNMENT, kept until the session is gone.
   session_options &arena(void *memory, std::size_t bytes) noexcept {
     arena_ = memory;
@@ -325,6 +336,9 @@ class session_options {
     apus_session_options raw = APUS_SESSION_OPTIONS_INIT;
     if (function_) raw.function = function_->c_str();
     raw.threads = threads_;
+    raw.spin_microseconds = spin_microseconds_;
+    raw.parallel_for = parallel_for_;
+    raw.parallel_for_context = parallel_for_context_;
     raw.arena = arena_;
     raw.arena_size = arena_size_;
     raw.input_shapes = shapes.data();
@@ -334,6 +348,9 @@ class session_options {
 
   std::optional<std::string> function_;
   std::size_t threads_ = 1;
+  std::uint32_t spin_microseconds_ = 0;
+  apus_parallel_for parallel_for_ = nullptr;
+  void *parallel_for_context_ = nullptr;
   void *arena_ = nullptr;
   std::size_t arena_size_ = 0;
   std::vector<std::pair<std::string, apus::shape>> shapes_;

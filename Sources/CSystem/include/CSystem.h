@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 #if defined(__x86_64__)
@@ -63,11 +64,34 @@ static inline void apus_sys_store_relaxed(int32_t *p, int32_t value) {
 static inline int32_t apus_sys_add_acq_rel(int32_t *p, int32_t value) {
   return __atomic_add_fetch(p, value, __ATOMIC_ACQ_REL);
 }
+/// In one order with all other `ordered` accesses of all threads.
+static inline void apus_sys_add_ordered(int32_t *p, int32_t value) {
+  __atomic_add_fetch(p, value, __ATOMIC_SEQ_CST);
+}
+static inline void apus_sys_store_ordered(int32_t *p, int32_t value) {
+  __atomic_store_n(p, value, __ATOMIC_SEQ_CST);
+}
+/// Makes `value` of `old`; false where something else stood there.
+static inline bool apus_sys_replace(int32_t *p, int32_t old, int32_t value) {
+  return __atomic_compare_exchange_n(p, &old, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+static inline int32_t apus_sys_load_ordered(const int32_t *p) {
+  return __atomic_load_n(p, __ATOMIC_SEQ_CST);
+}
 
 static inline void apus_sys_pause(void) {
 #if defined(__x86_64__)
   _mm_pause();
 #endif
+}
+
+// MARK: Time
+
+/// A clock that never goes back.
+static inline int64_t apus_sys_microseconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 // MARK: Denormals

@@ -60,7 +60,7 @@ let convTransposeOperator = Operator(
         inputCount: geometry.inputCount, outputCount: geometry.outputCount,
         threads: context.threads, x: context.input(0), packed: packed,
         bias: context.optionalInput(2), y: context.output(0)),
-      work: transposedMultiplyAccumulates(node))
+      multiplyAccumulates: transposedMultiplyAccumulates(node), elements: x.count)
   },
   multiplyAccumulates: transposedMultiplyAccumulates)
 

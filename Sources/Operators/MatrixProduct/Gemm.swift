@@ -59,7 +59,7 @@ let gemmOperator = Operator(
       GemmStep(
         context.kernels, product, MatrixStart(node, rows: rows, columns: columns),
         a: context.input(0), b: b, c: context.optionalInput(2), y: context.output(0)),
-      work: rows * columns * depth)
+      multiplyAccumulates: rows * columns * depth, elements: columns * depth)
   },
   multiplyAccumulates: { $0.outputs[0].shape.count * gemmDepth($0) })
 

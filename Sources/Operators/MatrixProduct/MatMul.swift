@@ -45,7 +45,8 @@ let matMulOperator = Operator(
     }
     context.emit(
       MatMulStep(context.kernels, product, shapes, a: a, b: b, y: context.output(0)),
-      work: matMulMultiplyAccumulates(node))
+      multiplyAccumulates: matMulMultiplyAccumulates(node),
+      elements: node.input(0).shape.count + node.input(1).shape.count)
   },
   multiplyAccumulates: matMulMultiplyAccumulates)
 

@@ -85,6 +85,9 @@ class CSessionOptions(Structure):
         ("arena_size", c_size_t),
         ("input_shapes", POINTER(CInputShape)),
         ("input_shape_count", c_size_t),
+        ("spin_microseconds", c_uint32),
+        ("parallel_for", c_void_p),
+        ("parallel_for_context", c_void_p),
     ]
 
 

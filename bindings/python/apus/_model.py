@@ -123,6 +123,7 @@ class Model:
         threads: int = 1,
         shapes: Optional[Mapping[str, Sequence[int]]] = None,
         function: Optional[str] = None,
+        spin_microseconds: Optional[int] = None,
     ) -> Session:
         """Plans a function and makes a session that runs it.
 
@@ -132,10 +133,14 @@ class Model:
             shapes: the shape of each input that has free dimensions, by name. A free dimension
                 that nothing binds is 1.
             function: the function to run; None: "main", or the first where there is none.
+            spin_microseconds: how long a thread of the session spins for more work before it
+                sleeps. None: 200; 1: next to none, for machines that have other work.
         """
         handle = self._pointer
         options = CSessionOptions(struct_size=sizeof(CSessionOptions))
         options.threads = _count("threads", threads)
+        if spin_microseconds is not None:
+            options.spin_microseconds = _count("spin_microseconds", spin_microseconds)
         if function is not None:
             options.function = _encode("function", function)
         if shapes:
