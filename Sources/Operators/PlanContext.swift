@@ -53,15 +53,17 @@ public struct Share {
 
 /// A prepared piece of work. Made when a session is planned, run as often as the session is; a step
 /// never allocates, never fails, and writes the same bits however many threads share it.
+///
+/// What is final here stays out of some two hundred tables of virtual functions.
 open class Step {
   /// How many threads may share this step's work; the others wait. Set by `shareWork`.
-  public internal(set) var threads = 1
+  public internal(set) final var threads = 1
 
   public init() {}
 
   /// Lets as many of the session's threads share the step as get enough of its `work` to outweigh
   /// the wake-up.
-  func shareWork(_ work: Int, among threads: Int) {
+  final func shareWork(_ work: Int, among threads: Int) {
     self.threads = max(1, min(threads, work / Step.minimumWorkOfThread))
   }
 
