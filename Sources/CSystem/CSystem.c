@@ -62,9 +62,20 @@ LOCAL void apus_sys_set_allocator(void *context, apus_sys_allocate_function allo
   allocator_release = release;
 }
 
+enum { HUGE_PAGE = 2 << 20 };
+
 static void *raw_allocate(size_t size, size_t alignment) {
   if (allocator_allocate) return allocator_allocate(allocator_context, size, alignment);
   void *memory = NULL;
+#ifdef MADV_HUGEPAGE
+  // Weights that stream through the cache need fewer translations of addresses. Only whole pages,
+  // so that no more memory becomes resident; a system that has none to give says so to nobody.
+  if (size >= HUGE_PAGE) {
+    if (libc_memalign(&memory, HUGE_PAGE, size) != 0) return NULL;
+    madvise(memory, size & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE);
+    return memory;
+  }
+#endif
   return libc_memalign(&memory, alignment, size) == 0 ? memory : NULL;
 }
 

@@ -150,6 +150,19 @@ APUS_INTEGER_DOT(4, sum + (apus_i32x4)_mm_madd_epi16((__m128i)a, (__m128i)b))
 APUS_VECTOR_INTRINSICS(8)
 APUS_VECTOR_ROUNDING(8)
 APUS_INTEGER_INTRINSICS(8)
+/// The first n < 8 lanes from memory, the rest from fill; the first n lanes to memory.
+static inline __attribute__((always_inline)) __m256i apus_first_lanes_x8(intptr_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static inline __attribute__((always_inline)) apus_f32x8 apus_load_part_f32x8(
+    const float *p, intptr_t n, apus_f32x8 fill) {
+  const __m256i lanes = apus_first_lanes_x8(n);
+  return _mm256_blendv_ps(fill, _mm256_maskload_ps(p, lanes), _mm256_castsi256_ps(lanes));
+}
+static inline __attribute__((always_inline)) void apus_store_part_f32x8(
+    apus_f32x8 v, float *p, intptr_t n) {
+  _mm256_maskstore_ps(p, apus_first_lanes_x8(n), v);
+}
 APUS_GROUPS(even_1, 8, 0, 8, 2, 10, 4, 12, 6, 14)
 APUS_GROUPS(odd_1, 8, 1, 9, 3, 11, 5, 13, 7, 15)
 APUS_GROUPS(even_2, 8, 0, 1, 8, 9, 4, 5, 12, 13)
@@ -160,6 +173,21 @@ APUS_INTEGER_DOT(8, sum + (apus_i32x8)_mm256_madd_epi16((__m256i)a, (__m256i)b))
 #endif
 #ifdef __AVX512F__
 APUS_VECTOR_INTRINSICS(16)
+/// The vector as it is; what is loaded behind this is loaded after the vector is computed. Else the
+/// compiler may begin a loop with all of its loads, and then lacks registers for the sums.
+static inline __attribute__((always_inline)) apus_f32x16 apus_in_order_f32x16(apus_f32x16 v) {
+  __asm__ volatile("" : "+v"(v) : : "memory");
+  return v;
+}
+/// The first n < 16 lanes from memory, the rest from fill; the first n lanes to memory.
+static inline __attribute__((always_inline)) apus_f32x16 apus_load_part_f32x16(
+    const float *p, intptr_t n, apus_f32x16 fill) {
+  return _mm512_mask_loadu_ps(fill, (__mmask16)((1u << n) - 1), p);
+}
+static inline __attribute__((always_inline)) void apus_store_part_f32x16(
+    apus_f32x16 v, float *p, intptr_t n) {
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v);
+}
 APUS_VECTOR_ROUNDING(16)
 APUS_INTEGER_INTRINSICS(16)
 APUS_GROUPS(even_1, 16, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30)

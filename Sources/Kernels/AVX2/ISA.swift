@@ -12,6 +12,19 @@ typealias IntVector = SIMD8<Int32>
   apus_fma_f32x8(a, b, c)
 }
 
+/// Keeps loads behind a vector where registers are scarce; not needed here.
+@inline(__always) func inOrder(_ v: Vector) -> Vector { v }
+
+/// The first `n` < scalarCount lanes from memory, the rest from `fill`.
+@inline(__always)
+func loadPart(_ p: UnsafePointer<Float>, _ n: Int, fill: Vector) -> Vector {
+  apus_load_part_f32x8(p, n, fill)
+}
+/// Stores the first `n` < scalarCount lanes.
+@inline(__always) func storePart(_ v: Vector, _ p: UnsafeMutablePointer<Float>, _ n: Int) {
+  apus_store_part_f32x8(v, p, n)
+}
+
 /// a + b, a − b and a · b where Swift's operators do not become vector code: between branches.
 @inline(__always) func sum(_ a: Vector, _ b: Vector) -> Vector { apus_sum_f32x8(a, b) }
 @inline(__always) func difference(_ a: Vector, _ b: Vector) -> Vector {

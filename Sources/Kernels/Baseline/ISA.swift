@@ -13,6 +13,35 @@ typealias IntVector = SIMD4<Int32>
   a * b + c
 }
 
+/// Keeps loads behind a vector where registers are scarce; not needed here.
+@inline(__always) func inOrder(_ v: Vector) -> Vector { v }
+
+/// The first `n` < scalarCount lanes from memory, the rest from `fill`.
+@inline(never) func loadPart(_ p: UnsafePointer<Float>, _ n: Int, fill: Vector) -> Vector {
+  var v = fill
+  withUnsafeMutableBytes(of: &v) { bytes in
+    let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
+    var i = 0
+    while i < n {
+      lanes[i] = p[i]
+      i &+= 1
+    }
+  }
+  return v
+}
+
+/// Stores the first `n` < scalarCount lanes.
+@inline(never) func storePart(_ v: Vector, _ p: UnsafeMutablePointer<Float>, _ n: Int) {
+  withUnsafeBytes(of: v) { bytes in
+    let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
+    var i = 0
+    while i < n {
+      p[i] = lanes[i]
+      i &+= 1
+    }
+  }
+}
+
 /// a + b, a − b and a · b where Swift's operators do not become vector code: between branches.
 @inline(__always) func sum(_ a: Vector, _ b: Vector) -> Vector { apus_sum_f32x4(a, b) }
 @inline(__always) func difference(_ a: Vector, _ b: Vector) -> Vector {

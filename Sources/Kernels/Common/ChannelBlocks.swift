@@ -16,7 +16,7 @@ private func transposeStep(_ square: inout VectorSquare, _ lanes: Int) {
 }
 
 @inline(__always)
-private func transpose(_ square: inout VectorSquare) {
+func transpose(_ square: inout VectorSquare) {
   transposeStep(&square, 1)
   transposeStep(&square, 2)
   if Vector.scalarCount > 4 { transposeStep(&square, 4) }

@@ -17,7 +17,7 @@
     unsafeBitCast(x, to: IntVector.self) ^ IntVector(repeating: Int32.min), to: Vector.self)
 }
 
-/// 2^n, for −126 ≤ n ≤ 127.
+/// 2^n, for −126 ≤ n ≤ 127; 0 for n = −127.
 @inline(__always) private func powerOfTwo(_ n: IntVector) -> Vector {
   unsafeBitCast((n &+ IntVector(repeating: 127)) &<< IntVector(repeating: 23), to: Vector.self)
 }
@@ -46,25 +46,42 @@
   return (r, integer, n)
 }
 
-/// e^x. Overflows to infinity above 88.72.
-@inline(__always) func exp(_ x: Vector) -> Vector {
-  var x = select(less(all(89), x), all(89), x)
-  x = select(less(x, all(-104)), all(-104), x)
+/// e^x as 2^n times a number near 1, for |x| ≤ 128.
+@inline(__always) private func exponential(_ x: Vector) -> (fraction: Vector, n: IntVector) {
   let (r, n, _) = reduce(x)
   var q = multiplyAdd(r, all(1.388_186_4e-3), all(8.369_796e-3))
   q = multiplyAdd(q, r, all(4.166_734_2e-2))
   q = multiplyAdd(q, r, all(1.666_651e-1))
   q = multiplyAdd(q, r, all(0.499_999_97))
-  let y = multiplyAdd(r * r, q, r) + all(1)
+  return (multiplyAdd(r * r, q, r) + all(1), n)
+}
+
+/// e^x. Overflows to infinity above 88.72.
+@inline(__always) func exp(_ x: Vector) -> Vector {
+  var x = select(less(all(89), x), all(89), x)
+  x = select(less(x, all(-104)), all(-104), x)
+  let (y, n) = exponential(x)
   // In two factors, since 2^n alone may be out of range where the result is not.
   let half = n &>> IntVector(repeating: 1)
   return y * powerOfTwo(half) * powerOfTwo(n &- half)
+}
+
+/// e^x for x ≤ 0. With one factor: 2^−127 counts as zero, as all results below 2^−126 do.
+@inline(__always) private func expNegative(_ x: Vector) -> Vector {
+  let (y, n) = exponential(select(less(x, all(-88)), all(-88), x))
+  return y * powerOfTwo(n)
 }
 
 /// e^x − 1 without cancellation, for x ≤ 88 (larger x count as 88). As 2^n·(e^r − 1) + (2^n − 1).
 @inline(__always) func expm1(_ x: Vector) -> Vector {
   var x = select(less(all(88), x), all(88), x)
   x = select(less(x, all(-30)), all(-30), x)
+  // The sign of zero is that of x.
+  return select(equal(x, all(0)), x, expm1InRange(x))
+}
+
+/// The same for −30 ≤ x ≤ 88; +0 for either zero.
+@inline(__always) private func expm1InRange(_ x: Vector) -> Vector {
   let (r, n, _) = reduce(x)
   var q = multiplyAdd(r, all(1.991_560_6e-4), all(1.394_203_4e-3))
   q = multiplyAdd(q, r, all(8.333_27e-3))
@@ -73,23 +90,37 @@
   q = multiplyAdd(q, r, all(0.5))
   let p = multiplyAdd(r * r, q, r)
   let scale = powerOfTwo(n)
-  let sum = multiplyAdd(scale, p, scale - all(1))
-  // The sign of zero is that of x.
-  return select(equal(x, all(0)), x, sum)
+  return multiplyAdd(scale, p, scale - all(1))
+}
+
+/// A quotient before its division, which several may share.
+struct Quotient {
+  let numerator: Vector
+  let denominator: Vector
+
+  @inline(__always) var value: Vector { numerator / denominator }
+
+  @inline(__always) static func * (a: Quotient, b: Quotient) -> Quotient {
+    Quotient(
+      numerator: a.numerator * b.numerator, denominator: a.denominator * b.denominator)
+  }
 }
 
 /// 1 / (1 + e^−x).
-@inline(__always) func sigmoid(_ x: Vector) -> Vector {
-  let e = exp(negated(magnitude(x)))
-  let numerator = select(less(x, all(0)), e, all(1))
-  return numerator / (all(1) + e)
+@inline(__always) func sigmoid(_ x: Vector) -> Vector { sigmoidQuotient(x).value }
+
+@inline(__always) func sigmoidQuotient(_ x: Vector) -> Quotient {
+  let e = expNegative(negated(magnitude(x)))
+  return Quotient(numerator: select(less(x, all(0)), e, all(1)), denominator: all(1) + e)
 }
 
 /// tanh x = m / (m + 2) with m = e^2x − 1.
-@inline(__always) func tanh(_ x: Vector) -> Vector {
+@inline(__always) func tanh(_ x: Vector) -> Vector { tanhQuotient(x).value }
+
+@inline(__always) func tanhQuotient(_ x: Vector) -> Quotient {
   let a = magnitude(x)
-  let m = expm1(select(less(all(10), a), all(10), a) * all(2))
-  return applySign(of: x, to: m / (m + all(2)))
+  let m = expm1InRange(select(less(all(10), a), all(10), a) * all(2))
+  return Quotient(numerator: applySign(of: x, to: m), denominator: m + all(2))
 }
 
 /// The natural logarithm; −∞ at zeros, NaN below. With x = 2^n·(1 + f), √½ ≤ 1 + f < √2.
@@ -152,6 +183,6 @@
   q = multiplyAdd(q, t, all(1.061_876_1e-1))
   q = multiplyAdd(q, t, all(6.351_815e-1))
   q = multiplyAdd(q, t, all(1.128_641))
-  let far = all(1) - exp(negated(t * q))
+  let far = all(1) - expNegative(negated(t * q))
   return applySign(of: x, to: select(less(a, all(0.95)), near, far))
 }

@@ -54,6 +54,14 @@ func gemm(_ product: UnsafePointer<apus_gemm>) {
     gemv(product, nil, false)
     return
   }
+  if !isPacked && g.columns == 1 && g.a_column_stride == 1 && g.c_row_stride == 1 && g.rows > 1 {
+    gemmColumn(g, a, b)
+    return
+  }
+  if !isPacked && (g.rows == 1 || g.depth == 1) {
+    gemmRows(g, a, b, c)
+    return
+  }
   if let bias = g.bias {
     var r = 0
     while r < g.rows {

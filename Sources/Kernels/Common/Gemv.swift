@@ -80,8 +80,8 @@ private func gemvAhead<let n: Int>(
     let b1 = loadVector(b + width)
     for r in 0..<8 {
       let scalar = Vector(repeating: a[r &* stride])
-      tile[2 &* r] = multiplyAdd(scalar, b0, tile[2 &* r])
-      tile[2 &* r &+ 1] = multiplyAdd(scalar, b1, tile[2 &* r &+ 1])
+      tile[2 &* r] = inOrder(multiplyAdd(scalar, b0, tile[2 &* r]))
+      tile[2 &* r &+ 1] = inOrder(multiplyAdd(scalar, b1, tile[2 &* r &+ 1]))
     }
     x += 2
     row += 2 &* tileColumns
@@ -94,6 +94,15 @@ private func gemvAhead<let n: Int>(
   ahead.pointee.terms = isDone ? 0 : terms &+ count
   if isDone { ahead.pointee.column = column &+ tileColumns }
   return 2 &* count
+}
+
+/// Four panels, in a function of its own, which has all registers.
+@inline(never)
+private func gemvWide(
+  _ places: GemvPlaces, _ lower: Vector, _ upper: Vector,
+  _ ahead: UnsafeMutablePointer<apus_gemm_ahead>?
+) {
+  gemvPanels(InlineArray<8, Vector>.self, places, lower, upper, ahead)
 }
 
 /// See gemv in CKernels.h. The bits are those that gemm gives the same row in a batch.
@@ -125,9 +134,9 @@ func gemv(
       if Vector.scalarCount == 16, let ahead,
         ahead.pointee.column &+ tileColumns <= ahead.pointee.product.columns
       {
-        gemvPanels(InlineArray<8, Vector>.self, places, lower, upper, ahead)
+        gemvWide(places, lower, upper, ahead)
       } else {
-        gemvPanels(InlineArray<8, Vector>.self, places, lower, upper, nil)
+        gemvWide(places, lower, upper, nil)
       }
       i &+= 1
     }

@@ -20,7 +20,7 @@ private func lstmBlock(
   var i = loadVector(gates)
   var o = loadVector(gates + width)
   var f = loadVector(gates + 2 &* width)
-  var g = loadVector(gates + 3 &* width)
+  let g = loadVector(gates + 3 &* width)
   var c = Vector(repeating: 0)
   if let previous = row.pointee.c { c = loadVector(previous + unit, valid: valid) }
   let peepholes = layer.pointee.peepholes.map { $0 + 3 &* unit }
@@ -29,21 +29,24 @@ private func lstmBlock(
     f = multiplyAdd(loadVector(peepholes + 2 &* width), c, f)
   }
   let limit = layer.pointee.clip
+  let new: Vector
   if isStandard {
-    i = sigmoid(i)
-    f = sigmoid(f)
-    g = tanh(g)
+    // σ(i)·tanh(g), and σ(o)·tanh(C) below, are one quotient each.
+    let input = sigmoidQuotient(i)
+    new = (input * tanhQuotient(g)).value
+    f = layer.pointee.input_forget != 0 ? Vector(repeating: 1) - input.value : sigmoid(f)
   } else {
     i = activate(i, layer.pointee.f, limit)
-    f = activate(f, layer.pointee.f, limit)
-    g = activate(g, layer.pointee.g, limit)
+    f =
+      layer.pointee.input_forget != 0
+      ? Vector(repeating: 1) - i : activate(f, layer.pointee.f, limit)
+    new = i * activate(g, layer.pointee.g, limit)
   }
-  if layer.pointee.input_forget != 0 { f = Vector(repeating: 1) - i }
-  c = multiplyAdd(f, c, i * g)
+  c = multiplyAdd(f, c, new)
   if let peepholes { o = multiplyAdd(loadVector(peepholes + width), c, o) }
   let h: Vector
   if isStandard {
-    h = sigmoid(o) * tanh(c)
+    h = (sigmoidQuotient(o) * tanhQuotient(c)).value
   } else {
     // The cell itself is not clipped.
     h = activate(o, layer.pointee.f, limit) * activate(c, layer.pointee.h, .infinity)

@@ -14,7 +14,7 @@ func moments(
     {
       let d = $0 - center
       return d * d
-    }, { $0 + $1 }, { $0 + $1 })
+    }, { $0 + $1 })
   mean.pointee = m
   variance.pointee = squares / Float(n)
 }

@@ -7,33 +7,15 @@ import CKernels
 
 /// The first `valid` lanes from memory, zeros behind them.
 @inline(__always) func loadVector(_ p: UnsafePointer<Float>, valid: Int) -> Vector {
-  if valid >= Vector.scalarCount { return loadVector(p) }
-  var v = Vector(repeating: 0)
-  withUnsafeMutableBytes(of: &v) { bytes in
-    let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
-    var i = 0
-    while i < valid {
-      lanes[i] = p[i]
-      i &+= 1
-    }
-  }
-  return v
+  valid >= Vector.scalarCount ? loadVector(p) : loadPart(p, valid)
 }
 
 @inline(__always)
 func storeVector(_ v: Vector, _ p: UnsafeMutablePointer<Float>, valid: Int) {
   if valid >= Vector.scalarCount {
     storeVector(v, p)
-    return
-  }
-  var v = v
-  withUnsafeMutableBytes(of: &v) { bytes in
-    let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
-    var i = 0
-    while i < valid {
-      p[i] = lanes[i]
-      i &+= 1
-    }
+  } else {
+    storePart(v, p, valid)
   }
 }
 

@@ -9,35 +9,13 @@ import CKernels
 @inline(__always) private var blockLength: Int { 64 }
 
 /// The lanes combined in a fixed tree: halves, quarters, … .
-@inline(__always) func foldLanes(_ v: Vector, _ f: (Float, Float) -> Float) -> Float {
+@inline(__always) func foldLanes(_ v: Vector, _ f: (Vector, Vector) -> Vector) -> Float {
   var v = v
-  return withUnsafeMutableBytes(of: &v) { bytes in
-    let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
-    var half = Vector.scalarCount / 2
-    while half >= 1 {
-      var i = 0
-      while i < half {
-        lanes[i] = f(lanes[i], lanes[i &+ half])
-        i &+= 1
-      }
-      half = half / 2
-    }
-    return lanes[0]
-  }
-}
-
-/// A vector whose lanes from `n` on are `fill`.
-@inline(never) func loadPart(_ p: UnsafePointer<Float>, _ n: Int, fill: Float) -> Vector {
-  var v = Vector(repeating: fill)
-  withUnsafeMutableBytes(of: &v) { bytes in
-    let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
-    var i = 0
-    while i < n {
-      lanes[i] = p[i]
-      i &+= 1
-    }
-  }
-  return v
+  if Vector.scalarCount > 8 { v = f(v, oddGroups(v, v, 8)) }
+  if Vector.scalarCount > 4 { v = f(v, oddGroups(v, v, 4)) }
+  v = f(v, oddGroups(v, v, 2))
+  v = f(v, oddGroups(v, v, 1))
+  return v[0]
 }
 
 /// Combines map(x[i]) over n elements: four vectors at a time into the sums of a block, blocks into
@@ -45,7 +23,7 @@ import CKernels
 @inline(__always)
 func reduceRow(
   _ x: UnsafePointer<Float>, _ n: Int, identity: Float, fill: Float, _ map: (Vector) -> Vector,
-  _ combine: (Vector, Vector) -> Vector, _ combineLanes: (Float, Float) -> Float
+  _ combine: (Vector, Vector) -> Vector
 ) -> Float {
   let width = Vector.scalarCount
   var total = all(identity)
@@ -69,10 +47,10 @@ func reduceRow(
   while i < n {
     let left = n &- i
     rest = combine(
-      rest, map(left >= width ? loadVector(x + i) : loadPart(x + i, left, fill: fill)))
+      rest, map(left >= width ? loadVector(x + i) : loadPart(x + i, left, fill: all(fill))))
     i &+= width
   }
-  return foldLanes(combine(total, rest), combineLanes)
+  return foldLanes(combine(total, rest), combine)
 }
 
 /// Reduces n adjacent elements with one of APUS_REDUCE_….
@@ -80,35 +58,33 @@ func reduceRow(_ f: Int, _ x: UnsafePointer<Float>, _ n: Int, _ shift: Float) ->
   switch f {
   case APUS_REDUCE_SUM: return sumRow(x, n)
   case APUS_REDUCE_ABS_SUM:
-    return reduceRow(x, n, identity: 0, fill: 0, { magnitude($0) }, { $0 + $1 }, { $0 + $1 })
+    return reduceRow(x, n, identity: 0, fill: 0, { magnitude($0) }, { $0 + $1 })
   case APUS_REDUCE_SQUARE_SUM:
-    return reduceRow(x, n, identity: 0, fill: 0, { $0 * $0 }, { $0 + $1 }, { $0 + $1 })
+    return reduceRow(x, n, identity: 0, fill: 0, { $0 * $0 }, { $0 + $1 })
   case APUS_REDUCE_EXP_SUM: return expSumRow(x, n, shift)
   case APUS_REDUCE_MAX: return maximumRow(x, n)
   case APUS_REDUCE_MIN:
     return reduceRow(
-      x, n, identity: .infinity, fill: .infinity, { $0 }, { minimum($0, $1) },
-      { $0 < $1 || $0 != $0 ? $0 : $1 })
+      x, n, identity: .infinity, fill: .infinity, { $0 }, { minimum($0, $1) })
   case APUS_REDUCE_PROD:
-    return reduceRow(x, n, identity: 1, fill: 1, { $0 }, { $0 * $1 }, { $0 * $1 })
+    return reduceRow(x, n, identity: 1, fill: 1, { $0 }, { $0 * $1 })
   default: return 0
   }
 }
 
 @inline(never) func sumRow(_ x: UnsafePointer<Float>, _ n: Int) -> Float {
-  reduceRow(x, n, identity: 0, fill: 0, { $0 }, { $0 + $1 }, { $0 + $1 })
+  reduceRow(x, n, identity: 0, fill: 0, { $0 }, { $0 + $1 })
 }
 
 @inline(never) func maximumRow(_ x: UnsafePointer<Float>, _ n: Int) -> Float {
   reduceRow(
-    x, n, identity: -.infinity, fill: -.infinity, { $0 }, { maximum($0, $1) },
-    { $0 > $1 || $0 != $0 ? $0 : $1 })
+    x, n, identity: -.infinity, fill: -.infinity, { $0 }, { maximum($0, $1) })
 }
 
 @inline(never) func expSumRow(_ x: UnsafePointer<Float>, _ n: Int, _ shift: Float) -> Float {
   let shift = all(shift)
   return reduceRow(
-    x, n, identity: 0, fill: -.infinity, { exp($0 - shift) }, { $0 + $1 }, { $0 + $1 })
+    x, n, identity: 0, fill: -.infinity, { exp($0 - shift) }, { $0 + $1 })
 }
 
 /// y[c] = combine over r of map(x[r][c], shift[c]): a vector of columns at a time.

@@ -18,6 +18,10 @@ func copyFloats(
     storeVector(loadVector(source + i), destination + i)
     i &+= Vector.scalarCount
   }
+  if Vector.scalarCount == 16 {
+    if i < n { storePart(loadPart(source + i, n &- i), destination + i, n &- i) }
+    return
+  }
   while i &+ 4 <= n {
     UnsafeMutableRawPointer(destination + i).storeBytes(
       of: UnsafeRawPointer(source + i).loadUnaligned(as: SIMD4<Float>.self), as: SIMD4<Float>.self)
@@ -36,29 +40,8 @@ func copyFloats(
 }
 
 /// The first `n` < scalarCount lanes from memory, the rest 0.
-@inline(never) func loadPart(_ p: UnsafePointer<Float>, _ n: Int) -> Vector {
-  var v = Vector(repeating: 0)
-  withUnsafeMutableBytes(of: &v) { bytes in
-    let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
-    var i = 0
-    while i < n {
-      lanes[i] = p[i]
-      i &+= 1
-    }
-  }
-  return v
-}
-
-/// Stores the first `n` < scalarCount lanes.
-@inline(never) func storePart(_ v: Vector, _ p: UnsafeMutablePointer<Float>, _ n: Int) {
-  withUnsafeBytes(of: v) { bytes in
-    let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
-    var i = 0
-    while i < n {
-      p[i] = lanes[i]
-      i &+= 1
-    }
-  }
+@inline(__always) func loadPart(_ p: UnsafePointer<Float>, _ n: Int) -> Vector {
+  loadPart(p, n, fill: Vector(repeating: 0))
 }
 
 /// y[i] = f(x[i]). In place allowed. The tail goes through the same vector code, so that an
