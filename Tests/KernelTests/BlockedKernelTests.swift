@@ -25,6 +25,8 @@ private func blocked(
 
 private struct ConvolutionCase {
   var channels, taps, rows, width, blocks: Int
+  var isPlain = false
+  var step = 1
   var hasBias = true
   var hasAddend = false
   var minimum = -Float.infinity
@@ -39,10 +41,11 @@ private func checkConvolution(
   var numbers = Numbers(seed)
   let v = table.vector_width
   // Any taps within a band that is wider and higher than the output.
-  let bandWidth = c.width + 3
+  let bandWidth = c.width * c.step + 3
   let bandRows = c.rows + 2
+  let lanes = c.isPlain ? 1 : v
   let tapOffsets = (0..<c.taps).map { tap in
-    Int32(((tap / 3 % 3) * bandWidth + tap % 3 + tap / 9) * v)
+    Int32(((tap / 3 % 3) * bandWidth + tap % 3 + tap / 9) * lanes)
   }
   let outputs = c.blocks * v
   // All but the last few rows of weights exist.
@@ -50,7 +53,8 @@ private func checkConvolution(
   let x = numbers.floats(c.channels * bandRows * bandWidth)
   let w = numbers.floats(realRows * c.channels * c.taps)
   let bias = GuardedBuffer(numbers.floats(outputs))
-  let planes = blocked(x, c.channels, bandRows * bandWidth, table)
+  let plane = bandRows * bandWidth
+  let planes = c.isPlain ? GuardedBuffer(x) : blocked(x, c.channels, plane, table)
   let yRow = c.width * v + 5
   let yBlock = c.rows * yRow + 7
   let y = GuardedBuffer(c.blocks * yBlock)
@@ -69,8 +73,9 @@ private func checkConvolution(
   tapOffsets.withUnsafeBufferPointer { offsets in
     var call = apus_blocked_convolution(
       channels: c.channels, first_lane: 0, taps: c.taps, tap_offsets: offsets.baseAddress,
-      x_block: bandRows * bandWidth * v, x_row: bandWidth * v, rows: c.rows, width: c.width,
-      blocks: c.blocks, y_block: yBlock, y_row: yRow, minimum: c.minimum, maximum: c.maximum)
+      x_block: plane * v, x_channel: c.isPlain ? plane : 1, x_row: bandWidth * lanes,
+      x_position: c.step * lanes, rows: c.rows, width: c.width, blocks: c.blocks, y_block: yBlock,
+      y_row: yRow, minimum: c.minimum, maximum: c.maximum)
     table.blocked_convolve(
       &call, planes.constPointer, packed.constPointer, c.hasBias ? bias.constPointer : nil,
       c.hasAddend ? addend.constPointer : nil, y.pointer)
@@ -89,9 +94,9 @@ private func checkConvolution(
           if row < realRows {
             for channel in 0..<c.channels {
               for tap in 0..<c.taps {
-                let position = r * bandWidth + p + Int(tapOffsets[tap]) / v
+                let position = r * bandWidth + p * c.step + Int(tapOffsets[tap]) / lanes
                 let term =
-                  Double(x[channel * bandRows * bandWidth + position])
+                  Double(x[channel * plane + position])
                   * Double(w[Int(tapIndex[tap]) + channel * realRows + row])
                 sum += term
                 size += abs(term)
@@ -125,6 +130,12 @@ private func checkConvolution(
       checkConvolution(
         table, ConvolutionCase(channels: channels, taps: taps, rows: 3, width: width, blocks: 3),
         seed: width * 100 + channels)
+      checkConvolution(
+        table,
+        ConvolutionCase(
+          channels: channels, taps: taps, rows: 3, width: width, blocks: 2,
+          isPlain: width % 2 == 0, step: 1 + width % 3),
+        seed: width * 100 + channels)
     }
   }
   for channels in 1...40 {
@@ -132,7 +143,7 @@ private func checkConvolution(
       table,
       ConvolutionCase(
         channels: channels, taps: [1, 3, 9][channels % 3], rows: 1 + channels % 4, width: 7,
-        blocks: 1 + channels % 5, hasBias: channels % 2 == 0, hasAddend: channels % 3 == 0,
+        blocks: 1 + channels % 5, isPlain: channels % 4 == 1, step: 1 + channels % 2, hasBias: channels % 2 == 0, hasAddend: channels % 3 == 0,
         minimum: -0.5, maximum: 0.75),
       seed: channels)
   }
@@ -154,8 +165,8 @@ private func checkConvolution(
     offsets.withUnsafeBufferPointer { offsets in
       var call = apus_blocked_convolution(
         channels: channels, first_lane: 0, taps: taps, tap_offsets: offsets.baseAddress,
-        x_block: (width + 2) * v, x_row: v, rows: rows, width: count, blocks: 3,
-        y_block: width * v, y_row: v, minimum: -1, maximum: 1)
+        x_block: (width + 2) * v, x_channel: 1, x_row: v, x_position: v, rows: rows, width: count,
+        blocks: 3, y_block: width * v, y_row: v, minimum: -1, maximum: 1)
       table.blocked_convolve(
         &call, x.constPointer + first * v, weights.constPointer, nil, nil, y.pointer + first * v)
     }
@@ -182,64 +193,45 @@ private func checkConvolution(
   let v = table.vector_width
   var numbers = Numbers(3)
   for trial in 0..<400 {
-    let channels = 1 + numbers.below(40)
+    let planes = 1 + numbers.below(5)
+    let lanes = trial % 2 == 0 ? 1 : v
     let height = 1 + numbers.below(6)
     let width = 1 + numbers.below(40)
-    let gap = numbers.below(3) * v
-    let x = numbers.floats(channels * height * width)
-    let isPlain = trial % 2 == 0
     var band = apus_blocked_band()
-    band.channels = channels
+    band.planes = planes
+    band.lanes = lanes
     band.input_height = height
     band.input_width = width
     band.first_row = numbers.below(8) - 4
     band.rows = 1 + numbers.below(5)
-    band.step_x = numbers.pick([1, 1, 2, 3])
     band.first_column = numbers.below(8) - 4
     band.columns = 1 + numbers.below(24)
-    let plane = height * width
-    let source: GuardedBuffer
-    if isPlain {
-      band.x_channel = plane + gap
-      source = GuardedBuffer(channels * (plane + gap) - gap)
-      for c in 0..<channels {
-        for i in 0..<plane { source[c * (plane + gap) + i] = x[c * plane + i] }
-      }
-    } else {
-      let packed = blocked(x, channels, plane, table)
-      band.x_block = plane * v + gap
-      source = GuardedBuffer(blocks(channels, table) * (plane * v + gap) - gap)
-      for b in 0..<blocks(channels, table) {
-        for i in 0..<(plane * v) {
-          source[b * (plane * v + gap) + i] = packed[b * plane * v + i]
-        }
-      }
-    }
-    let out = GuardedBuffer(
-      blocks(channels, table) * band.rows * band.step_x * band.columns * v)
+    band.x_plane = height * width * lanes + numbers.below(3) * v
+    let bandCount = band.rows * band.columns * lanes
+    band.out_plane = bandCount + numbers.below(3) * v
+    let source = GuardedBuffer(
+      numbers.floats((planes - 1) * band.x_plane + height * width * lanes))
+    let out = GuardedBuffer((planes - 1) * band.out_plane + bandCount)
     table.blocked_band(&band, source.constPointer, out.pointer)
     #expect(out.guardsHold)
     var isRight = true
-    var i = 0
-    for b in 0..<blocks(channels, table) {
+    for plane in 0..<planes {
+      var i = plane * band.out_plane
       for row in 0..<band.rows {
-        for phase in 0..<band.step_x {
-          for column in 0..<band.columns {
-            for lane in 0..<v {
-              let c = b * v + lane
-              let inputY = band.first_row + row
-              let inputX = band.first_column + column * band.step_x + phase
-              let isInside =
-                inputY >= 0 && inputY < height && inputX >= 0 && inputX < width
-              if c < channels {
-                let expected = isInside ? x[c * plane + inputY * width + inputX] : 0
-                if out[i] != expected { isRight = false }
-              } else if isPlain && out[i] != 0 {
-                isRight = false
-              }
-              i += 1
-            }
+        for column in 0..<band.columns {
+          for lane in 0..<lanes {
+            let y = band.first_row + row
+            let x = band.first_column + column
+            let isInside = y >= 0 && y < height && x >= 0 && x < width
+            let place = plane * band.x_plane + (y * width + x) * lanes + lane
+            if out[i] != (isInside ? source[place] : 0) { isRight = false }
+            i += 1
           }
+        }
+      }
+      if plane + 1 < planes {
+        for gap in i..<((plane + 1) * band.out_plane) where !out.isUntouched(gap) {
+          isRight = false
         }
       }
     }

@@ -8,13 +8,16 @@
 
 #include <stdint.h>
 
-/// A convolution over channel blocks whose positions under a tap are adjacent (apus_blocked_band
-/// brings those of a stride or a padding together). For output block b, row r, position p, lane l:
+/// A convolution into channel blocks whose windows all lie inside x (apus_blocked_band brings the
+/// padding). For output block b, row r, position p, lane l:
 ///
 ///     y[b · y_block + r · y_row + p · V + l] = clip(bias[b · V + l]
-///         + Σ over channel c, tap t: w[b · V + l, c, t]
-///             · x[(c / V) · x_block + r · x_row + tap_offsets[t] + p · V + c % V]
+///         + Σ over channel c, tap t: w[b · V + l, c, t] · x[(c / V) · x_block + (c % V) · x_channel
+///             + r · x_row + tap_offsets[t] + p · x_position]
 ///         + addend[as y])
+///
+/// With x in channel blocks x_channel is 1 and x_position is V times the stride; a plain x has its
+/// channels x_channel apart.
 ///
 /// The sum runs over blocks of channels, within a block over taps, within a tap over lanes.
 typedef struct apus_blocked_convolution {
@@ -22,27 +25,23 @@ typedef struct apus_blocked_convolution {
   intptr_t first_lane;  ///< where in its block x stands: c above counts on from there
   intptr_t taps;
   const int32_t *tap_offsets;  ///< all offsets and strides in floats
-  intptr_t x_block, x_row;
+  intptr_t x_block, x_channel, x_row, x_position;
   intptr_t rows, width;
   intptr_t blocks;  ///< output blocks
   intptr_t y_block, y_row;
   float minimum, maximum;
 } apus_blocked_convolution;
 
-/// A band of the input of a convolution: `rows` rows from first_row on, zeros where it leaves the
-/// input, columns sorted by their phase modulo step_x. For block b, lane l:
+/// A band of the input of a convolution: some rows, zeros where they leave the input. Planes are
+/// channel blocks, of V lanes, or channels, of a single one. For plane i, lane l:
 ///
-///     out[b][row][phase][column][l]
-///         = x[channel b · V + l][first_row + row][first_column + column · step_x + phase]
+///     out[i · out_plane + (row · columns + column) · lanes + l]
+///         = x[i · x_plane + ((first_row + row) · input_width + first_column + column) · lanes + l]
 typedef struct apus_blocked_band {
-  intptr_t channels, input_height, input_width;
-  /// Floats from one channel of a plain input to the next; 0: the input is in channel blocks.
-  intptr_t x_channel;
-  /// Floats from one block of an input in blocks to the next.
-  intptr_t x_block;
+  intptr_t planes, lanes, input_height, input_width;
+  intptr_t x_plane, out_plane;  ///< floats from one plane to the next
   intptr_t first_row, rows;
-  intptr_t first_column, columns;  ///< columns: those of one phase
-  intptr_t step_x;
+  intptr_t first_column, columns;
 } apus_blocked_band;
 
 #endif

@@ -312,7 +312,7 @@ typedef struct apus_kernels {
   void (*blocked_pack)(const float *w, intptr_t rows, intptr_t row_stride, intptr_t channels,
                        intptr_t channel_stride, intptr_t taps, const int32_t *tap_index,
                        float *packed);
-  /// Copies a band. Lanes beyond the channels of a plain input become 0.
+  /// Copies a band.
   void (*blocked_band)(const apus_blocked_band *b, const float *x, float *out);
   /// One channel block, output rows first_row ... end_row - 1 of output_depth · output_height:
   /// y = clip(bias + Σ weights[tap] · x[under tap]), weights [taps][V], bias [V] or NULL; x is 0 in

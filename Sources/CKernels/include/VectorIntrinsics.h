@@ -11,6 +11,13 @@
 #include <emmintrin.h>
 #endif
 
+/// `p` itself, of which the compiler knows nothing: it addresses what lies at p + i · step as such,
+/// where it would otherwise keep a pointer to each.
+static inline __attribute__((always_inline)) const float *apus_opaque(const float *p) {
+  __asm__("" : "+r"(p));
+  return p;
+}
+
 /// For one width: sum, difference and product; fma(a, b, c) = a·b + c in one rounding; sqrt,
 /// correctly rounded; less and equal, whose lanes are −1 where the comparison holds and 0 elsewhere;
 /// select, the lanes of a where the mask is −1, of b where it is 0.

@@ -68,15 +68,16 @@ func blockedConvolve(
         let positions = (c.width &- first &+ left &- 1) / left
         // A narrow tile takes both rows, as its halves.
         let isShared = rows == 2 && 2 &* positions <= blockedPositions
-        let half = (positions &+ 1) / 2 &* width
+        let half = (positions &+ 1) / 2
         var r = row
         while r < row &+ rows {
           let place = block &* c.y_block &+ r &* c.y_row &+ first &* width
           convolveTile(
             convolution, isShared ? 2 &* positions : positions, vectors,
-            x + (r &* c.x_row &+ first &* width), isShared ? c.x_row : half, weights,
+            x + (r &* c.x_row &+ first &* c.x_position),
+            isShared ? c.x_row : half &* c.x_position, weights,
             bias.map { $0 + block &* width }, addend.map { $0 + place }, y + place,
-            isShared ? c.y_row : half)
+            isShared ? c.y_row : half &* width)
           r &+= isShared ? 2 : 1
         }
         first &+= positions
@@ -89,11 +90,15 @@ func blockedConvolve(
   }
 }
 
+/// Output blocks of a tile, a number that the compiler knows: each then has code of its own.
+private typealias OneBlock = InlineArray<1, Int8>
+private typealias TwoBlocks = InlineArray<2, Int8>
+
 /// A tile of n positions. Its second half, of n / 2, stands `xHalf` and `yHalf` floats from its
 /// first.
 @inline(__always)
-private func convolveTile<let n: Int>(
-  _: InlineArray<n, Vector>.Type, _ vectors: Int,
+private func convolveTile<let n: Int, let vectors: Int>(
+  _: InlineArray<n, Vector>.Type, _: InlineArray<vectors, Int8>.Type,
   _ convolution: UnsafePointer<apus_blocked_convolution>, _ x: UnsafePointer<Float>, _ xHalf: Int,
   _ weights: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?,
   _ addend: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>, _ yHalf: Int
@@ -106,6 +111,9 @@ private func convolveTile<let n: Int>(
   let taps = convolution.pointee.taps
   let offsets = convolution.pointee.tap_offsets.unsafelyUnwrapped
   let blockStride = convolution.pointee.x_block
+  let channelStride = convolution.pointee.x_channel
+  // In bytes: the processor multiplies an index by 2, 4 or 8 on the way to memory.
+  let step = convolution.pointee.x_position &* 4
   var channels = convolution.pointee.channels
   var room = width &- convolution.pointee.first_lane
   var block = x
@@ -115,28 +123,29 @@ private func convolveTile<let n: Int>(
     var tap = 0
     while tap < taps {
       var first = block + Int(offsets[tap])
-      let end = first + lanes
+      let end = first + lanes &* channelStride
       while first < end {
-        let second = first + xHalf
+        let near = UnsafeRawPointer(apus_opaque(first).unsafelyUnwrapped)
+        let far = near + xHalf &* 4
         let w0 = loadVector(w)
         let w1 = vectors == 1 ? w0 : loadVector(w + width)
         for p in 0..<half {
-          let scalar = Vector(repeating: first[p &* width])
+          let scalar = Vector(repeating: (near + p &* step).load(as: Float.self))
           sums0[p] = multiplyAdd(scalar, w0, sums0[p])
           if vectors > 1 { sums1[p] = multiplyAdd(scalar, w1, sums1[p]) }
         }
         for p in 0..<(n &- half) {
-          let scalar = Vector(repeating: second[p &* width])
+          let scalar = Vector(repeating: (far + p &* step).load(as: Float.self))
           sums0[half &+ p] = multiplyAdd(scalar, w0, sums0[half &+ p])
           if vectors > 1 { sums1[half &+ p] = multiplyAdd(scalar, w1, sums1[half &+ p]) }
         }
         w += vectors &* width
-        first += 1
+        first += channelStride
       }
       tap &+= 1
     }
     channels &-= lanes
-    block += blockStride &- width &+ room
+    block += blockStride &- (width &- room) &* channelStride
     room = width
   }
   let lower = convolution.pointee.minimum
@@ -179,9 +188,9 @@ private func convolveTile(
   @inline(__always)
   func run<let n: Int>(_ tile: InlineArray<n, Vector>.Type) {
     if vectors == 2 {
-      convolveTile(tile, 2, c, x, xHalf, w, bias, addend, y, yHalf)
+      convolveTile(tile, TwoBlocks.self, c, x, xHalf, w, bias, addend, y, yHalf)
     } else {
-      convolveTile(tile, 1, c, x, xHalf, w, bias, addend, y, yHalf)
+      convolveTile(tile, OneBlock.self, c, x, xHalf, w, bias, addend, y, yHalf)
     }
   }
   switch positions {

@@ -1,13 +1,12 @@
 import CKernels
 import ModelFormat
 
-/// A convolution in channel blocks (ChannelBlocks.swift).
+/// A convolution into channel blocks (ChannelBlocks.swift). The input lies in channel blocks or plain,
+/// as the model has it.
 ///
-/// Windows that never leave the input and move by single elements read it in place. For others a
-/// band of the input, as many rows as stay in a core's cache, is copied with its padding, its columns
-/// sorted by their place within a step, so that the inputs of adjacent outputs are adjacent. Of a
-/// volume the band holds the rows of as many slices as a window has; where slices are small, those of
-/// several outputs.
+/// Windows that never leave the input read it in place. For others a band of the input, as many rows
+/// as stay in a core's cache, is copied with its padding. Of a volume the band holds the rows of as
+/// many slices as a window has; where slices are small, those of several outputs.
 final class BlockedConvolution: BlockedLayer {
   let kernels: UnsafePointer<apus_kernels>
   /// All but rows, width and what differs between the parts.
@@ -26,13 +25,15 @@ final class BlockedConvolution: BlockedLayer {
   let unitWidth: Int
   /// Floats from what an output slice reads to what the next one reads.
   private let sliceStride: Int
+  /// Floats from one channel block of what is read to the next, or channel where the input is plain.
+  private let planeStride: Int
   /// nil: the input is read in place.
   let band: Band?
   private let groups: Int
   private let tapOffsets: UnsafeMutablePointer<Int32>
 
   struct Band {
-    /// All but first_row, rows and channels.
+    /// All but first_row and rows.
     let descriptor: apus_blocked_band
     let stepY: Int
     let padY: Int
@@ -73,11 +74,9 @@ final class BlockedConvolution: BlockedLayer {
     // The kernels count the floats to a tap in 32 bits.
     if geometry.staysInside { return input.blockStride <= Int(Int32.max) }
     // In floating point: a file may state any numbers.
-    let reach = Double((geometry.kernel[2] - 1) * geometry.dilation[2] / geometry.stride[2])
-    let columns = Double(geometry.output[2]) + reach
     let bytes =
       Double(input.blocks) * Double(geometry.kernel[0]) * Double(geometry.extent(1))
-      * Double(geometry.stride[2]) * columns * Double(4 * input.width)
+      * Double(geometry.span(2)) * Double(4 * input.width)
     let layer = ConvolutionLayer.byteCount(geometry, input: input, output: output)
     return bytes <= Double(max(1 << 16, min(layer, 1 << 28)))
   }
@@ -98,16 +97,18 @@ final class BlockedConvolution: BlockedLayer {
     items = input.items
     let g = geometry.foldedIfPointwise
     let v = input.width
-    inputStride = isPlain ? input.channels * input.positions : input.itemStride
+    let lanes = isPlain ? 1 : v
+    let planes = isPlain ? input.channels : input.blocks
+    inputStride = planes * input.positions * lanes
     depth = g.output[0]
     height = g.output[1]
     width = g.output[2]
-    let isInPlace = !isPlain && g.staysInside
-    let columns = g.output[2] + (g.kernel[2] - 1) * g.dilation[2] / g.stride[2]
-    let rowStride = isInPlace ? g.input[2] * v : g.stride[2] * columns * v
+    let isInPlace = g.staysInside
+    let columns = isInPlace ? g.input[2] : g.span(2)
+    let rowStride = columns * lanes
     let extent = g.extent(1)
-    /// Bytes of one row of all channel blocks.
-    let rowBytes = input.blocks * rowStride * 4
+    /// Bytes of one row of all planes.
+    let rowBytes = planes * rowStride * 4
     let rowsThatFit =
       (cacheShare / max(1, rowBytes * g.kernel[0]) - extent) / g.stride[1] + 1
     // Every thread should get some.
@@ -120,31 +121,35 @@ final class BlockedConvolution: BlockedLayer {
       slices = max(1, min(depth, fit, threads > 1 ? share / height : depth))
     }
     unitSlices = slices
-    let bandSlices = g.kernel[0] + slices - 1
     let tapSlice = bandRows * rowStride * (isInPlace ? g.dilation[0] : 1)
-    sliceStride = bandRows * rowStride
+    sliceStride = bandRows * rowStride * (isInPlace ? g.stride[0] : 1)
+    var planeStride = input.positions * lanes
+    if !isInPlace {
+      planeStride = (g.kernel[0] + slices - 1) * sliceStride
+      // Planes at multiples of 4 KiB would share a few lines of the cache.
+      if planeStride % 1024 == 0 { planeStride += v }
+    }
+    self.planeStride = planeStride
     self.groups = groups
     tapOffsets = .allocate(capacity: max(1, g.kernelCount))
     descriptor = apus_blocked_convolution(
       channels: 0, first_lane: 0, taps: g.kernelCount, tap_offsets: UnsafePointer(tapOffsets),
-      x_block: isInPlace ? input.blockStride : bandSlices * bandRows * rowStride,
-      x_row: g.stride[1] * rowStride, rows: 0, width: 0, blocks: 0,
+      x_block: isPlain ? v * planeStride : planeStride, x_channel: isPlain ? planeStride : 1,
+      x_row: g.stride[1] * rowStride, x_position: g.stride[2] * lanes, rows: 0, width: 0, blocks: 0,
       y_block: output.blockStride, y_row: g.output[2] * v, minimum: activation.minimum,
       maximum: activation.maximum)
     for kz in 0..<g.kernel[0] {
       for ky in 0..<g.kernel[1] {
         for kx in 0..<g.kernel[2] {
-          let x = kx * g.dilation[2]
-          let column = isInPlace ? x : x % g.stride[2] * columns + x / g.stride[2]
-          tapOffsets[(kz * g.kernel[1] + ky) * g.kernel[2] + kx] = Int32(
-            truncatingIfNeeded: kz * tapSlice + ky * g.dilation[1] * rowStride + column * v)
+          let offset = kz * tapSlice + ky * g.dilation[1] * rowStride + kx * g.dilation[2] * lanes
+          tapOffsets[(kz * g.kernel[1] + ky) * g.kernel[2] + kx] = Int32(truncatingIfNeeded: offset)
         }
       }
     }
     if isInPlace {
       band = nil
       // A single row, as 1 x 1 convolutions have, is cut instead.
-      let fit = cacheShare / (input.blocks * v * 4) / 84 * 84
+      let fit = cacheShare / (planes * lanes * 4) / 84 * 84
       let part = ((width * items + 2 * threads - 1) / (2 * threads) + 27) / 28 * 28
       unitWidth = height > 1 ? width : max(28, min(width, fit, threads > 1 ? part : width))
       return
@@ -152,10 +157,9 @@ final class BlockedConvolution: BlockedLayer {
     unitWidth = width
     band = Band(
       descriptor: apus_blocked_band(
-        channels: 0, input_height: g.input[1], input_width: g.input[2],
-        x_channel: isPlain ? input.positions : 0, x_block: isPlain ? 0 : input.blockStride,
-        first_row: 0, rows: 0, first_column: -g.padBegin[2], columns: columns,
-        step_x: g.stride[2]),
+        planes: planes, lanes: lanes, input_height: g.input[1], input_width: g.input[2],
+        x_plane: input.positions * lanes, out_plane: planeStride, first_row: 0, rows: 0,
+        first_column: -g.padBegin[2], columns: columns),
       stepY: g.stride[1], padY: g.padBegin[1], extentY: extent, slices: g.kernel[0],
       inputSlices: g.input[0], stepZ: g.stride[0], padZ: g.padBegin[0], dilationZ: g.dilation[0])
   }
@@ -167,7 +171,7 @@ final class BlockedConvolution: BlockedLayer {
       * ((width + unitWidth - 1) / unitWidth)
   }
 
-  var scratchCount: Int { band == nil ? 0 : input.blocks * descriptor.x_block }
+  var scratchCount: Int { (band?.descriptor.planes ?? 0) * planeStride }
 
   func run(
     item: Int, unit: Int, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
@@ -189,7 +193,7 @@ final class BlockedConvolution: BlockedLayer {
       fill(scratch, from: source, firstSlice, slices, firstRow, d.rows)
       source = UnsafePointer(scratch)
     } else {
-      source += firstSlice * sliceStride + firstRow * d.x_row + first * v
+      source += firstSlice * sliceStride + firstRow * d.x_row + first * d.x_position
     }
     let target = item * output.itemStride + (firstSlice * height + firstRow) * d.y_row + first * v
     var weights = weights
@@ -197,7 +201,7 @@ final class BlockedConvolution: BlockedLayer {
       d.channels = part.channels
       d.first_lane = part.firstChannel % v
       d.blocks = part.blocks
-      let block = source + (part.firstChannel / v * d.x_block + d.first_lane)
+      let block = source + (part.firstChannel / v * d.x_block + d.first_lane * d.x_channel)
       for slice in 0..<slices {
         let place = target + part.firstBlock * d.y_block + slice * height * d.y_row
         kernels.pointee.blocked_convolve(
@@ -217,20 +221,14 @@ final class BlockedConvolution: BlockedLayer {
     var b = band.descriptor
     b.first_row = firstRow * band.stepY - band.padY
     b.rows = (rows - 1) * band.stepY + band.extentY
-    let isPlain = b.x_channel > 0
-    let plane = b.input_height * b.input_width * (isPlain ? 1 : input.width)
     let height = b.input_height
-    for block in 0..<input.blocks {
-      b.channels = min(input.width, input.channels - block * input.width)
-      let source = x + block * (isPlain ? input.width * b.x_channel : b.x_block)
-      for slice in 0..<(band.slices + slices - 1) {
-        let z = firstSlice * band.stepZ - band.padZ + slice * band.dilationZ
-        let isInside = z >= 0 && z < band.inputSlices
-        b.input_height = isInside ? height : 0
-        kernels.pointee.blocked_band(
-          &b, source + (isInside ? z * plane : 0),
-          scratch + (block * descriptor.x_block + slice * sliceStride))
-      }
+    for slice in 0..<(band.slices + slices - 1) {
+      let z = firstSlice * band.stepZ - band.padZ + slice * band.dilationZ
+      let isInside = z >= 0 && z < band.inputSlices
+      b.input_height = isInside ? height : 0
+      kernels.pointee.blocked_band(
+        &b, x + (isInside ? z * height * b.input_width * b.lanes : 0),
+        scratch + slice * sliceStride)
     }
   }
 
@@ -356,10 +354,9 @@ extension PlanContext {
     {
       return true
     }
-    // Few channels fill no block: what gathers the band spreads them. Short rows are gathered number
-    // by number.
-    let isPlain =
-      !isBlocked(0) && !(channels >= v && (geometry.staysInside || geometry.input[2] < v))
+    // Of the many channels that a plain input may have, read in place, each position is on a line of
+    // the cache of its own.
+    let isPlain = !isBlocked(0) && !(geometry.staysInside && channels >= v)
     let convolution = BlockedConvolution(
       kernels, geometry, groups: group, input: input, output: output, isPlain: isPlain,
       threads: threads, activation)

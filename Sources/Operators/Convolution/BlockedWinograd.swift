@@ -109,8 +109,9 @@ final class BlockedWinograd: BlockedLayer {
     let products = scratch + points * inputStride
     var d = apus_blocked_convolution(
       channels: input.channels, first_lane: 0, taps: 1, tap_offsets: UnsafePointer(tapOffset),
-      x_block: blockOfTiles, x_row: 0, rows: 1, width: w.tiles, blocks: output.blocks,
-      y_block: blockOfTiles, y_row: 0, minimum: -Float.infinity, maximum: Float.infinity)
+      x_block: blockOfTiles, x_channel: 1, x_row: 0, x_position: input.width, rows: 1,
+      width: w.tiles, blocks: output.blocks, y_block: blockOfTiles, y_row: 0,
+      minimum: -Float.infinity, maximum: Float.infinity)
     for point in 0..<points {
       kernels.pointee.blocked_convolve(
         &d, scratch + point * inputStride, weights + point * weightStride, nil, nil,

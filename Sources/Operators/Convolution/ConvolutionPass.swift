@@ -67,7 +67,7 @@ final class ConvolutionPass {
       position[0] = tap / (g.kernel[2] * g.kernel[1]) * g.dilation[0] - g.padBegin[0]
       return tap
     }
-    if let kernels, g.staysInside {
+    if let kernels, g.staysInside, g.movesByOne {
       pass.readInPlace(columnsOfTile: kernels.pointee.gemm_columns)
     }
     return pass
@@ -111,14 +111,16 @@ final class ConvolutionPass {
 }
 
 extension SpatialGeometry {
-  /// Whether no window ever leaves the input and each moves by single elements.
+  /// Whether no window ever leaves the input.
   var staysInside: Bool {
-    for axis in 0..<3 {
-      if stride[axis] != 1 || padBegin[axis] != 0 { return false }
-      if output[axis] - 1 + extent(axis) > input[axis] { return false }
-    }
+    for axis in 0..<3 where padBegin[axis] != 0 || span(axis) > input[axis] { return false }
     return true
   }
+
+  var movesByOne: Bool { stride[0] == 1 && stride[1] == 1 && stride[2] == 1 }
+
+  /// Elements from the first window's first to the last window's last.
+  func span(_ axis: Int) -> Int { (output[axis] - 1) * stride[axis] + extent(axis) }
 
   /// A 1 x 1 convolution does not look at rows: it may as well have a single one.
   var foldedIfPointwise: SpatialGeometry {
@@ -126,6 +128,7 @@ extension SpatialGeometry {
     var folded = self
     folded.input = [1, 1, inputCount]
     folded.output = folded.input
+    folded.stride = [1, 1, 1]
     return folded
   }
 }
