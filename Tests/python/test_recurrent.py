@@ -163,7 +163,8 @@ def test_threads(op):
     """The same bits for 1 to 8 threads; layers large enough that the work is really shared."""
     rng = np.random.default_rng(7)
     for direction in ["forward", "bidirectional"]:
-        for time, batch, hidden in [(1, 1, 150), (1, 2, 97), (6, 1, 96), (4, 9, 70), (3, 17, 64)]:
+        for time, batch, hidden in [(1, 1, 150), (1, 2, 97), (6, 1, 96), (4, 9, 70), (3, 17, 64),
+                                    (19, 1, 370)]:  # fmt: skip
             d = 2 if direction == "bidirectional" else 1
             rows = GATES[op] * hidden
             inputs = [random_array(rng, (time, batch, 90)), random_array(rng, (d, rows, 90)) / 8,

@@ -36,7 +36,12 @@ private func gemvPanels<let n: Int>(
   let panelSize = places.depth &* tileColumns
   var sums = InlineArray<n, Vector> { i in loadVector(places.start + i &* width) }
   var k = 0
-  if let ahead { k = gemvAhead(&sums, places, ahead) }
+  if let ahead {
+    // One where the eight rows have clearly more to do.
+    k =
+      2 &* ahead.pointee.product.depth > 3 &* places.depth
+      ? gemvAhead(&sums, places, ahead, terms: 1) : gemvAhead(&sums, places, ahead, terms: 2)
+  }
   var row = places.packed + k &* tileColumns
   while k < places.depth {
     gemvStep(&sums, places.x[k], row, panelSize)
@@ -46,13 +51,13 @@ private func gemvPanels<let n: Int>(
   for i in 0..<n { storeVector(clip(sums[i], lower, upper), places.y + i &* width) }
 }
 
-/// Two terms of this row's sums for one of the eight rows' sums: as many multiply-adds for either,
-/// and memory and arithmetic are about equally busy. Ends with either of the two and says how many
-/// terms it has added.
+/// `rate` terms of this row's sums for one of the eight rows' sums. With two there are as many
+/// multiply-adds for either, and memory and arithmetic are about equally busy. Ends with either of
+/// the two and says how many terms it has added.
 @inline(__always)
 private func gemvAhead<let n: Int>(
   _ sums: inout InlineArray<n, Vector>, _ places: GemvPlaces,
-  _ ahead: UnsafeMutablePointer<apus_gemm_ahead>
+  _ ahead: UnsafeMutablePointer<apus_gemm_ahead>, terms rate: Int
 ) -> Int {
   let width = Vector.scalarCount
   let panelSize = places.depth &* tileColumns
@@ -71,11 +76,11 @@ private func gemvAhead<let n: Int>(
   var b = ahead.pointee.product.b + (column &* depth &+ terms &* tileColumns)
   var x = places.x
   var row = places.packed
-  let count = min(places.depth / 2, depth &- terms)
+  let count = min(places.depth / rate, depth &- terms)
   var k = 0
   while k < count {
     gemvStep(&sums, x[0], row, panelSize)
-    gemvStep(&sums, x[1], row + tileColumns, panelSize)
+    if rate == 2 { gemvStep(&sums, x[1], row + tileColumns, panelSize) }
     let b0 = loadVector(b)
     let b1 = loadVector(b + width)
     for r in 0..<8 {
@@ -83,8 +88,8 @@ private func gemvAhead<let n: Int>(
       tile[2 &* r] = inOrder(multiplyAdd(scalar, b0, tile[2 &* r]))
       tile[2 &* r &+ 1] = inOrder(multiplyAdd(scalar, b1, tile[2 &* r &+ 1]))
     }
-    x += 2
-    row += 2 &* tileColumns
+    x += rate
+    row += rate &* tileColumns
     a += 1
     b += tileColumns
     k &+= 1
@@ -93,7 +98,7 @@ private func gemvAhead<let n: Int>(
   let isDone = terms &+ count == depth
   ahead.pointee.terms = isDone ? 0 : terms &+ count
   if isDone { ahead.pointee.column = column &+ tileColumns }
-  return 2 &* count
+  return rate &* count
 }
 
 /// Four panels, in a function of its own, which has all registers.

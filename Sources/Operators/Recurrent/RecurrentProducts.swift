@@ -2,14 +2,23 @@ import CKernels
 import CSystem
 import ModelFormat
 
-/// The rows of one time step.
-typealias RecurrentRows = InlineArray<16, apus_recurrent_row>
-
 /// The matrix products of one direction of one group of batch entries: W·x + b for some time steps
 /// at once, and R·h for each of them.
 struct RecurrentProducts {
-  /// Time steps whose W·x + b the sums hold.
-  private(set) var steps = 0..<0
+  /// How far the projection has come; outlives a time step.
+  struct Progress {
+    /// Time steps whose W·x + b the sums hold.
+    fileprivate(set) var steps = 0..<0
+    /// Whether they are in the second half.
+    fileprivate var isSecond = false
+    /// The next ones', under way where there are any.
+    fileprivate var ahead = apus_gemm_ahead()
+    fileprivate var isAhead = false
+
+    init() {}
+  }
+
+  private(set) var progress: Progress
 
   private let kernels: UnsafePointer<apus_kernels>
   private let weights: RecurrentWeights
@@ -20,16 +29,13 @@ struct RecurrentProducts {
   private let start: UnsafeMutablePointer<Float>
   /// Room for the vectors of all rows, side by side, where they are not evenly spaced.
   private let gathered: UnsafeMutablePointer<Float>?
-  /// Whether the sums of `steps` are in the second half.
-  private var isSecond = false
-  private var ahead = apus_gemm_ahead()
-  private var isAhead = false
-
   init(
     _ kernels: UnsafePointer<apus_kernels>, _ weights: RecurrentWeights,
     _ packed: RecurrentWeights.Direction, _ places: RecurrentPlaces, _ blocks: Range<Int>,
-    sums: UnsafeMutablePointer<Float>, gathered: UnsafeMutablePointer<Float>?
+    sums: UnsafeMutablePointer<Float>, gathered: UnsafeMutablePointer<Float>?,
+    _ progress: Progress
   ) {
+    self.progress = progress
     self.kernels = kernels
     self.weights = weights
     self.packed = packed
@@ -45,39 +51,39 @@ struct RecurrentProducts {
 
   /// The sums of the `row`th row that has not ended.
   func sums(_ step: Int, _ row: Int) -> UnsafeMutablePointer<Float> {
-    half(isSecond)
-      + ((step &- steps.lowerBound) &* places.count &+ row) &* weights.columns
+    half(progress.isSecond)
+      + ((step &- progress.steps.lowerBound) &* places.count &+ row) &* weights.columns
   }
 
   // MARK: W·x + b
 
   /// Goes on to time steps `next` of `length`, which follow `steps`.
   mutating func project(_ next: Range<Int>, of length: Int, looksAhead: Bool) {
-    if isAhead { finishAhead() } else { project(next) }
-    steps = next
-    isAhead = looksAhead && next.upperBound < length
-    if !isAhead { return }
+    if progress.isAhead { finishAhead() } else { project(next) }
+    progress.steps = next
+    progress.isAhead = looksAhead && next.upperBound < length
+    if !progress.isAhead { return }
     let step = next.upperBound
     let x = places.x(places.firstRow, step)
-    ahead = apus_gemm_ahead(
+    progress.ahead = apus_gemm_ahead(
       product: product(
         rows: RecurrentStep.projectedRows, x, stride: places.x(places.firstRow, step &+ 1) - x,
-        weights.inputs, packed.input, 0..<weights.columns, bias: packed.bias, half(!isSecond),
-        weights.columns),
+        weights.inputs, packed.input, isWhole ? 0..<weights.columns : columns(0),
+        bias: packed.bias, half(!progress.isSecond), weights.columns),
       column: 0, terms: 0)
   }
 
   /// What the steps have left of the next ones' projection.
   private mutating func finishAhead() {
-    var rest = ahead.product
+    var rest = progress.ahead.product
     let panel = kernels.pointee.gemm_columns
-    var column = ahead.column
-    if ahead.terms > 0 {
+    var column = progress.ahead.column
+    if progress.ahead.terms > 0 {
       var end = rest
       end.columns = panel
-      end.depth = rest.depth &- ahead.terms
-      end.a = rest.a + ahead.terms
-      end.b = rest.b + (column &* rest.depth &+ ahead.terms &* panel)
+      end.depth = rest.depth &- progress.ahead.terms
+      end.a = rest.a + progress.ahead.terms
+      end.b = rest.b + (column &* rest.depth &+ progress.ahead.terms &* panel)
       end.c = rest.c + column
       end.bias = nil
       end.accumulate = true
@@ -89,7 +95,11 @@ struct RecurrentProducts {
     rest.c = rest.c + column
     rest.bias = rest.bias + column
     kernels.pointee.gemm(&rest)
-    isSecond = !isSecond
+    progress.isSecond = !progress.isSecond
+    if isWhole || !hasRest { return }
+    project(
+      part: 1, rest.rows, rest.a, stride: rest.a_row_stride, half(progress.isSecond),
+      weights.columns)
   }
 
   private func project(_ next: Range<Int>) {
@@ -127,18 +137,24 @@ struct RecurrentProducts {
     _ rows: Int, _ x: UnsafePointer<Float>, stride: Int, _ sums: UnsafeMutablePointer<Float>,
     _ sumsStride: Int
   ) {
-    for part in 0..<(weights.leadingGates < weights.kind.gates ? 2 : 1) {
-      var g = product(
-        rows: rows, x, stride: stride, weights.inputs, packed.input, columns(part),
-        bias: packed.bias, sums, sumsStride)
-      kernels.pointee.gemm(&g)
-    }
+    project(part: 0, rows, x, stride: stride, sums, sumsStride)
+    if hasRest { project(part: 1, rows, x, stride: stride, sums, sumsStride) }
+  }
+
+  private func project(
+    part: Int, _ rows: Int, _ x: UnsafePointer<Float>, stride: Int,
+    _ sums: UnsafeMutablePointer<Float>, _ sumsStride: Int
+  ) {
+    var g = product(
+      rows: rows, x, stride: stride, weights.inputs, packed.input, columns(part),
+      bias: packed.bias, sums, sumsStride)
+    kernels.pointee.gemm(&g)
   }
 
   // MARK: R·h
 
   /// Lays the rows' h side by side where they are not evenly spaced.
-  func gather(_ rows: RecurrentRows, _ count: Int) {
+  func gather(_ rows: UnsafePointer<apus_recurrent_row>, _ count: Int) {
     guard let gathered else { return }
     for r in 0..<count {
       if let h = rows[r].h { memcpy(gathered + r &* weights.units, h, weights.units &* 4) }
@@ -146,7 +162,9 @@ struct RecurrentProducts {
   }
 
   /// Adds R·h to the sums, of a GRU without its gate h.
-  mutating func addState(_ rows: RecurrentRows, _ count: Int, isBackwards: Bool) {
+  mutating func addState(
+    _ rows: UnsafePointer<apus_recurrent_row>, _ count: Int, isBackwards: Bool
+  ) {
     guard let (h, stride) = state(rows, count), let sums = rows[0].sums else { return }
     multiply(
       product(
@@ -155,7 +173,9 @@ struct RecurrentProducts {
   }
 
   /// R_h·h + Rb_h, into the candidates.
-  mutating func makeCandidates(_ rows: RecurrentRows, _ count: Int, isBackwards: Bool) {
+  mutating func makeCandidates(
+    _ rows: UnsafePointer<apus_recurrent_row>, _ count: Int, isBackwards: Bool
+  ) {
     guard let (h, stride) = state(rows, count), let candidates = rows[0].candidate else { return }
     // The candidates and that bias have no leading gates before them.
     let before = weights.leadingGates &* weights.lanes
@@ -170,7 +190,7 @@ struct RecurrentProducts {
   mutating func addResetState(
     _ rows: UnsafePointer<apus_recurrent_row>, _ count: Int, isBackwards: Bool
   ) {
-    guard let h = rows.pointee.reset_h, let sums = rows.pointee.sums else { return }
+    guard let h = rows[0].reset_h, let sums = rows[0].sums else { return }
     multiply(
       product(
         rows: count, h, stride: weights.units, weights.units, packed.recurrent, columns(1),
@@ -178,7 +198,7 @@ struct RecurrentProducts {
   }
 
   private func state(
-    _ rows: RecurrentRows, _ count: Int
+    _ rows: UnsafePointer<apus_recurrent_row>, _ count: Int
   ) -> (UnsafePointer<Float>, stride: Int)? {
     if let gathered { return (UnsafePointer(gathered), weights.units) }
     guard let h = rows[0].h else { return nil }
@@ -190,14 +210,17 @@ struct RecurrentProducts {
     var g = product
     if g.rows > 1 {
       kernels.pointee.gemm(&g)
-    } else if isAhead {
-      kernels.pointee.gemv(&g, &ahead, isBackwards)
+    } else if progress.isAhead {
+      kernels.pointee.gemv(&g, &progress.ahead, isBackwards)
     } else {
       kernels.pointee.gemv(&g, nil, isBackwards)
     }
   }
 
   // MARK: Columns
+
+  private var isWhole: Bool { blocks.count == weights.blocks }
+  private var hasRest: Bool { weights.leadingGates < weights.kind.gates }
 
   /// The blocks' columns of the leading gates, or of the rest.
   private func columns(_ part: Int) -> Range<Int> {

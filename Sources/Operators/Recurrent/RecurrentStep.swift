@@ -3,8 +3,10 @@ import ModelFormat
 
 /// Runs a recurrent layer over its sequence.
 ///
-/// Work is divided by direction and by groups of batch entries, which never wait for each other. A
-/// single time step with fewer groups than threads is divided by hidden units instead.
+/// Work is divided by direction and by groups of batch entries, which never wait for each other.
+/// With fewer of them than threads it is divided by hidden units instead, and the session runs the
+/// step once for each time step, or twice where r⊙h is needed in between: each thread's part of R
+/// then lives in its own core's cache.
 /// For T > 1 and small groups, W·x is computed for several time steps at once: the weights are then
 /// read once for all of them. A single sequence goes further: the steps' products R·h wait for
 /// memory, and W·x of the next eight steps is computed meanwhile (see Gemv.swift).
@@ -14,6 +16,9 @@ final class RecurrentStep: Step {
   static var maximumGroup: Int { 16 }
   /// Rows that are projected at once where a group is smaller than that.
   static var projectedRows: Int { 8 }
+  /// Multiply-accumulates of a time step's R·h, for each thread, that are worth the threads' waiting
+  /// for each other: with half of that two were slower than one.
+  private static var minimumSharedWork: Int { 65_536 }
 
   private let node: RecurrentNode
   private let kernels: UnsafePointer<apus_kernels>
@@ -23,6 +28,13 @@ final class RecurrentStep: Step {
   private let group: Int
   private let groups: Int
   private let sharesUnits: Bool
+  /// Runs of this step for a time step, if it runs for each: 1 or 2. Else 0.
+  private let parts: Int
+  /// How many of them are done.
+  private var position = 0
+  /// For each item and thread.
+  private let progress: UnsafeMutablePointer<RecurrentProducts.Progress>
+  private let threadCount: Int
   /// Time steps that are projected together.
   private let projectedSteps: Int
   /// Whether the next ones' projection is computed between the steps of these.
@@ -53,8 +65,17 @@ final class RecurrentStep: Step {
     groups = group == 0 ? 0 : (node.batch + group - 1) / group
     let resets = node.kind == .gru && !node.linearBeforeReset
     isRagged = group > 1 && slots.lengths != nil
+    let items = groups * node.directions
+    let recurrentWork = node.kind.gates * node.units * node.units
     sharesUnits =
-      node.time == 1 && groups * node.directions < threads && !resets && !isRagged
+      items < threads && !isRagged
+      && (node.time == 1 && !resets
+        || recurrentWork >= RecurrentStep.minimumSharedWork * threads)
+    parts = !sharesUnits || node.time == 1 && !resets ? 0 : resets ? 2 : 1
+    threadCount = threads
+    let progressCount = parts == 0 ? 1 : max(1, items * threads)
+    progress = .allocate(capacity: progressCount)
+    progress.initialize(repeating: .init(), count: progressCount)
     projectedSteps =
       group >= 4 || group == 0 || isRagged
       ? 1 : min(node.time, RecurrentStep.projectedRows / group)
@@ -68,7 +89,7 @@ final class RecurrentStep: Step {
     gatherOffset = resetOffset + (resets ? rows : 0)
     let end = gatherOffset + (isRagged ? group * max(node.inputs, node.units) : 0)
     scratchSize = (end + 15) / 16 * 16
-    let shares = max(1, min(threads, groups * node.directions))
+    let shares = max(1, min(threads, items))
     layers = InlineArray(repeating: apus_recurrent_layer())
     for d in 0..<node.directions {
       let first = d * node.kind.activationCount
@@ -86,25 +107,51 @@ final class RecurrentStep: Step {
     self.slots.scratch = scratch(scratchSize * shares)
   }
 
+  deinit { progress.deallocate() }
+
   /// Whether Y_h may take the memory of initial_h: it is written after the last step has read that.
   var mayWriteOverInitialH: Bool { !sharesUnits }
 
   override func run(_ memory: Memory, _ share: Share) {
     let items = groups &* node.directions
-    if sharesUnits {
-      // In twos, which end with a panel of the weights.
-      let blocks = share.part(of: weights.blocks, grain: 2)
-      if blocks.isEmpty { return }
-      for item in 0..<items { run(memory, item, item, blocks) }
+    if !sharesUnits {
+      for item in share.part(of: items) {
+        var progress = RecurrentProducts.Progress()
+        run(
+          memory, item, items <= share.count ? item : share.index, 0..<weights.blocks,
+          0..<2 &* node.time, &progress)
+      }
       return
     }
-    for item in share.part(of: items) {
-      run(memory, item, items <= share.count ? item : share.index, 0..<weights.blocks)
+    // In twos, which end with a panel of the weights.
+    let blocks = share.part(of: weights.blocks, grain: 2)
+    let all = 0..<2 &* node.time
+    for item in 0..<items {
+      let own = progress + (parts == 0 ? 0 : item &* threadCount &+ share.index)
+      if parts == 0 {
+        var progress = RecurrentProducts.Progress()
+        run(memory, item, item, blocks, all, &progress)
+      } else {
+        let first = parts == 2 ? position : 2 &* position
+        if position == 0 { own.pointee = .init() }
+        run(memory, item, item, blocks, first..<first &+ 3 &- parts, &own.pointee)
+      }
     }
   }
 
-  /// One direction of one group of batch entries; of its hidden units those in `blocks`.
-  private func run(_ memory: Memory, _ item: Int, _ scratchIndex: Int, _ blocks: Range<Int>) {
+  override func next(after i: Int, _ memory: Memory) -> Int {
+    position += 1
+    if position < parts &* node.time { return i }
+    position = 0
+    return i + 1
+  }
+
+  /// One direction of one group of batch entries; of its hidden units those in `blocks`, of its
+  /// time steps the halves in `halves`: the first ends where r⊙h is needed.
+  private func run(
+    _ memory: Memory, _ item: Int, _ scratchIndex: Int, _ blocks: Range<Int>,
+    _ halves: Range<Int>, _ progress: inout RecurrentProducts.Progress
+  ) {
     guard let slot = slots.scratch else { return }
     let direction = item / groups
     let firstRow = item % groups &* group
@@ -117,20 +164,40 @@ final class RecurrentStep: Step {
     layer.peepholes = packed.peepholes
     var products = RecurrentProducts(
       kernels, weights, packed, places, blocks, sums: scratch,
-      gathered: isRagged ? scratch + gatherOffset : nil)
+      gathered: isRagged ? scratch + gatherOffset : nil, progress)
     var longest = 0
     for r in 0..<places.count { longest = max(longest, places.length(firstRow &+ r)) }
 
-    var rows = RecurrentRows(repeating: apus_recurrent_row())
-    for step in 0..<longest {
-      var active = 0
-      if step == products.steps.upperBound {
+    var room = InlineArray<16, apus_recurrent_row>(repeating: apus_recurrent_row())
+    withUnsafeMutableBytes(of: &room) { bytes in
+      guard let rows = bytes.baseAddress?.assumingMemoryBound(to: apus_recurrent_row.self)
+      else { return }
+      run(&layer, &products, rows, packed, places, scratch, blocks, halves, longest)
+    }
+    progress = products.progress
+    if halves.upperBound < 2 &* node.time { return }
+    let units =
+      blocks.lowerBound &* weights.width..<min(node.units, blocks.upperBound &* weights.width)
+    for r in 0..<places.count { places.finish(firstRow &+ r, units) }
+  }
+
+  /// The time steps of that, of which the longest sequence has `longest`.
+  private func run(
+    _ layer: inout apus_recurrent_layer, _ products: inout RecurrentProducts,
+    _ rows: UnsafeMutablePointer<apus_recurrent_row>, _ packed: RecurrentWeights.Direction,
+    _ places: RecurrentPlaces, _ scratch: UnsafeMutablePointer<Float>, _ blocks: Range<Int>,
+    _ halves: Range<Int>, _ longest: Int
+  ) {
+    var half = halves.lowerBound
+    while half < min(halves.upperBound, 2 &* longest) {
+      let step = half / 2
+      if step == products.progress.steps.upperBound {
         // What is left over after whole chunks comes first.
         let count = step == 0 ? (longest &- 1) % projectedSteps &+ 1 : projectedSteps
         products.project(step..<step &+ count, of: longest, looksAhead: looksAhead)
       }
-      for r in 0..<places.count {
-        let row = firstRow &+ r
+      var active = 0
+      for row in places.firstRow..<places.firstRow &+ places.count {
         if step >= places.length(row) { continue }
         rows[active].sums = UnsafePointer(products.sums(step, active))
         rows[active].h = step == 0 ? places.initialH(row) : UnsafePointer(places.h(row, step &- 1))
@@ -149,42 +216,49 @@ final class RecurrentStep: Step {
         rows[active].reset_h = scratch + (resetOffset &+ active &* node.units)
         active &+= 1
       }
-      run(&layer, &products, &rows, active, step, blocks)
+      // There and back: what the last step has left in the cache is used first.
+      let isBackwards = step & 1 != 0
+      if half & 1 == 0 { begin(&layer, &products, rows, active, isBackwards, blocks) }
+      if half & 1 != 0 || half &+ 1 < halves.upperBound {
+        end(&layer, &products, rows, active, isBackwards, blocks)
+        half = 2 &* step &+ 2
+      } else {
+        half &+= 1
+      }
     }
-    let units =
-      blocks.lowerBound &* weights.width..<min(node.units, blocks.upperBound &* weights.width)
-    for r in 0..<places.count { places.finish(firstRow &+ r, units) }
   }
 
-  /// One time step of the rows that have not ended.
-  private func run(
+  /// A time step of the rows that have not ended, up to r⊙h.
+  private func begin(
     _ layer: inout apus_recurrent_layer, _ products: inout RecurrentProducts,
-    _ rows: inout RecurrentRows, _ count: Int, _ step: Int, _ blocks: Range<Int>
+    _ rows: UnsafePointer<apus_recurrent_row>, _ count: Int, _ isBackwards: Bool,
+    _ blocks: Range<Int>
   ) {
-    // There and back: what the last step has left in the cache is used first.
-    let isBackwards = step & 1 != 0
+    if rows[0].h == nil { return }
     let isLinear = node.linearBeforeReset
-    if rows[0].h != nil {
-      products.gather(rows, count)
-      if isLinear && isBackwards { products.makeCandidates(rows, count, isBackwards: true) }
-      products.addState(rows, count, isBackwards: isBackwards)
-      if isLinear && !isBackwards { products.makeCandidates(rows, count, isBackwards: false) }
+    products.gather(rows, count)
+    if isLinear && isBackwards { products.makeCandidates(rows, count, isBackwards: true) }
+    products.addState(rows, count, isBackwards: isBackwards)
+    if isLinear && !isBackwards { products.makeCandidates(rows, count, isBackwards: false) }
+    if node.kind == .gru && !isLinear {
+      kernels.pointee.gru_reset(&layer, rows, count, blocks.lowerBound, blocks.upperBound)
     }
-    let resets = node.kind == .gru && !isLinear && rows[0].h != nil
-    withUnsafeBytes(of: &rows) { bytes in
-      guard let first = bytes.baseAddress?.assumingMemoryBound(to: apus_recurrent_row.self)
-      else { return }
-      let (lower, upper) = (blocks.lowerBound, blocks.upperBound)
-      switch node.kind {
-      case .rnn: kernels.pointee.rnn_units(&layer, first, count, lower, upper)
-      case .lstm: kernels.pointee.lstm_units(&layer, first, count, lower, upper)
-      case .gru:
-        if resets {
-          kernels.pointee.gru_reset(&layer, first, count, lower, upper)
-          products.addResetState(first, count, isBackwards: isBackwards)
-        }
-        kernels.pointee.gru_units(&layer, first, count, lower, upper)
-      }
+  }
+
+  /// The rest of it.
+  private func end(
+    _ layer: inout apus_recurrent_layer, _ products: inout RecurrentProducts,
+    _ rows: UnsafePointer<apus_recurrent_row>, _ count: Int, _ isBackwards: Bool,
+    _ blocks: Range<Int>
+  ) {
+    if node.kind == .gru && !node.linearBeforeReset && rows[0].h != nil {
+      products.addResetState(rows, count, isBackwards: isBackwards)
+    }
+    let (lower, upper) = (blocks.lowerBound, blocks.upperBound)
+    switch node.kind {
+    case .rnn: kernels.pointee.rnn_units(&layer, rows, count, lower, upper)
+    case .lstm: kernels.pointee.lstm_units(&layer, rows, count, lower, upper)
+    case .gru: kernels.pointee.gru_units(&layer, rows, count, lower, upper)
     }
   }
 }
