@@ -34,14 +34,27 @@ public enum SectionID: UInt32 {
   case symbols = 12
   case metadata = 13
   case debugNames = 14
+  case packings = 15
+  case packedWeights = 16
+
+  /// Numbers below this are sections, or 0.
+  public static var end: Int { 17 }
 
   /// Sections that a reader may skip without misreading the model.
-  public var isOptional: Bool { self == .metadata || self == .debugNames }
+  public var isOptional: Bool {
+    switch self {
+    case .metadata, .debugNames, .packings, .packedWeights: true
+    default: false
+    }
+  }
+
+  /// Sections whose size, and the time of whose checksum, grows with the weights.
+  var holdsWeights: Bool { self == .weights || self == .packedWeights }
 
   /// Bytes of one record; 1 for sections that are blobs.
   public var recordSize: Int {
     switch self {
-    case .strings, .weights, .debugNames: 1
+    case .strings, .weights, .debugNames, .packedWeights: 1
     case .integers: 8
     case .reals, .indices: 4
     case .tensors: TensorRecord.size
@@ -52,6 +65,7 @@ public enum SectionID: UInt32 {
     case .quantization: QuantizationRecord.size
     case .symbols: 8
     case .metadata: 16
+    case .packings: PackingRecord.size
     }
   }
 }
@@ -162,5 +176,21 @@ public struct QuantizationRecord {
   /// `count` int32 in the weights section, or `Format.noOffset` where all are 0.
   public var zeroPoints: UInt64 = Format.noOffset
 
+  public init() {}
+}
+
+/// A node's weights in the order of a kernel module, ready in the packed weights section.
+public struct PackingRecord {
+  public static var size: Int { 32 }
+  public var node: UInt32 = 0
+  /// Which of the node's packings.
+  public var tag: UInt32 = 0
+  /// Bit k: they are of instruction set k.
+  public var instructionSets: UInt8 = 0
+  /// What orders they are of: another revision's are not looked at.
+  public var revision: UInt16 = 0
+  /// Where the bytes start in the packed weights section.
+  public var offset: UInt64 = 0
+  public var byteCount: UInt64 = 0
   public init() {}
 }

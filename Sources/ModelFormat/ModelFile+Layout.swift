@@ -94,10 +94,10 @@ extension ModelFile {
         .corruptFile,
         "section \(number): \(length) bytes are no whole number of \(id.recordSize)-byte records")
     }
-    guard Int(length) / id.recordSize <= Int(Int32.max) || id == .weights else {
+    guard Int(length) / id.recordSize <= Int(Int32.max) || id.holdsWeights else {
       throw ApusError(.corruptFile, "section \(number): \(length) bytes are too many")
     }
-    if id != .weights || verifyWeights {
+    if !id.holdsWeights || verifyWeights {
       guard xxHash64(base + Int(offset), Int(length)) == checksum else {
         throw ApusError(.corruptFile, "section \(number): its checksum does not match")
       }

@@ -15,6 +15,7 @@ extension ModelFile {
     for i in 0..<count(.states) { try checkState(i) }
     try checkFunctions()
     for i in 0..<count(.metadata) { try checkMetadata(i) }
+    try checkPackings()
   }
 
   /// Whether `count` records from `first` lie in the section.

@@ -4,7 +4,7 @@ public final class ModelFile {
   public let base: UnsafeRawPointer
   public let size: Int
   public private(set) var minorVersion: UInt16 = 0
-  var sections: InlineArray<15, SectionView> = InlineArray(repeating: SectionView())
+  var sections: InlineArray<17, SectionView> = InlineArray(repeating: SectionView())
 
   /// Where a section lies; empty where the file has none.
   public struct SectionView {

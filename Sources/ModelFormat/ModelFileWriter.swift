@@ -14,7 +14,7 @@ public final class ModelFileWriter {
   }
 
   public init() {
-    sections = [[UInt8]](repeating: [], count: 15)
+    sections = [[UInt8]](repeating: [], count: SectionID.end)
   }
 
   /// Bytes written to a section so far.
@@ -157,7 +157,7 @@ public final class ModelFileWriter {
 
   // MARK: The file
 
-  private static func aligned(_ offset: Int) -> Int {
+  static func aligned(_ offset: Int) -> Int {
     (offset + Format.alignment - 1) / Format.alignment * Format.alignment
   }
 
@@ -187,11 +187,11 @@ public final class ModelFileWriter {
         entry.storeBytes(of: id.rawValue.littleEndian, as: UInt32.self)
         let flags: UInt32 = id.isOptional ? 0 : 1
         entry.storeBytes(of: flags.littleEndian, toByteOffset: 4, as: UInt32.self)
-        store(UInt64(offsets[i]), entry + 8)
-        store(UInt64(size(id)), entry + 16)
-        store(xxHash64(base + offsets[i], size(id)), entry + 24)
+        ModelFileWriter.store(UInt64(offsets[i]), entry + 8)
+        ModelFileWriter.store(UInt64(size(id)), entry + 16)
+        ModelFileWriter.store(xxHash64(base + offsets[i], size(id)), entry + 24)
       }
-      writeHeader(base, size: end, sectionCount: present.count)
+      ModelFileWriter.writeHeader(base, size: end, sectionCount: present.count)
     }
     return file
   }
@@ -214,7 +214,7 @@ public final class ModelFileWriter {
     }
   }
 
-  private func writeHeader(_ base: UnsafeMutableRawPointer, size: Int, sectionCount: Int) {
+  static func writeHeader(_ base: UnsafeMutableRawPointer, size: Int, sectionCount: Int) {
     let magic = Format.magic
     for i in magic.indices { base.storeBytes(of: magic[i], toByteOffset: i, as: UInt8.self) }
     base.storeBytes(of: Format.majorVersion.littleEndian, toByteOffset: 8, as: UInt16.self)
@@ -225,7 +225,7 @@ public final class ModelFileWriter {
     store(xxHash64(base, 56), base + 56)
   }
 
-  private func store(_ value: UInt64, _ target: UnsafeMutableRawPointer) {
+  static func store(_ value: UInt64, _ target: UnsafeMutableRawPointer) {
     target.storeBytes(of: value.littleEndian, as: UInt64.self)
   }
 }

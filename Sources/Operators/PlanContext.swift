@@ -80,6 +80,10 @@ open class Step {
 
 /// Weights in a kernel's own order: computed once for each model, shared by its sessions.
 public struct PackedWeights {
+  /// Of the orders below: one more whenever any kernel's order changes, so that files compiled
+  /// before are not misread. `Tests/python/test_compile.py` notices.
+  public static var revision: Int { 1 }
+
   public let slot: Slot
   public let nodeIndex: Int
   /// Which of the node's packings, where it has several or may choose between them.

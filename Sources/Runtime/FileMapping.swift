@@ -65,6 +65,15 @@ public struct FileMapping {
     owner = .copy
   }
 
+  /// Gives memory of a mapping back: it is read from the file again where it is needed again.
+  func forget(_ start: UnsafeRawPointer, _ count: Int) {
+    guard owner == .mapping else { return }
+    let page = 4096
+    let first = (start - base + page - 1) / page * page
+    let end = (start - base + count) / page * page
+    if end > first { madvise(UnsafeMutableRawPointer(mutating: base + first), end - first, MADV_DONTNEED) }
+  }
+
   /// Ends a mapping, and nothing else: a copy goes with the region that it was made in.
   public func unmap() {
     if owner == .mapping { munmap(UnsafeMutableRawPointer(mutating: base), size) }

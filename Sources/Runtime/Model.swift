@@ -51,6 +51,8 @@ public final class Model {
       file = try ModelFile(mapping.base, size: mapping.size, verifyWeights: verifyWeights)
       operatorIndices = try Model.findOperators(file)
       (constants, expanded) = try Model.prepareConstants(file)
+      // What only the checksums have read.
+      if verifyWeights { mapping.forget(mapping.base, mapping.size) }
     } catch {
       mapping.close()
       throw error
@@ -75,6 +77,37 @@ public final class Model {
 
   /// Bytes of the weights that sessions have had packed so far.
   public var packedWeightBytes: Int { packedWeights.totalByteCount }
+
+  /// Weights in a kernel's order: from the file, or packed now.
+  func find(_ packing: PackedWeights) throws(ApusError) -> UnsafeMutableRawPointer {
+    if let ready = file.packedWeights(
+      node: packing.nodeIndex, tag: packing.tag, byteCount: packing.byteCount,
+      instructionSet: instructionSet.rawValue, revision: PackedWeights.revision)
+    {
+      return UnsafeMutableRawPointer(mutating: ready)
+    }
+    let packed = try packedWeights.find(packing)
+    forgetWeights(ofNode: packing.nodeIndex)
+    return packed
+  }
+
+  /// Weights are in memory once: packed, or as the file has them.
+  private func forgetWeights(ofNode i: Int) {
+    let node = file.node(i)
+    for k in 0..<Int(node.inputCount) {
+      let index = file.index(Int(node.inputs) + k)
+      if index == Format.none { continue }
+      let r = file.tensor(Int(index))
+      if r.kind == TensorKind.weight.rawValue {
+        mapping.forget(file.weightBytes(r.offset), Int(r.byteCount))
+      }
+    }
+  }
+
+  /// Calls the body with the node, the tag and the bytes of everything packed so far.
+  public func forEachPacking(_ body: (Int, Int, UnsafeRawBufferPointer) -> Void) {
+    packedWeights.forEach(body)
+  }
 
   /// The operator of node `i`.
   public func definition(node i: Int) -> Operator { operators[operatorIndices[i]] }

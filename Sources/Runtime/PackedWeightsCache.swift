@@ -60,6 +60,20 @@ final class PackedWeightsCache {
     return block + PackedWeightsCache.headerSize
   }
 
+  func forEach(_ body: (Int, Int, UnsafeRawBufferPointer) -> Void) {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    var block = first
+    while let b = block {
+      body(
+        b.load(fromByteOffset: 8, as: Int.self), b.load(fromByteOffset: 16, as: Int.self),
+        UnsafeRawBufferPointer(
+          start: b + PackedWeightsCache.headerSize,
+          count: b.load(fromByteOffset: 24, as: Int.self)))
+      block = next(b)
+    }
+  }
+
   private func lookUp(_ packing: PackedWeights) -> UnsafeMutableRawPointer? {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }

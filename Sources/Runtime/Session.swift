@@ -100,7 +100,7 @@ public final class Session {
   ) throws(ApusError) {
     var packed: [UnsafeMutableRawPointer] = []
     packed.reserveCapacity(plan.packed.count)
-    for packing in plan.packed { packed.append(try plan.model.packedWeights.find(packing)) }
+    for packing in plan.packed { packed.append(try plan.model.find(packing)) }
     for i in plan.slots.indices {
       let pointer: UnsafeMutableRawPointer
       switch plan.slots[i] {

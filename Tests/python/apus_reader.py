@@ -18,6 +18,7 @@ from apus_writer import xxh64
 
 RECORD = {
     1: 1, 2: 8, 3: 4, 4: 4, 5: 48, 6: 32, 7: 16, 8: 40, 9: 16, 10: 32, 11: 1, 12: 8, 13: 16, 14: 1,
+    15: 32, 16: 1,
 }  # fmt: skip
 TYPES = {
     1: "<f4", 2: "<f2", 3: "<u2", 4: "<i1", 5: "<u1", 6: "<i4", 7: "<i8", 8: "?",
@@ -168,6 +169,12 @@ class _Sections:
 
 def read(data: bytes) -> Model:
     s = _Sections(data)
+    last = 0
+    for i, (node, _, _, _, offset, count) in enumerate(s.records(15, "<IIBxH4xQQ")):
+        require(offset % 64 == 0, f"packing {i}: misaligned")
+        require(offset + count <= s.count(16), f"packing {i}: outside section 16")
+        require(node >= last, f"packing {i}: out of order")
+        last = node
     symbols = [s.text(*r, f"symbol {i}") for i, r in enumerate(s.records(12, "<II"))]
     quantizations = s.records(10, "<iIQQ8x")
     tensors = [

@@ -4,11 +4,13 @@ make_fuzz_seeds.py FOLDER"""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 
+import locate
 import models
 import samples
 from apus_writer import Writer
@@ -79,6 +81,12 @@ def main() -> None:
     }.items():
         open_model(writer).close()  # puts right what the file states
         (folder / f"{name}.apus").write_bytes(writer.to_bytes())
+    for name in ("channel-blocks", "char-rnn"):
+        source = folder / f"{name}.apus"
+        subprocess.run(
+            [locate.model_convert(), "compile", source, "--target", "native", "-o",
+             folder / f"{name}-compiled.apus"], check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
     for name, writer in samples.all_samples():
         (folder / f"{name}.apus").write_bytes(writer.to_bytes())
     (folder / "large").mkdir(exist_ok=True)

@@ -116,11 +116,12 @@ def test_page_and_source_agree_on_sizes_and_numbers():
     for record, size in [
         ("TensorRecord", 48), ("NodeRecord", 32), ("AttributeRecord", 16),
         ("FunctionRecord", 40), ("StateRecord", 16), ("QuantizationRecord", 32),
+        ("PackingRecord", 32),
     ]:  # fmt: skip
         assert re.search(rf"struct {record} {{\s+public static var size: Int {{ {size} }}", source)
     numbers = dict(re.findall(r"^  case (\w+) = (\d+)$", source.split("SectionID")[1], re.M))
     rows = re.findall(r"^\| (\d+) \| ([a-z ]+) \| (?:\d+|–) \|", PAGE, re.M)
-    assert len(rows) == 14
+    assert len(rows) == 16
     for number, name in rows:
         words = name.split()
         camel = words[0] + "".join(w.capitalize() for w in words[1:])
@@ -333,7 +334,7 @@ def test_versions():
 
 def test_unknown_sections():
     sections = rich_model().sections()
-    for number in (0, 15, 77, 0xFFFFFFFF):
+    for number in (0, 17, 77, 0xFFFFFFFF):
         assert library_status(rebuilt(sections, extra=[(number, 0, b"new")])) == 0
         assert library_status(rebuilt(sections, extra=[(number, 1, b"new")])) == Status.UNSUPPORTED
 

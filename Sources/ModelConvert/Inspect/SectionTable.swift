@@ -38,6 +38,10 @@ enum SectionTable {
   }
 
   private static func title(_ id: SectionID) -> String {
-    id == .debugNames ? "debug names" : "\(id)"
+    switch id {
+    case .debugNames: "debug names"
+    case .packedWeights: "packed weights"
+    default: "\(id)"
+    }
   }
 }

@@ -11,6 +11,12 @@ struct OpenedModel {
 
   var file: ModelFile { model.file }
 
+  /// A model that is open already; `path` is what errors call it.
+  init(path: String, model: Model) {
+    self.path = path
+    self.model = model
+  }
+
   /// Opens the model at `path` for the kernels called `isa`.
   init(path: String, isa: String?) throws {
     self.path = path
