@@ -47,9 +47,12 @@ private typealias GemmBuffers = InlineArray<3472, Float>
 /// it, and the tile runs along the columns. Partial sums wait in C between blocks, which keeps
 /// their bits.
 func gemm(_ product: UnsafePointer<apus_gemm>) {
-  let g = product.pointee
-  guard let a = g.a, let b = g.b, let c = g.c, g.rows > 0, g.columns > 0 else { return }
+  var g = product.pointee
   let isPacked = g.b_row_stride == 0
+  if Vector.scalarCount == 16 && isPacked && g.rows == 2 && g.a_column_stride == 1 {
+    gemmTwoRows(&g)
+  }
+  guard let a = g.a, let b = g.b, let c = g.c, g.rows > 0, g.columns > 0 else { return }
   if isPacked && g.rows == 1 && g.a_column_stride == 1 {
     gemv(product, nil, false)
     return

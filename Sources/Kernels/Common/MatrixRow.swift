@@ -15,7 +15,7 @@ private func rowVectors<let n: Int>(
     let p = p + i &* width
     return i < n &- 1 ? loadVector(p) : loadPart(p, valid)
   }
-  var sums = InlineArray<n, Vector>(repeating: Vector(repeating: 0))
+  var sums = InlineArray<n, Vector> { _ in Vector(repeating: 0) }
   if let start = bias ?? (g.accumulate ? UnsafePointer(c) : nil) {
     for i in 0..<n { sums[i] = load(start, i) }
   }
