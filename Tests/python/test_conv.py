@@ -161,6 +161,26 @@ def test_conv_of_every_width_and_height_of_panel(isa):
 
 
 @pytest.mark.parametrize("isa", ISAS)
+def test_few_output_channels_with_padding(isa):
+    """Too few for channel blocks; the input is small enough for a copy with its padding."""
+    rng = np.random.default_rng(12)
+    for width in [3, 9, 13, 16, 27, 28, 31, 32, 33, 50]:
+        for rows in [2, 3] if isa == "baseline" else [3, 6, 7]:
+            group = 2 if width % 9 == 0 else 1
+            kernel = int(rng.choice([3, 5])) if width > 3 else 3
+            x = random_array(rng, (2, group, int(rng.integers(3, 30)), width))
+            w = random_array(rng, (rows * group, 1, 3, kernel))
+            b = random_array(rng, (rows * group,))
+            pads = [int(p) for p in rng.integers(0, 3, 4)]
+            attributes = {"pads": pads, "group": group}
+            (wanted,) = run_onnx("Conv", [x, w, b], attributes)
+            (y,) = run_node("Conv", [x, w, b], attributes, isa=isa, constants=(1, 2))
+            scale = magnitude("Conv", [x, w, b], attributes)
+            what = f"{x.shape} {w.shape} {attributes}"
+            assert_close(y, wanted, rtol=1e-5, atol=0, scale=scale, what=what)
+
+
+@pytest.mark.parametrize("isa", ISAS)
 def test_same_bits_for_every_number_of_threads(isa):
     rng = np.random.default_rng(8)
     cases = [
@@ -170,6 +190,7 @@ def test_same_bits_for_every_number_of_threads(isa):
         ((2, 64, 30, 31), (40, 64, 3, 3), {"pads": [1, 1, 1, 1]}),
         ((1, 40, 40, 21), (70, 40, 1, 1), {"strides": [2, 2]}),
         ((1, 24, 40, 40), (24, 1, 3, 3), {"group": 24, "strides": [2, 2], "pads": [0, 0, 1, 1]}),
+        ((2, 1, 28, 28), (3, 1, 5, 5), {"pads": [2, 2, 2, 2]}),
         ((1, 3, 400, 41), (3, 1, 3, 3), {"group": 3, "pads": [1, 1, 1, 1]}),
         ((2, 32, 33), (64, 16, 5), {"group": 2, "pads": [2, 2]}),
         ((1, 4, 9, 10, 11), (10, 4, 3, 3, 3), {"strides": [1, 2, 1]}),
@@ -191,7 +212,7 @@ def test_same_bits_for_every_number_of_threads(isa):
 @pytest.mark.parametrize("isa", ISAS)
 def test_an_item_has_the_same_bits_in_every_batch(isa):
     rng = np.random.default_rng(9)
-    for size, rows, channels in ((11, 9, 7), (12, 20, 16), (26, 64, 48)):
+    for size, rows, channels in ((28, 3, 1), (11, 9, 7), (12, 20, 16), (26, 64, 48)):
         x = random_array(rng, (5, channels, size, size + 2))
         w = random_array(rng, (rows, channels, 3, 3))
         (whole,) = run_node("Conv", [x, w], {"pads": [1, 1, 1, 1]}, constants=[1], isa=isa)

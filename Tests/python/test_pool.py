@@ -59,6 +59,22 @@ def test_max_pool(seed):
             assert (indices == positions).all(), what
 
 
+@pytest.mark.parametrize("isa", ISAS)
+def test_max_pool_of_pairs_of_columns(isa):
+    rng = np.random.default_rng(20)
+    for width in [*range(2, 36), 64, 97]:
+        rank = 3 if width % 5 == 0 else 2
+        kernel = [*rng.integers(1, 4, rank - 1).tolist(), 2]
+        stride = [*rng.integers(1, 4, rank - 1).tolist(), 2]
+        pads = [0 if i == rank - 1 else (width + i) % 2 for i in range(rank)]
+        pads = [min(p, k - 1) for p, k in zip(pads, kernel, strict=True)]
+        attributes = {"kernel_shape": kernel, "strides": stride, "pads": pads + [0] * rank}
+        x = random_array(rng, (2, 3, *[5] * (rank - 1), width))
+        (wanted,) = run_onnx("MaxPool", [x], attributes)
+        (y,) = run_node("MaxPool", [x], attributes, isa=isa)
+        assert_same_bits(y, wanted, f"{isa} {x.shape} {attributes}")
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_average_pool(seed):
     rng = np.random.default_rng(50 + seed)

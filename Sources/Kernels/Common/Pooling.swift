@@ -5,9 +5,59 @@ func maxPool(
   _ window: UnsafePointer<apus_window>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
   _ firstRow: Int, _ endRow: Int
 ) {
+  let w = window.pointee
+  if w.kernel_width == 2 && w.stride_x == 2 && w.dilation_x == 1 && w.pad_x == 0
+    && 2 &* w.output_width <= w.input_width && w.output_width >= Vector.scalarCount / 2
+  {
+    maxPoolPairs(w, x, y, firstRow, endRow)
+    return
+  }
   slideWindow(
     window.pointee, .maximum, false, x, nil, start: -Float.infinity, fill: -Float.infinity,
     -Float.infinity, Float.infinity, y, firstRow, endRow)
+}
+
+/// The maximum of pairs of columns: a vector of outputs from two vectors of each row, of which the
+/// second overlaps the first at a row's end.
+@inline(never)
+private func maxPoolPairs(
+  _ w: apus_window, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ firstRow: Int,
+  _ endRow: Int
+) {
+  let half = Vector.scalarCount / 2
+  var index = firstRow
+  while index < endRow {
+    let taps = RowTaps(w, index)
+    let out = y + index &* w.output_width
+    var column = 0
+    while column < w.output_width {
+      let first = min(column, w.output_width &- half)
+      let second = min(column &+ half, w.output_width &- half)
+      var largest = Vector(repeating: -Float.infinity)
+      var kz = taps.z.begin
+      while kz < taps.z.end {
+        let slice = (taps.firstZ &+ kz &* w.dilation_z) &* w.input_height
+        var ky = taps.y.begin
+        while ky < taps.y.end {
+          let row = x + (slice &+ taps.firstY &+ ky &* w.dilation_y) &* w.input_width
+          let a = loadVector(row + 2 &* first)
+          let b = loadVector(row + 2 &* second)
+          largest = combine(
+            .maximum, largest, Vector(lowHalf: a.evenHalf, highHalf: b.evenHalf), Vector())
+          largest = combine(
+            .maximum, largest, Vector(lowHalf: a.oddHalf, highHalf: b.oddHalf), Vector())
+          ky &+= 1
+        }
+        kz &+= 1
+      }
+      UnsafeMutableRawPointer(out + first).storeBytes(
+        of: largest.lowHalf, as: type(of: largest.lowHalf))
+      UnsafeMutableRawPointer(out + second).storeBytes(
+        of: largest.highHalf, as: type(of: largest.highHalf))
+      column &+= Vector.scalarCount
+    }
+    index &+= 1
+  }
 }
 
 /// Elements of a window that an average divides by, along one axis.

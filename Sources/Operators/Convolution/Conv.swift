@@ -45,16 +45,19 @@ public let convOperator = Operator(
         work: work)
       return
     }
+    let isPadded = context.padsInput(geometry, group: group)
+    let slid = isPadded ? geometry.padded : geometry
     let pass = ConvolutionPass.convolution(
-      context.kernels, geometry, channels: weights[1], rows: weights[0] / group, activation)
+      context.kernels, slid, channels: weights[1], rows: weights[0] / group, activation)
     let packed = context.packedConvolution(
       [pass], groups: group, weightsGroupStride: pass.rows * weights[1] * geometry.kernelCount,
       rowStride: weights[1] * geometry.kernelCount, channelStride: geometry.kernelCount)
     context.emit(
       ConvolutionStep(
         context.kernels, [pass], batch: x[0], groups: group, channels: weights[1],
-        inputCount: geometry.inputCount, outputCount: geometry.outputCount,
-        threads: context.threads, x: context.input(0), packed: packed,
+        inputCount: slid.inputCount, outputCount: geometry.outputCount,
+        threads: context.threads, x: isPadded ? context.padInput(geometry) : context.input(0),
+        packed: packed,
         bias: context.optionalInput(2), y: context.output(0)),
       work: work)
   },

@@ -67,8 +67,10 @@ final class ConvolutionPass {
       position[0] = tap / (g.kernel[2] * g.kernel[1]) * g.dilation[0] - g.padBegin[0]
       return tap
     }
-    if let kernels, g.staysInside, g.movesByOne {
-      pass.readInPlace(columnsOfTile: kernels.pointee.gemm_columns)
+    if let kernels,
+      mayReadInPlace(g, channels: channels, columnsOfTile: kernels.pointee.gemm_columns)
+    {
+      pass.readInPlace()
     }
     return pass
   }
@@ -76,16 +78,29 @@ final class ConvolutionPass {
   /// Entries of the largest table worth its memory.
   private static var tableLimit: Int { 1 << 22 }
 
-  /// Lets the kernel read the input in place, where that is allowed and pays: between two rows of
-  /// the grid it computes columns in vain.
-  private func readInPlace(columnsOfTile: Int) {
+  /// Whether the kernel may read the input in place and it pays: between two rows of the grid it
+  /// computes columns in vain.
+  static func mayReadInPlace(
+    _ geometry: SpatialGeometry, channels: Int, columnsOfTile: Int
+  ) -> Bool {
+    let g = geometry.foldedIfPointwise
+    guard g.staysInside, g.movesByOne else { return false }
+    let columns = columnsInPlace(g.input, g.output)
+    return columns >= columnsOfTile && 2 * columns <= 3 * g.outputCount
+      && g.inputCount <= Int(Int32.max) / max(1, channels)
+      && channels * g.kernelCount <= tableLimit
+  }
+
+  /// Input elements from the first column's to the last one's.
+  private static func columnsInPlace(
+    _ input: InlineArray<3, Int>, _ output: InlineArray<3, Int>
+  ) -> Int {
+    ((output[0] - 1) * input[1] + output[1] - 1) * input[2] + output[2]
+  }
+
+  private func readInPlace() {
     let d = descriptor
-    let columns =
-      ((d.grid_depth - 1) * d.input_height + d.grid_height - 1) * d.input_width + d.grid_width
     let plane = d.input_depth * d.input_height * d.input_width
-    guard columns >= columnsOfTile, 2 * columns <= 3 * d.columns,
-      plane <= Int(Int32.max) / max(1, d.channels), depth <= ConvolutionPass.tableLimit
-    else { return }
     let offsets = UnsafeMutablePointer<Int32>.allocate(capacity: max(1, depth))
     var k = 0
     for channel in 0..<d.channels {
@@ -100,7 +115,8 @@ final class ConvolutionPass {
     }
     table = offsets
     descriptor.table = UnsafePointer(offsets)
-    descriptor.columns = columns
+    descriptor.columns = ConvolutionPass.columnsInPlace(
+      [d.input_depth, d.input_height, d.input_width], [d.grid_depth, d.grid_height, d.grid_width])
   }
 
   /// Tiles of the kernel, the unit that threads share.
