@@ -1,11 +1,12 @@
 import CKernels
 
 /// Floats on the stack: the panel of B and a vector of slack for `copyRow`, one tile of y, and zeros
-/// that the rows start from where there is no bias.
+/// that the rows start from where there is no bias; then the segments.
 private var panelSize: Int { 2560 }
 private var tileOffset: Int { 2576 }
 private var zerosOffset: Int { 2960 }
-private typealias ConvolutionBuffers = InlineArray<2976, Float>
+private var segmentsOffset: Int { 2976 }
+private typealias ConvolutionBuffers = InlineArray<3136, Float>
 
 /// A stretch of a tile that lies in one row of the grid: `length` columns from `column` on, the
 /// first of them at grid position (z, y, x).
@@ -17,9 +18,10 @@ private struct Segment {
   var x: Int32 = 0
 }
 
-/// The segments of a tile, at most one for each column.
+/// The segments of a tile, at most one for each column: 32. Behind a pointer, since the compiler copies
+/// an array for each element that it reads.
 private struct Segments {
-  var items: InlineArray<32, Segment> = InlineArray(repeating: Segment())
+  let items: UnsafeMutablePointer<Segment>
   var count = 0
 
   /// The segments of columns `first ..< first + width` where rows are `pitchX` columns and slices
@@ -85,11 +87,12 @@ func convolve(
 ) {
   let c = descriptor.pointee
   var buffers = ConvolutionBuffers(repeating: 0)
-  var segments = Segments()
   withUnsafeMutableBytes(of: &buffers) { bytes in
     let panel = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
     let tile = panel + tileOffset
     let zeros = UnsafePointer(panel + zerosOffset)
+    var segments = Segments(
+      items: UnsafeMutableRawPointer(panel + segmentsOffset).assumingMemoryBound(to: Segment.self))
     var t = firstTile
     while t < endTile {
       let first = t &* tileColumns
@@ -211,7 +214,7 @@ private func paddedBias(
 /// padding.
 @inline(__always)
 private func packPanel(
-  _ c: apus_convolution, _ x: UnsafePointer<Float>, _ segments: borrowing Segments, _ k: Int,
+  _ c: apus_convolution, _ x: UnsafePointer<Float>, _ segments: Segments, _ k: Int,
   _ depth: Int, _ panel: UnsafeMutablePointer<Float>, _ width: Int
 ) {
   let plane = c.input_depth &* c.input_height &* c.input_width
@@ -252,7 +255,7 @@ private func packPanel(
 /// Writes the valid part of a tile to y.
 @inline(__always)
 private func storeTile(
-  _ c: apus_convolution, _ segments: borrowing Segments, _ tile: UnsafePointer<Float>,
+  _ c: apus_convolution, _ segments: Segments, _ tile: UnsafePointer<Float>,
   _ width: Int, _ y: UnsafeMutablePointer<Float>, _ rows: Int
 ) {
   var s = 0
@@ -282,7 +285,7 @@ private func storeTile(
 /// Reads the valid part of a tile, the partial sums, back from y.
 @inline(__always)
 private func loadTile(
-  _ c: apus_convolution, _ segments: borrowing Segments, _ y: UnsafePointer<Float>,
+  _ c: apus_convolution, _ segments: Segments, _ y: UnsafePointer<Float>,
   _ tile: UnsafeMutablePointer<Float>, _ width: Int, _ rows: Int
 ) {
   var s = 0
