@@ -212,7 +212,8 @@ def test_same_bits_for_every_number_of_threads(isa):
 @pytest.mark.parametrize("isa", ISAS)
 def test_an_item_has_the_same_bits_in_every_batch(isa):
     rng = np.random.default_rng(9)
-    for size, rows, channels in ((28, 3, 1), (11, 9, 7), (12, 20, 16), (26, 64, 48)):
+    sizes = ((28, 3, 1), (11, 9, 7), (12, 20, 16), (26, 64, 48), (7, 512, 256))
+    for size, rows, channels in sizes:
         x = random_array(rng, (5, channels, size, size + 2))
         w = random_array(rng, (rows, channels, 3, 3))
         (whole,) = run_node("Conv", [x, w], {"pads": [1, 1, 1, 1]}, constants=[1], isa=isa)

@@ -14,8 +14,9 @@ final class BlockedWinograd: BlockedLayer {
   private let input: ChannelBlocks
   private let output: ChannelBlocks
   private let tiles: Int
-  /// Tiles of a block.
+  /// Tiles of a block; of several items of the batch, where all tiles of one are few.
   private let blockTiles: Int
+  private let blockItems: Int
   /// Floats from one point to the next of the inputs, the products and the weights.
   private let inputStride: Int
   private let outputStride: Int
@@ -24,7 +25,7 @@ final class BlockedWinograd: BlockedLayer {
 
   var points: Int { (descriptor.m + 2) * (descriptor.m + 2) }
   var unitsOfItem: Int { (tiles + blockTiles - 1) / blockTiles }
-  var items: Int { input.items }
+  var items: Int { (input.items + blockItems - 1) / blockItems }
   var scratchCount: Int { points * (inputStride + outputStride) }
 
   init(
@@ -50,10 +51,12 @@ final class BlockedWinograd: BlockedLayer {
     let fit = limit / BlockedWinograd.tileBytes(m, input: input, output: output)
     let share = (tiles * input.items + threads - 1) / threads
     blockTiles = max(1, min(tiles, max(fewest, fit / fewest * fewest), share))
+    blockItems =
+      blockTiles == tiles ? max(1, min(input.items, fit / tiles, share / tiles)) : 1
     // Points at multiples of 4 KiB would share a few lines of the cache.
     func spread(_ count: Int) -> Int { count % 256 == 0 ? count + v : count }
-    inputStride = spread(input.blocks * blockTiles * v)
-    outputStride = spread(output.blocks * blockTiles * v)
+    inputStride = spread(input.blocks * blockTiles * blockItems * v)
+    outputStride = spread(output.blocks * blockTiles * blockItems * v)
     descriptor = apus_winograd(
       m: m, input_height: geometry.input[1], input_width: geometry.input[2],
       pad_y: geometry.padBegin[1], pad_x: geometry.padBegin[2], output_height: geometry.output[1],
@@ -100,17 +103,21 @@ final class BlockedWinograd: BlockedLayer {
     w.first_tile = unit * blockTiles
     w.tiles = min(blockTiles, tiles - w.first_tile)
     w.point_stride = inputStride
-    let blockOfTiles = blockTiles * input.width
-    let source = x + item * input.itemStride
-    for block in 0..<input.blocks {
-      kernels.pointee.winograd_input(
-        &w, source + block * input.blockStride, scratch + block * blockOfTiles)
+    let first = item * blockItems
+    let count = min(blockItems, input.items - first)
+    let blockOfTiles = blockTiles * blockItems * input.width
+    for i in 0..<count {
+      for block in 0..<input.blocks {
+        kernels.pointee.winograd_input(
+          &w, x + ((first + i) * input.itemStride + block * input.blockStride),
+          scratch + (block * blockOfTiles + i * blockTiles * input.width))
+      }
     }
     let products = scratch + points * inputStride
     var d = apus_blocked_convolution(
       channels: input.channels, first_lane: 0, taps: 1, tap_offsets: UnsafePointer(tapOffset),
       x_block: blockOfTiles, x_channel: 1, x_row: 0, x_position: input.width, rows: 1,
-      width: w.tiles, blocks: output.blocks, y_block: blockOfTiles, y_row: 0,
+      width: w.tiles * count, blocks: output.blocks, y_block: blockOfTiles, y_row: 0,
       minimum: -Float.infinity, maximum: Float.infinity)
     for point in 0..<points {
       kernels.pointee.blocked_convolve(
@@ -118,11 +125,14 @@ final class BlockedWinograd: BlockedLayer {
         products + point * outputStride)
     }
     w.point_stride = outputStride
-    for block in 0..<output.blocks {
-      let place = item * output.itemStride + block * output.blockStride
-      kernels.pointee.winograd_output(
-        &w, products + block * blockOfTiles, bias.map { $0 + block * output.width },
-        addend.map { $0 + place }, minimum, maximum, y + place)
+    for i in 0..<count {
+      for block in 0..<output.blocks {
+        let place = (first + i) * output.itemStride + block * output.blockStride
+        kernels.pointee.winograd_output(
+          &w, products + (block * blockOfTiles + i * blockTiles * output.width),
+          bias.map { $0 + block * output.width }, addend.map { $0 + place }, minimum, maximum,
+          y + place)
+      }
     }
   }
 
