@@ -249,6 +249,28 @@ def test_layers_that_winograd_may_compute(isa, size, channels, rows) -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    "size,kernel,stride,dilation,pads",
+    [((5, 14, 14), 3, 1, 1, [1, 1, 1, 1, 1, 1]), ((6, 9, 17), 3, 2, 1, [1, 0, 1, 0, 2, 1]),
+     ((7, 7, 7), 2, 1, 3, [2, 1, 1, 2, 1, 1]), ((4, 12, 12), 1, 1, 1, [0, 1, 1, 0, 1, 1])],
+)  # fmt: skip
+def test_volumes_that_winograd_may_compute(isa, size, kernel, stride, dilation, pads) -> None:
+    rng = np.random.default_rng(11)
+    x = random_array(rng, (3, 64, *size))
+    w = random_array(rng, (72, 64, kernel, 3, 3)) / np.float32(np.sqrt(27 * 64))
+    b = random_array(rng, (72,))
+    attributes = {"pads": pads, "strides": [stride, 1, 1], "dilations": [dilation, 1, 1]}
+    (wanted,) = run_onnx("Conv", [x, w, b], attributes)
+    for threads in (1, 2, 5):
+        (y,) = run_node("Conv", [x, w, b], attributes, constants=[1, 2], isa=isa, threads=threads)
+        np.testing.assert_allclose(y, wanted, rtol=0, atol=5e-5 * np.abs(wanted).max())
+        first = y if threads == 1 else first
+        assert_same_bits(y, first, f"{threads} threads")
+    (one,) = run_node("Conv", [x[1:2], w, b], attributes, constants=[1, 2], isa=isa)
+    assert_same_bits(one[0], first[1])
+
+
+@pytest.mark.parametrize("isa", ISAS)
 def test_fused_activation(isa):
     rng = np.random.default_rng(10)
     for w_shape, group in [((9, 6, 3, 3), 1), ((6, 1, 3, 3), 6), ((9, 200, 1, 1), 1)]:

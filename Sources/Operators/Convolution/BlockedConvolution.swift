@@ -62,9 +62,6 @@ final class BlockedConvolution: BlockedLayer {
   /// Beyond so many products for each that the groups ask for, the plain layout computes faster.
   static var mostProducts: Int { 8 }
 
-  /// Groups with fewer products for an output are not worth copies into channel blocks and back.
-  static var fewestProducts: Int { 128 }
-
   /// Whether the input may be read in place, or else the band of a single row, which is the least
   /// there can be, is small beside the layer: far dilations and long strides fill it with what nobody
   /// reads.
@@ -360,12 +357,13 @@ extension PlanContext {
     let convolution = BlockedConvolution(
       kernels, geometry, groups: group, input: input, output: output, isPlain: isPlain,
       threads: threads, activation)
-    // Groups of few channels meet zeros for the most part.
-    let products = weights.shape[1] * geometry.kernelCount
+    // Groups of few channels meet zeros for the most part. Those of 1 x 1 are not worth copies into
+    // channel blocks and back.
+    let products = weights.shape[1] * geometry.kernelCount * rows
     guard
       group == 1
-        || convolution.weightCount <= BlockedConvolution.mostProducts * products * rows
-          && (isBlocked(0) || products >= BlockedConvolution.fewestProducts)
+        || convolution.weightCount <= BlockedConvolution.mostProducts * products
+          && (isBlocked(0) || geometry.kernelCount > 1)
     else { return false }
     let packed = packedWeights(
       tag: BlockedPacking.weights, byteCount: 4 * convolution.weightCount

@@ -6,6 +6,9 @@ import ModelFormat
 /// a matrix product, with up to 5 times fewer multiplications than the sum has. Lavin and Gray 2016.
 ///
 /// A block of tiles goes through all three stages while its points stay in the cache.
+///
+/// Of a volume each slice of the output is a plane of its own: the slices that its windows reach
+/// are transformed, and their products add up at the points.
 final class BlockedWinograd: BlockedLayer {
   private let kernels: UnsafePointer<apus_kernels>
   private let descriptor: apus_winograd
@@ -14,18 +17,27 @@ final class BlockedWinograd: BlockedLayer {
   private let input: ChannelBlocks
   private let output: ChannelBlocks
   private let tiles: Int
-  /// Tiles of a block; of several items of the batch, where all tiles of one are few.
+  /// Of a plane: a slice of the output, or an item of the batch that has only one.
+  private let planes: Int
+  /// Tiles of a block; of several planes, where all tiles of one are few.
   private let blockTiles: Int
-  private let blockItems: Int
+  private let blockPlanes: Int
+  /// Slices of the input and the output, and how a window reaches over them.
+  private let inputSlices: Int
+  private let depth: Int
+  private let slices: Int
+  private let stepZ: Int
+  private let dilationZ: Int
+  private let padZ: Int
   /// Floats from one point to the next of the inputs, the products and the weights.
   private let inputStride: Int
   private let outputStride: Int
   private let weightStride: Int
-  private let tapOffset: UnsafeMutablePointer<Int32>
+  private let tapOffsets: UnsafeMutablePointer<Int32>
 
   var points: Int { (descriptor.m + 2) * (descriptor.m + 2) }
   var unitsOfItem: Int { (tiles + blockTiles - 1) / blockTiles }
-  var items: Int { (input.items + blockItems - 1) / blockItems }
+  var items: Int { (planes + blockPlanes - 1) / blockPlanes }
   var scratchCount: Int { points * (inputStride + outputStride) }
 
   init(
@@ -41,53 +53,72 @@ final class BlockedWinograd: BlockedLayer {
     tiles = across * ((geometry.output[1] + m - 1) / m)
     let points = (m + 2) * (m + 2)
     let v = input.width
-    weightStride = kernels.pointee.blocked_packed_count(output.channels, input.channels, 1)
+    inputSlices = geometry.input[0]
+    depth = geometry.output[0]
+    slices = geometry.kernel[0]
+    stepZ = geometry.stride[0]
+    dilationZ = geometry.dilation[0]
+    padZ = geometry.padBegin[0]
+    planes = input.items * depth
+    weightStride = kernels.pointee.blocked_packed_count(output.channels, input.channels, slices)
     // Weights that stay in the core's cache beside it: a block that does as well. Others are read
     // anew for each block, so let there be few.
     let limit = min(
       points * weightStride * 4 <= 1 << 20 ? 512 << 10 : 3 << 20,
       BlockedWinograd.scratchLimit(geometry, input: input, output: output))
     let fewest = BlockedWinograd.fewestTiles
-    let fit = limit / BlockedWinograd.tileBytes(m, input: input, output: output)
-    let share = (tiles * input.items + threads - 1) / threads
+    let fit = limit / BlockedWinograd.tileBytes(geometry, m, input: input, output: output)
+    let share = (tiles * planes + threads - 1) / threads
     blockTiles = max(1, min(tiles, max(fewest, fit / fewest * fewest), share))
-    blockItems =
-      blockTiles == tiles ? max(1, min(input.items, fit / tiles, share / tiles)) : 1
+    blockPlanes = blockTiles == tiles ? max(1, min(planes, fit / tiles, share / tiles)) : 1
     // Points at multiples of 4 KiB would share a few lines of the cache.
     func spread(_ count: Int) -> Int { count % 256 == 0 ? count + v : count }
-    inputStride = spread(input.blocks * blockTiles * blockItems * v)
-    outputStride = spread(output.blocks * blockTiles * blockItems * v)
+    let blockOfTiles = blockTiles * blockPlanes * v
+    inputStride = spread(slices * input.blocks * blockOfTiles)
+    outputStride = spread(output.blocks * blockOfTiles)
     descriptor = apus_winograd(
       m: m, input_height: geometry.input[1], input_width: geometry.input[2],
       pad_y: geometry.padBegin[1], pad_x: geometry.padBegin[2], output_height: geometry.output[1],
       output_width: geometry.output[2], tiles_x: across, first_tile: 0, tiles: 0, point_stride: 0)
-    tapOffset = .allocate(capacity: 1)
-    tapOffset.initialize(to: 0)
+    tapOffsets = .allocate(capacity: slices)
+    for z in 0..<slices {
+      tapOffsets[z] = Int32(truncatingIfNeeded: z * input.blocks * blockOfTiles)
+    }
   }
 
-  deinit { tapOffset.deallocate() }
+  deinit { tapOffsets.deallocate() }
 
   /// Bytes of the transformed weights, packed for each point.
   var packedByteCount: Int { points * weightStride * 4 }
 
-  /// Transforms weights [rows][channels][3][3] and packs them.
+  /// Transforms weights [rows][channels][slices][3][3] and packs them.
   func pack(_ weights: UnsafePointer<Float>, _ packed: UnsafeMutablePointer<Float>) {
     let channels = input.channels
     // As many rows as the packing puts side by side.
     let rowsAtOnce = 2 * input.width
-    let pointStride = rowsAtOnce * channels
+    let sliceStride = rowsAtOnce * channels
+    let pointStride = slices * sliceStride
     let transformed = UnsafeMutablePointer<Float>.allocate(capacity: points * pointStride)
-    defer { transformed.deallocate() }
+    let order = UnsafeMutablePointer<Int32>.allocate(capacity: slices)
+    for z in 0..<slices { order[z] = Int32(truncatingIfNeeded: z * sliceStride) }
+    defer {
+      transformed.deallocate()
+      order.deallocate()
+    }
+    let channelStride = slices * 9
     var row = 0
     while row < output.channels {
       let rows = min(rowsAtOnce, output.channels - row)
-      kernels.pointee.winograd_weights(
-        descriptor.m, weights + row * channels * 9, rows, channels * 9, channels, 9, pointStride,
-        transformed)
+      for z in 0..<slices {
+        kernels.pointee.winograd_weights(
+          descriptor.m, weights + (row * channels * channelStride + z * 9), rows,
+          channels * channelStride, channels, channelStride, pointStride,
+          transformed + z * sliceStride)
+      }
       for point in 0..<points {
         kernels.pointee.blocked_pack(
-          transformed + point * pointStride, rows, channels, channels, 1, 1, tapOffset,
-          packed + point * weightStride + row * channels)
+          transformed + point * pointStride, rows, channels, channels, 1, slices, order,
+          packed + point * weightStride + row * channels * slices)
       }
       row += rows
     }
@@ -103,19 +134,29 @@ final class BlockedWinograd: BlockedLayer {
     w.first_tile = unit * blockTiles
     w.tiles = min(blockTiles, tiles - w.first_tile)
     w.point_stride = inputStride
-    let first = item * blockItems
-    let count = min(blockItems, input.items - first)
-    let blockOfTiles = blockTiles * blockItems * input.width
+    let first = item * blockPlanes
+    let count = min(blockPlanes, planes - first)
+    let blockOfTiles = blockTiles * blockPlanes * input.width
     for i in 0..<count {
-      for block in 0..<input.blocks {
-        kernels.pointee.winograd_input(
-          &w, x + ((first + i) * input.itemStride + block * input.blockStride),
-          scratch + (block * blockOfTiles + i * blockTiles * input.width))
+      let plane = first + i
+      for slice in 0..<slices {
+        let z = plane % depth * stepZ - padZ + slice * dilationZ
+        let target = scratch + (Int(tapOffsets[slice]) + i * blockTiles * input.width)
+        let source = plane / depth * input.itemStride + z * (input.blockStride / inputSlices)
+        for block in 0..<input.blocks {
+          let points = target + block * blockOfTiles
+          if z >= 0 && z < inputSlices {
+            kernels.pointee.winograd_input(&w, x + (source + block * input.blockStride), points)
+          } else {
+            clear(points, w.tiles * input.width)
+          }
+        }
       }
     }
     let products = scratch + points * inputStride
     var d = apus_blocked_convolution(
-      channels: input.channels, first_lane: 0, taps: 1, tap_offsets: UnsafePointer(tapOffset),
+      channels: input.channels, first_lane: 0, taps: slices,
+      tap_offsets: UnsafePointer(tapOffsets),
       x_block: blockOfTiles, x_channel: 1, x_row: 0, x_position: input.width, rows: 1,
       width: w.tiles * count, blocks: output.blocks, y_block: blockOfTiles, y_row: 0,
       minimum: -Float.infinity, maximum: Float.infinity)
@@ -126,13 +167,23 @@ final class BlockedWinograd: BlockedLayer {
     }
     w.point_stride = outputStride
     for i in 0..<count {
+      let plane = first + i
       for block in 0..<output.blocks {
-        let place = (first + i) * output.itemStride + block * output.blockStride
+        let place =
+          plane / depth * output.itemStride + block * output.blockStride
+          + plane % depth * (output.blockStride / depth)
         kernels.pointee.winograd_output(
           &w, products + (block * blockOfTiles + i * blockTiles * output.width),
           bias.map { $0 + block * output.width }, addend.map { $0 + place }, minimum, maximum,
           y + place)
       }
+    }
+  }
+
+  /// A slice that does not exist: zeros, `count` at each of the points.
+  private func clear(_ target: UnsafeMutablePointer<Float>, _ count: Int) {
+    for point in 0..<points {
+      (target + point * inputStride).update(repeating: 0, count: count)
     }
   }
 
@@ -150,9 +201,14 @@ final class BlockedWinograd: BlockedLayer {
   /// Fewer tiles in a block do not keep the multipliers busy.
   private static var fewestTiles: Int { 14 }
 
+  /// Each slice of a window is transformed anew for every slice of the output that it belongs to.
+  private static var mostSlices: Int { 5 }
+
   /// Bytes of a tile's points before and after the products.
-  private static func tileBytes(_ m: Int, input: ChannelBlocks, output: ChannelBlocks) -> Int {
-    (m + 2) * (m + 2) * (input.blocks + output.blocks) * input.width * 4
+  private static func tileBytes(
+    _ geometry: SpatialGeometry, _ m: Int, input: ChannelBlocks, output: ChannelBlocks
+  ) -> Int {
+    (m + 2) * (m + 2) * (geometry.kernel[0] * input.blocks + output.blocks) * input.width * 4
   }
 
   /// Scratch memory stays small beside what the layer works on; most so where all of that is little.
@@ -170,23 +226,27 @@ final class BlockedWinograd: BlockedLayer {
   static func choose(
     _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks
   ) -> Int? {
-    guard geometry.isPlanar, geometry.kernel[1] == 3, geometry.kernel[2] == 3, geometry.stride[1] == 1,
-      geometry.stride[2] == 1, geometry.dilation[1] == 1, geometry.dilation[2] == 1
+    guard geometry.kernel[1] == 3, geometry.kernel[2] == 3, geometry.stride[1] == 1,
+      geometry.stride[2] == 1, geometry.dilation[1] == 1, geometry.dilation[2] == 1,
+      geometry.kernel[0] <= mostSlices
     else { return nil }
-    let products = input.channels * output.blocks
+    let products = geometry.kernel[0] * input.channels * output.blocks
     var best: Int?
-    var least = geometry.output[1] * geometry.output[2] * 9 * products
+    var least = geometry.outputCount * 9 * products
     for m in [2, 4, 6] {
       let tiles =
-        ((geometry.output[1] + m - 1) / m) * ((geometry.output[2] + m - 1) / m)
+        geometry.output[0] * ((geometry.output[1] + m - 1) / m)
+        * ((geometry.output[2] + m - 1) / m)
       let points = (m + 2) * (m + 2)
       let cost = transformCost(m)
-      let transforms = tiles * (input.blocks * cost.input + output.blocks * cost.output)
+      let transforms =
+        tiles
+        * (geometry.kernel[0] * input.blocks * cost.input + output.blocks * cost.output)
       // Short sums keep the multipliers less busy, and large weights come from far.
       let multiplications = tiles * points * products * 10 / 9
       let weights = points * products * input.width / 4
       let total = transforms + multiplications + weights
-      let scratch = min(tiles, fewestTiles) * tileBytes(m, input: input, output: output)
+      let scratch = min(tiles, fewestTiles) * tileBytes(geometry, m, input: input, output: output)
       if total < least, scratch <= scratchLimit(geometry, input: input, output: output) {
         least = total
         best = m
