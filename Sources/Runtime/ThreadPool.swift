@@ -21,6 +21,8 @@ final class ThreadPool: Threads {
     var claimed: Int32 = 0
     var isParked: Int32 = 0
     var isStopping: Int32 = 0
+    /// Where the caller was when it last woke this worker.
+    var callerProcessor: Int32 = -1
     let index: Int
     let spinMicroseconds: Int
     let common: UnsafeMutablePointer<Common>
@@ -153,6 +155,7 @@ final class ThreadPool: Threads {
       apus_sys_replace(&worker.pointee.isParked, 1, 0)
     {
       pthread_mutex_lock(&worker.pointee.mutex)
+      worker.pointee.callerProcessor = apus_sys_processor()
       pthread_cond_signal(&worker.pointee.condition)
       pthread_mutex_unlock(&worker.pointee.mutex)
     }
@@ -201,6 +204,12 @@ final class ThreadPool: Threads {
       pthread_cond_wait(&worker.pointee.condition, &worker.pointee.mutex)
     }
     apus_sys_store_ordered(&worker.pointee.isParked, 0)
+    let callerProcessor = worker.pointee.callerProcessor
     pthread_mutex_unlock(&worker.pointee.mutex)
+    // Linux wakes a thread where its waker is if it does not look further, and leaves the two there
+    // for a while, another processor idle or not.
+    if callerProcessor >= 0, callerProcessor == apus_sys_processor() {
+      apus_sys_leave_processor(callerProcessor)
+    }
   }
 }

@@ -43,6 +43,12 @@ static inline int apus_sys_errno(void) { return errno; }
 int apus_sys_thread_create(pthread_t *thread, void *(*start)(void *), void *argument);
 int apus_sys_thread_join(pthread_t thread);
 
+/// The processor that the calling thread is on; −1: unknown.
+int32_t apus_sys_processor(void);
+
+/// Moves the calling thread to another processor than this, where it may run on others.
+void apus_sys_leave_processor(int32_t processor);
+
 /// exp, bound to its oldest version in the same way: its newest is of glibc 2.29.
 double apus_sys_exp(double x);
 

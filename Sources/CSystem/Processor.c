@@ -1,0 +1,18 @@
+// Where a thread runs.
+#define _GNU_SOURCE
+#include <sched.h>
+
+#include "CSystem.h"
+
+#define LOCAL __attribute__((visibility("hidden")))
+
+LOCAL int32_t apus_sys_processor(void) { return sched_getcpu(); }
+
+LOCAL void apus_sys_leave_processor(int32_t processor) {
+  cpu_set_t all, others;
+  if (sched_getaffinity(0, sizeof all, &all) != 0) return;
+  others = all;
+  CPU_CLR(processor, &others);
+  if (CPU_COUNT(&others) == 0) return;
+  if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof all, &all);
+}
