@@ -9,7 +9,7 @@ enum Trial {
 
   /// Beyond these a mutated model is legal and merely slow: planning it is test enough.
   private static let maximumArena = 1 << 20
-  private static let maximumWork = 1 << 20
+  private static let maximumWork = 1 << 21
 
   /// Seconds after which a trial counts as hanging: the alarm then ends the process.
   private static let patience: UInt32 = 10
