@@ -70,6 +70,17 @@ public enum SectionID: UInt32 {
   }
 }
 
+/// An entry of the section table.
+public struct SectionEntry {
+  public var number: UInt32 = 0
+  /// Bit 0: a reader that does not know the section must refuse the file.
+  public var flags: UInt32 = 0
+  public var offset: UInt64 = 0
+  public var length: UInt64 = 0
+  public var checksum: UInt64 = 0
+  public init() {}
+}
+
 /// What a tensor is made of between runs.
 public enum TensorKind: UInt8 {
   /// Computed or given anew in each run.

@@ -40,7 +40,7 @@ extension ModelFile {
   }
 
   func readSectionTable(verifyWeights: Bool) throws(ApusError) {
-    let count = Int(base.loadUnaligned(fromByteOffset: 12, as: UInt32.self))
+    let count = sectionCount
     guard count <= Format.maximumSections else {
       throw ApusError(.corruptFile, "header: \(count) sections; at most 1024 are allowed")
     }
@@ -54,18 +54,15 @@ extension ModelFile {
     else {
       throw ApusError(.corruptFile, "section table: its checksum does not match")
     }
-    for i in 0..<count { try readSectionEntry(i, tableSize, verifyWeights: verifyWeights) }
+    for i in 0..<count { try read(sectionEntry(i), tableSize, verifyWeights: verifyWeights) }
   }
 
-  private func readSectionEntry(
-    _ i: Int, _ tableSize: Int, verifyWeights: Bool
+  private func read(
+    _ entry: SectionEntry, _ tableSize: Int, verifyWeights: Bool
   ) throws(ApusError) {
-    let at = Format.headerSize + i * Format.sectionEntrySize
-    let number = base.loadUnaligned(fromByteOffset: at, as: UInt32.self)
-    let flags = base.loadUnaligned(fromByteOffset: at + 4, as: UInt32.self)
-    let offset = base.loadUnaligned(fromByteOffset: at + 8, as: UInt64.self)
-    let length = base.loadUnaligned(fromByteOffset: at + 16, as: UInt64.self)
-    let checksum = base.loadUnaligned(fromByteOffset: at + 24, as: UInt64.self)
+    let number = entry.number
+    let offset = entry.offset
+    let length = entry.length
     let total = UInt64(size)
     guard offset % UInt64(Format.alignment) == 0,
       offset >= UInt64(Format.headerSize + tableSize)
@@ -79,7 +76,7 @@ extension ModelFile {
         "section \(number): \(length) bytes from \(offset) reach beyond the file's \(size) bytes")
     }
     guard let id = SectionID(rawValue: number) else {
-      if flags & 1 != 0 {
+      if entry.flags & 1 != 0 {
         throw ApusError(
           .unsupported,
           "section \(number) is required and unknown to this library: a newer one is needed")
@@ -98,7 +95,7 @@ extension ModelFile {
       throw ApusError(.corruptFile, "section \(number): \(length) bytes are too many")
     }
     if !id.holdsWeights || verifyWeights {
-      guard xxHash64(base + Int(offset), Int(length)) == checksum else {
+      guard xxHash64(base + Int(offset), Int(length)) == entry.checksum else {
         throw ApusError(.corruptFile, "section \(number): its checksum does not match")
       }
     }

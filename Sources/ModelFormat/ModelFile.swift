@@ -28,6 +28,20 @@ public final class ModelFile {
 
   // MARK: Sections
 
+  /// Entries of the section table, unknown sections among them.
+  public var sectionCount: Int { Int(base.loadUnaligned(fromByteOffset: 12, as: UInt32.self)) }
+
+  public func sectionEntry(_ i: Int) -> SectionEntry {
+    let at = Format.headerSize + i * Format.sectionEntrySize
+    var entry = SectionEntry()
+    entry.number = base.loadUnaligned(fromByteOffset: at, as: UInt32.self)
+    entry.flags = base.loadUnaligned(fromByteOffset: at + 4, as: UInt32.self)
+    entry.offset = base.loadUnaligned(fromByteOffset: at + 8, as: UInt64.self)
+    entry.length = base.loadUnaligned(fromByteOffset: at + 16, as: UInt64.self)
+    entry.checksum = base.loadUnaligned(fromByteOffset: at + 24, as: UInt64.self)
+    return entry
+  }
+
   public func section(_ id: SectionID) -> SectionView { sections[Int(id.rawValue)] }
 
   public func count(_ id: SectionID) -> Int { section(id).size / id.recordSize }

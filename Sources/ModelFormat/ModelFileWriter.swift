@@ -150,6 +150,26 @@ public final class ModelFileWriter {
     for name in nodes { sections[Int(SectionID.debugNames.rawValue)].append(contentsOf: name) }
   }
 
+  public func append(_ r: PackingRecord) {
+    append(.packings, r.node)
+    append(.packings, r.tag)
+    append(.packings, r.instructionSets)
+    append(.packings, 0 as UInt8)
+    append(.packings, r.revision)
+    append(.packings, 0 as UInt32)
+    append(.packings, r.offset)
+    append(.packings, r.byteCount)
+  }
+
+  /// Returns the offset of the bytes in the packed weights section, aligned as every weight is.
+  public func append(packedWeights bytes: [UInt8]) -> UInt64 {
+    let number = Int(SectionID.packedWeights.rawValue)
+    let offset = ModelFileWriter.aligned(size(.packedWeights))
+    sections[number] += [UInt8](repeating: 0, count: offset - size(.packedWeights))
+    sections[number] += bytes
+    return UInt64(offset)
+  }
+
   /// Fills the record begun last up to the size that the format gives it.
   private func pad(_ id: SectionID) {
     while size(id) % id.recordSize != 0 { append(id, 0 as UInt8) }
@@ -157,41 +177,76 @@ public final class ModelFileWriter {
 
   // MARK: The file
 
-  static func aligned(_ offset: Int) -> Int {
+  private static func aligned(_ offset: Int) -> Int {
     (offset + Format.alignment - 1) / Format.alignment * Format.alignment
+  }
+
+  /// A section of a file that is put together.
+  struct NewSection {
+    let number: UInt32
+    let flags: UInt32
+    let size: Int
+    /// Writes all of its bytes.
+    let fill: (UnsafeMutableRawPointer) -> Void
   }
 
   /// The finished file.
   ///
   /// - Complexity: O(size); the weights are copied once.
   public func finish() -> [UInt8] {
-    var present: [SectionID] = []
+    var present: [NewSection] = []
     for number in 1..<UInt32(sections.count) {
       if let id = SectionID(rawValue: number), size(id) > 0 || id == .functions {
-        present.append(id)
+        present.append(section(id))
       }
     }
+    return ModelFileWriter.assemble(present)
+  }
+
+  /// A copy of the file with these sections as they were written here, left out where they are empty,
+  /// in place of its own; all others, also those that this library does not know, byte for byte.
+  public func replace(_ ids: [SectionID], of file: ModelFile) -> [UInt8] {
+    var all: [NewSection] = []
+    for i in 0..<file.sectionCount {
+      let entry = file.sectionEntry(i)
+      if ids.contains(where: { $0.rawValue == entry.number }) { continue }
+      let source = file.base + Int(entry.offset)
+      let size = Int(entry.length)
+      all.append(
+        NewSection(number: entry.number, flags: entry.flags, size: size) {
+          $0.copyMemory(from: source, byteCount: size)
+        })
+    }
+    for id in ids where size(id) > 0 { all.append(section(id)) }
+    return ModelFileWriter.assemble(all)
+  }
+
+  private func section(_ id: SectionID) -> NewSection {
+    NewSection(number: id.rawValue, flags: id.isOptional ? 0 : 1, size: size(id)) {
+      self.fill(id, $0)
+    }
+  }
+
+  private static func assemble(_ sections: [NewSection]) -> [UInt8] {
     var offsets: [Int] = []
-    var end = Format.headerSize + present.count * Format.sectionEntrySize
-    for id in present {
-      let offset = ModelFileWriter.aligned(end)
-      offsets.append(offset)
-      end = offset + size(id)
+    var end = Format.headerSize + sections.count * Format.sectionEntrySize
+    for section in sections {
+      offsets.append(aligned(end))
+      end = aligned(end) + section.size
     }
     var file = [UInt8](repeating: 0, count: end)
     file.withUnsafeMutableBytes { buffer in
       guard let base = buffer.baseAddress else { return }
-      for (i, id) in present.enumerated() {
-        fill(id, base + offsets[i])
+      for (i, section) in sections.enumerated() {
+        section.fill(base + offsets[i])
         let entry = base + Format.headerSize + i * Format.sectionEntrySize
-        entry.storeBytes(of: id.rawValue.littleEndian, as: UInt32.self)
-        let flags: UInt32 = id.isOptional ? 0 : 1
-        entry.storeBytes(of: flags.littleEndian, toByteOffset: 4, as: UInt32.self)
-        ModelFileWriter.store(UInt64(offsets[i]), entry + 8)
-        ModelFileWriter.store(UInt64(size(id)), entry + 16)
-        ModelFileWriter.store(xxHash64(base + offsets[i], size(id)), entry + 24)
+        entry.storeBytes(of: section.number.littleEndian, as: UInt32.self)
+        entry.storeBytes(of: section.flags.littleEndian, toByteOffset: 4, as: UInt32.self)
+        store(UInt64(offsets[i]), entry + 8)
+        store(UInt64(section.size), entry + 16)
+        store(xxHash64(base + offsets[i], section.size), entry + 24)
       }
-      ModelFileWriter.writeHeader(base, size: end, sectionCount: present.count)
+      writeHeader(base, size: end, sectionCount: sections.count)
     }
     return file
   }
@@ -214,7 +269,7 @@ public final class ModelFileWriter {
     }
   }
 
-  static func writeHeader(_ base: UnsafeMutableRawPointer, size: Int, sectionCount: Int) {
+  private static func writeHeader(_ base: UnsafeMutableRawPointer, size: Int, sectionCount: Int) {
     let magic = Format.magic
     for i in magic.indices { base.storeBytes(of: magic[i], toByteOffset: i, as: UInt8.self) }
     base.storeBytes(of: Format.majorVersion.littleEndian, toByteOffset: 8, as: UInt16.self)
@@ -225,7 +280,7 @@ public final class ModelFileWriter {
     store(xxHash64(base, 56), base + 56)
   }
 
-  static func store(_ value: UInt64, _ target: UnsafeMutableRawPointer) {
+  private static func store(_ value: UInt64, _ target: UnsafeMutableRawPointer) {
     target.storeBytes(of: value.littleEndian, as: UInt64.self)
   }
 }

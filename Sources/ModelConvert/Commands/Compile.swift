@@ -40,7 +40,7 @@ struct Compile: ParsableCommand {
   func run() throws {
     let opened = try OpenedModel(path: model, isa: "baseline")
     // What the file has packed already is not looked at.
-    let plain = opened.file.replacing([(.packings, .empty), (.packedWeights, .empty)])
+    let plain = ModelFileWriter().replace(Packings.sections, of: opened.file)
     var packings = Packings()
     for set in try instructionSets() {
       guard set.rawValue <= InstructionSet.best.rawValue else {
@@ -49,11 +49,7 @@ struct Compile: ParsableCommand {
       try pack(plain, set, into: &packings)
     }
     let bytes = packings.add(to: opened.file)
-    do {
-      try writeBytes(bytes, toFile: output)
-    } catch let error as NumPyError {
-      throw Failure("\(error)")
-    }
+    try writeBytes(bytes, toFile: output)
     print(
       "\(output): \(packings.count) packings, \(bytesText(packings.byteCount)), \(bytesText(bytes.count)) in all")
   }
@@ -80,22 +76,20 @@ struct Compile: ParsableCommand {
   private func pack(
     _ plain: [UInt8], _ set: InstructionSet, into packings: inout Packings
   ) throws {
-    let memory = UnsafeMutableRawPointer.allocate(
-      byteCount: plain.count, alignment: Format.alignment)
-    defer { memory.deallocate() }
-    plain.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-    let packed = try naming(model) { () throws(ApusError) in
-      try Model(bytes: memory, size: plain.count, instructionSet: set, verifyWeights: false)
+    try plain.withUnsafeBytes { bytes in
+      let packed = try naming(model) { () throws(ApusError) in
+        try Model(
+          bytes: bytes.baseAddress!, size: bytes.count, instructionSet: set, verifyWeights: false)
+      }
+      defer { packed.close() }
+      let opened = OpenedModel(path: model, model: packed)
+      for f in opened.functionNames.indices {
+        let named = Set(opened.inputTensors(f).map { opened.name(tensor: $0) })
+        let own = shapes.shapes.filter { $0.name.map(named.contains) ?? true }
+        try opened.session(opened.plan(f, shapes: own)).close()
+      }
+      packed.forEachPacking { packings.add(node: $0, tag: $1, $2, set) }
     }
-    defer { packed.close() }
-    let opened = OpenedModel(path: model, model: packed)
-    for f in opened.functionNames.indices {
-      let named = Set(opened.inputTensors(f).map { opened.name(tensor: $0) })
-      let plan = try opened.plan(f, shapes: shapes.shapes.filter { $0.name.map(named.contains) ?? true })
-      let session = try opened.session(plan)
-      session.close()
-    }
-    packed.forEachPacking { packings.add(node: $0, tag: $1, $2, set) }
   }
 }
 
@@ -124,38 +118,25 @@ private struct Packings {
     list.append(Packing(node: node, tag: tag, bytes: [UInt8](bytes), instructionSets: bit))
   }
 
+  /// What a file keeps them in.
+  static let sections: [SectionID] = [.packings, .packedWeights]
+
   /// The file with its packed sections replaced by these.
   mutating func add(to file: ModelFile) -> [UInt8] {
     list.sort {
       ($0.node, $0.tag, $0.instructionSets) < ($1.node, $1.tag, $1.instructionSets)
     }
-    var records: [UInt8] = []
-    var weights: [UInt8] = []
+    let writer = ModelFileWriter()
     for packing in list {
-      weights += [UInt8](repeating: 0, count: -weights.count & (Format.alignment - 1))
-      append(UInt32(packing.node), to: &records)
-      append(UInt32(packing.tag), to: &records)
-      records += [packing.instructionSets, 0]
-      append(UInt16(PackedWeights.revision), to: &records)
-      append(0 as UInt32, to: &records)
-      append(UInt64(weights.count), to: &records)
-      append(UInt64(packing.bytes.count), to: &records)
-      weights += packing.bytes
+      var r = PackingRecord()
+      r.node = UInt32(packing.node)
+      r.tag = UInt32(packing.tag)
+      r.instructionSets = packing.instructionSets
+      r.revision = UInt16(PackedWeights.revision)
+      r.offset = writer.append(packedWeights: packing.bytes)
+      r.byteCount = UInt64(packing.bytes.count)
+      writer.append(r)
     }
-    return records.withUnsafeBytes { records in
-      weights.withUnsafeBytes { weights in
-        file.replacing([(.packings, records), (.packedWeights, weights)])
-      }
-    }
-  }
-
-  private func append<T: FixedWidthInteger>(_ value: T, to bytes: inout [UInt8]) {
-    withUnsafeBytes(of: value.littleEndian) { bytes += $0 }
-  }
-}
-
-extension UnsafeRawBufferPointer {
-  fileprivate static var empty: UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(start: nil, count: 0)
+    return writer.replace(Packings.sections, of: file)
   }
 }

@@ -4,20 +4,16 @@ import ModelFormat
 enum SectionTable {
   static func read(_ file: ModelFile) -> [ModelSummary.SectionSummary] {
     // The file has been opened: the table lies inside it and so does all that it points to.
-    let count = Int(file.base.loadUnaligned(fromByteOffset: 12, as: UInt32.self))
     var entries: [ModelSummary.SectionSummary] = []
-    for i in 0..<count {
-      let at = Format.headerSize + i * Format.sectionEntrySize
-      let number = file.base.loadUnaligned(fromByteOffset: at, as: UInt32.self)
-      let name = SectionID(rawValue: number).map(title) ?? "unknown section \(number)"
+    for i in 0..<file.sectionCount {
+      let entry = file.sectionEntry(i)
+      let name = SectionID(rawValue: entry.number).map(title) ?? "unknown section \(entry.number)"
       entries.append(
         ModelSummary.SectionSummary(
-          name: name,
-          offset: Int(file.base.loadUnaligned(fromByteOffset: at + 8, as: UInt64.self)),
-          bytes: Int(file.base.loadUnaligned(fromByteOffset: at + 16, as: UInt64.self))))
+          name: name, offset: Int(entry.offset), bytes: Int(entry.length)))
     }
     entries.sort { $0.offset < $1.offset }
-    let tableBytes = count * Format.sectionEntrySize
+    let tableBytes = file.sectionCount * Format.sectionEntrySize
     var all = [
       ModelSummary.SectionSummary(name: "header", offset: 0, bytes: Format.headerSize),
       ModelSummary.SectionSummary(
