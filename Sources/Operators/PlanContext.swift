@@ -257,9 +257,11 @@ public final class PlanContext {
     steps.append(step)
   }
 
-  /// The same for a step of matrix kernels, which do four multiply-accumulates while memory moves
-  /// an element; `elements` of them are moved at least.
+  /// The same for a step of matrix kernels, which moves so many `elements` at least.
   public func emit(_ step: Step, multiplyAccumulates: Int, elements: Int) {
-    emit(step, work: max(multiplyAccumulates / 4, elements))
+    emit(step, work: max(PlanContext.work(multiplyAccumulates: multiplyAccumulates), elements))
   }
+
+  /// Elements that are moved while matrix kernels do so many multiply-accumulates.
+  static func work(multiplyAccumulates: Int) -> Int { multiplyAccumulates / 4 }
 }

@@ -86,7 +86,8 @@ public final class Model {
     {
       return UnsafeMutableRawPointer(mutating: ready)
     }
-    let packed = try packedWeights.find(packing)
+    if let packed = packedWeights.find(packing) { return packed }
+    let packed = try packedWeights.make(packing)
     forgetWeights(ofNode: packing.nodeIndex)
     return packed
   }

@@ -38,13 +38,19 @@ final class PackedWeightsCache {
     block.load(as: UnsafeMutableRawPointer?.self)
   }
 
-  /// The data of a packing, filled now where no session has asked for it before.
+  /// The data of a packing, where a session has asked for it before.
+  func find(_ packing: PackedWeights) -> UnsafeMutableRawPointer? {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return search(packing)
+  }
+
+  /// Fills a packing that was not found.
   ///
   /// Filling happens outside the lock: it may leave by the way out of memory (see CRegion.h), and
   /// nobody would unlock. Two sessions created at once may so fill one packing twice; the second
   /// copy is dropped.
-  func find(_ packing: PackedWeights) throws(ApusError) -> UnsafeMutableRawPointer {
-    if let data = lookUp(packing) { return data }
+  func make(_ packing: PackedWeights) throws(ApusError) -> UnsafeMutableRawPointer {
     let size = PackedWeightsCache.headerSize + packing.byteCount
     guard let block = apus_sys_allocate(size, Format.alignment) else {
       throw ApusError(.outOfMemory, "no memory for \(packing.byteCount) bytes of packed weights")
@@ -72,12 +78,6 @@ final class PackedWeightsCache {
           count: b.load(fromByteOffset: 24, as: Int.self)))
       block = next(b)
     }
-  }
-
-  private func lookUp(_ packing: PackedWeights) -> UnsafeMutableRawPointer? {
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    return search(packing)
   }
 
   /// Inserts the block, unless another thread was first: then returns that one's data.

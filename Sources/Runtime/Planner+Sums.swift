@@ -39,7 +39,7 @@ struct SumBehind {
   /// The tensor that the last of the nodes puts out.
   let output: Int
   /// Add, and what clips its result, if anything does.
-  var nodes: [Int]
+  let nodes: [Int]
 }
 
 extension Planner {

@@ -57,9 +57,6 @@ double apus_sys_exp(double x);
 static inline int32_t apus_sys_load_acquire(const int32_t *p) {
   return __atomic_load_n(p, __ATOMIC_ACQUIRE);
 }
-static inline int32_t apus_sys_load_relaxed(const int32_t *p) {
-  return __atomic_load_n(p, __ATOMIC_RELAXED);
-}
 static inline void apus_sys_store_release(int32_t *p, int32_t value) {
   __atomic_store_n(p, value, __ATOMIC_RELEASE);
 }

@@ -26,18 +26,11 @@ func gruReset(
   _ count: Int, _ firstBlock: Int, _ lastBlock: Int
 ) {
   let width = Vector.scalarCount
-  var r = 0
-  while r < count {
-    let row = rows + r
-    var block = firstBlock
-    while block < lastBlock {
-      let unit = block &* width
-      let valid = layer.pointee.units &- unit
-      let reset = gate(loadVector(row.pointee.sums + (2 &* unit &+ width)), layer)
-      storeVector(reset * previous(row, unit, valid), row.pointee.reset_h + unit, valid: valid)
-      block &+= 1
-    }
-    r &+= 1
+  forEachBlock(rows, count, firstBlock, lastBlock) { row, block in
+    let unit = block &* width
+    let valid = layer.pointee.units &- unit
+    let reset = gate(loadVector(row.pointee.sums + (2 &* unit &+ width)), layer)
+    storeVector(reset * previous(row, unit, valid), row.pointee.reset_h + unit, valid: valid)
   }
 }
 
@@ -48,28 +41,20 @@ func gruUnits(
 ) {
   let width = Vector.scalarCount
   let lanes = (layer.pointee.units &+ width &- 1) / width &* width
-  var r = 0
-  while r < count {
-    let row = rows + r
-    var block = firstBlock
-    while block < lastBlock {
-      let unit = block &* width
-      let valid = layer.pointee.units &- unit
-      let gates = row.pointee.sums + 2 &* unit
-      var new = loadVector(row.pointee.sums + (2 &* lanes &+ unit))
-      if let candidate = row.pointee.candidate {
-        new = multiplyAdd(gate(loadVector(gates + width), layer), loadVector(candidate + unit), new)
-      }
-      new =
-        layer.pointee.is_standard != 0
-        ? tanh(new) : activate(new, layer.pointee.g, layer.pointee.clip)
-      let z = gate(loadVector(gates), layer)
-      // (1 − z)⊙h' + z⊙h
-      let h = multiplyAdd(
-        z, previous(row, unit, valid), (Vector(repeating: 1) - z) * new)
-      storeVector(h, row.pointee.h_out + unit, valid: valid)
-      block &+= 1
+  forEachBlock(rows, count, firstBlock, lastBlock) { row, block in
+    let unit = block &* width
+    let valid = layer.pointee.units &- unit
+    let gates = row.pointee.sums + 2 &* unit
+    var new = loadVector(row.pointee.sums + (2 &* lanes &+ unit))
+    if let candidate = row.pointee.candidate {
+      new = multiplyAdd(gate(loadVector(gates + width), layer), loadVector(candidate + unit), new)
     }
-    r &+= 1
+    new =
+      layer.pointee.is_standard != 0
+      ? tanh(new) : activate(new, layer.pointee.g, layer.pointee.clip)
+    let z = gate(loadVector(gates), layer)
+    // (1 − z)⊙h' + z⊙h
+    let h = multiplyAdd(z, previous(row, unit, valid), (Vector(repeating: 1) - z) * new)
+    storeVector(h, row.pointee.h_out + unit, valid: valid)
   }
 }

@@ -61,13 +61,7 @@ func lstmUnits(
   _ count: Int, _ firstBlock: Int, _ lastBlock: Int
 ) {
   let isStandard = layer.pointee.is_standard != 0
-  var r = 0
-  while r < count {
-    var block = firstBlock
-    while block < lastBlock {
-      lstmBlock(layer, rows + r, block, isStandard: isStandard)
-      block &+= 1
-    }
-    r &+= 1
+  forEachBlock(rows, count, firstBlock, lastBlock) { row, block in
+    lstmBlock(layer, row, block, isStandard: isStandard)
   }
 }

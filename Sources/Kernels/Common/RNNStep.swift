@@ -8,18 +8,11 @@ func rnnUnits(
   _ count: Int, _ firstBlock: Int, _ lastBlock: Int
 ) {
   let isStandard = layer.pointee.is_standard != 0
-  var r = 0
-  while r < count {
-    let row = rows + r
-    var block = firstBlock
-    while block < lastBlock {
-      let unit = block &* Vector.scalarCount
-      let sum = loadVector(row.pointee.sums + unit)
-      storeVector(
-        isStandard ? tanh(sum) : activate(sum, layer.pointee.f, layer.pointee.clip),
-        row.pointee.h_out + unit, valid: layer.pointee.units &- unit)
-      block &+= 1
-    }
-    r &+= 1
+  forEachBlock(rows, count, firstBlock, lastBlock) { row, block in
+    let unit = block &* Vector.scalarCount
+    let sum = loadVector(row.pointee.sums + unit)
+    storeVector(
+      isStandard ? tanh(sum) : activate(sum, layer.pointee.f, layer.pointee.clip),
+      row.pointee.h_out + unit, valid: layer.pointee.units &- unit)
   }
 }

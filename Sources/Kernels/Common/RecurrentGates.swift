@@ -1,7 +1,7 @@
 import CKernels
 
 // What the units of RNN, LSTM and GRU share: vectors of which only the first lanes are in memory,
-// and the activations of the gates.
+// the walk over the units, and the activations of the gates.
 
 // MARK: Partial vectors
 
@@ -16,6 +16,23 @@ func storeVector(_ v: Vector, _ p: UnsafeMutablePointer<Float>, valid: Int) {
     storeVector(v, p)
   } else {
     storePart(v, p, valid)
+  }
+}
+
+/// Calls the body for every block of every row.
+@inline(__always)
+func forEachBlock(
+  _ rows: UnsafePointer<apus_recurrent_row>, _ count: Int, _ firstBlock: Int, _ lastBlock: Int,
+  _ body: (UnsafePointer<apus_recurrent_row>, Int) -> Void
+) {
+  var r = 0
+  while r < count {
+    var block = firstBlock
+    while block < lastBlock {
+      body(rows + r, block)
+      block &+= 1
+    }
+    r &+= 1
   }
 }
 

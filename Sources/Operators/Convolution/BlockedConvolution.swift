@@ -30,6 +30,9 @@ final class BlockedConvolution: BlockedLayer {
   /// nil: the input is read in place.
   let band: Band?
   private let groups: Int
+  /// All output blocks, as many together as may be; and two at most, for units of several slices.
+  private let parts: [Part]
+  private let pairs: [Part]
   private let tapOffsets: UnsafeMutablePointer<Int32>
 
   struct Band {
@@ -128,6 +131,12 @@ final class BlockedConvolution: BlockedLayer {
     }
     self.planeStride = planeStride
     self.groups = groups
+    func parts(most: Int) -> [Part] {
+      BlockedConvolution.parts(
+        most: most, groups: groups, input: input, output: output, taps: g.kernelCount)
+    }
+    self.parts = parts(most: Int.max)
+    pairs = parts(most: 2)
     tapOffsets = .allocate(capacity: max(1, g.kernelCount))
     descriptor = apus_blocked_convolution(
       channels: 0, first_lane: 0, taps: g.kernelCount, tap_offsets: UnsafePointer(tapOffsets),
@@ -194,7 +203,7 @@ final class BlockedConvolution: BlockedLayer {
     }
     let target = item * output.itemStride + (firstSlice * height + firstRow) * d.y_row + first * v
     var weights = weights
-    forEachPart(most: slices > 1 ? 2 : Int.max) { part in
+    for part in slices > 1 ? pairs : parts {
       d.channels = part.channels
       d.first_lane = part.firstChannel % v
       d.blocks = part.blocks
@@ -233,7 +242,10 @@ final class BlockedConvolution: BlockedLayer {
 
   /// Output blocks by the channels that they read, at most `most` together. A block whose rows are of
   /// several groups reads the channels of all of them, with weights of zero where a row has none.
-  private func forEachPart(most: Int, _ body: (Part) -> Void) {
+  private static func parts(
+    most: Int, groups: Int, input: ChannelBlocks, output: ChannelBlocks, taps: Int
+  ) -> [Part] {
+    var parts: [Part] = []
     let channels = input.channels / groups
     let rows = output.channels / groups
     var block = 0
@@ -248,20 +260,17 @@ final class BlockedConvolution: BlockedLayer {
         end += 1
       }
       let count = (last - first + 1) * channels
-      body(
+      parts.append(
         Part(
           firstBlock: block, blocks: end - block, firstChannel: first * channels, channels: count,
-          weights: (end - block) * count * descriptor.taps * output.width))
+          weights: (end - block) * count * taps * output.width))
       block = end
     }
+    return parts
   }
 
   /// Floats of packed weights: products for each position.
-  var weightCount: Int {
-    var count = 0
-    forEachPart(most: Int.max) { count += $0.weights }
-    return count
-  }
+  var weightCount: Int { parts.reduce(0) { $0 + $1.weights } }
 
   /// Packs weights [row][channel of its group][tap] for each part.
   func pack(_ weights: UnsafePointer<Float>, _ packed: UnsafeMutablePointer<Float>) {
@@ -272,7 +281,7 @@ final class BlockedConvolution: BlockedLayer {
     defer { order.deallocate() }
     for tap in 0..<taps { order[tap] = Int32(truncatingIfNeeded: tap) }
     var target = packed
-    forEachPart(most: Int.max) { part in
+    for part in parts {
       let end = min(output.channels, (part.firstBlock + part.blocks) * v)
       let stride = part.channels * taps
       // As many rows as are packed side by side.

@@ -32,8 +32,7 @@ public let convOperator = Operator(
     let weights = node.input(1).shape
     let group = node.int("group", default: 1)
     if node.outputs[0].shape.count == 0 { return }
-    // As many elements could be moved meanwhile.
-    let work = convMultiplyAccumulates(node) / 4
+    let work = PlanContext.work(multiplyAccumulates: convMultiplyAccumulates(node))
     let activation = Activation(node)
     if context.planBlockedConvolution(geometry, group: group, work: work) { return }
     if weights[1] == 1 && weights[0] / group <= 2 {

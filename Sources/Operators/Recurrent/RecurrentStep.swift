@@ -127,11 +127,11 @@ final class RecurrentStep: Step {
     let blocks = share.part(of: weights.blocks, grain: 2)
     let all = 0..<2 &* node.time
     for item in 0..<items {
-      let own = progress + (parts == 0 ? 0 : item &* threadCount &+ share.index)
       if parts == 0 {
         var progress = RecurrentProducts.Progress()
         run(memory, item, item, blocks, all, &progress)
       } else {
+        let own = progress + (item &* threadCount &+ share.index)
         let first = parts == 2 ? position : 2 &* position
         if position == 0 { own.pointee = .init() }
         run(memory, item, item, blocks, first..<first &+ 3 &- parts, &own.pointee)
