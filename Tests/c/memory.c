@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "check.h"
+#include "hash_run.h"
 
 /* A counting allocator that can be told to fail. Blocks carry guard bytes; their sizes must come
  * back as they were asked for. */
@@ -68,32 +69,12 @@ static void counted_release(void *context, void *memory, size_t size) {
   pthread_mutex_unlock(&heap.lock);
 }
 
-static void fill_inputs(apus_session *s, unsigned seed) {
-  size_t i, k;
-  for (i = 0; i < apus_session_input_count(s); i++) {
-    apus_tensor t = apus_session_input(s, i);
-    for (k = 0; k < t.bytes / apus_dtype_size(t.dtype); k++) {
-      seed = seed * 1664525u + 1013904223u;
-      if (t.dtype == APUS_FLOAT32) ((float *)t.data)[k] = (float)(seed >> 8) * 0x1p-23f - 1.0f;
-      if (t.dtype == APUS_INT32) ((int32_t *)t.data)[k] = (int32_t)(seed >> 28);
-    }
-  }
-}
-
 /* FNV-1a over every output after each of `runs` runs. */
 static uint64_t digest(apus_session *s, int runs) {
-  uint64_t hash = 14695981039346656037u;
-  size_t i, k;
+  uint64_t hash = EMPTY_HASH;
   int r;
   apus_session_reset(s);
-  for (r = 0; r < runs; r++) {
-    fill_inputs(s, (unsigned)r);
-    WORKS(apus_session_run(s, e));
-    for (i = 0; i < apus_session_output_count(s); i++) {
-      apus_tensor t = apus_session_output(s, i);
-      for (k = 0; k < t.bytes; k++) hash = (hash ^ ((unsigned char *)t.data)[k]) * 1099511628211u;
-    }
-  }
+  for (r = 0; r < runs; r++) hash = hash_run(s, (unsigned)r, hash);
   return hash;
 }
 

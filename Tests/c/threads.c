@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "check.h"
+#include "hash_run.h"
 
 #define SHARES 64
 
@@ -50,27 +51,16 @@ static void parallel_for(void *context, size_t count, apus_task task, void *argu
     for (i = 0; i < count; i++) CHECK(!pthread_join(threads[i], NULL));
 }
 
-/* FNV-1a over the outputs of three runs, with `pause` milliseconds between them. */
+/* Three runs, with `pause` milliseconds between them. */
 static uint64_t digest(apus_session *s, int pause) {
-  uint64_t hash = 14695981039346656037u;
+  uint64_t hash = EMPTY_HASH;
   struct timespec rest;
-  size_t i, k;
-  int r;
+  unsigned r;
   rest.tv_sec = 0;
   rest.tv_nsec = pause * 1000000L;
   apus_session_reset(s);
   for (r = 0; r < 3; r++) {
-    for (i = 0; i < apus_session_input_count(s); i++) {
-      apus_tensor t = apus_session_input(s, i);
-      CHECK(t.dtype == APUS_FLOAT32);
-      for (k = 0; k < t.bytes / sizeof(float); k++)
-        ((float *)t.data)[k] = (float)((k * 7 + (size_t)r) % 23) * 0.1f - 1.0f;
-    }
-    WORKS(apus_session_run(s, e));
-    for (i = 0; i < apus_session_output_count(s); i++) {
-      apus_tensor t = apus_session_output(s, i);
-      for (k = 0; k < t.bytes; k++) hash = (hash ^ ((unsigned char *)t.data)[k]) * 1099511628211u;
-    }
+    hash = hash_run(s, r, hash);
     if (pause) nanosleep(&rest, NULL);
   }
   return hash;

@@ -12,7 +12,7 @@ import pytest
 from harness import Writer, add_node, open_model, operators
 
 
-def _weight(writer: Writer, rng: np.random.Generator, *shape: int) -> int:
+def random_weight(writer: Writer, rng: np.random.Generator, *shape: int) -> int:
     fan_in = int(np.prod(shape[1:])) or 1
     return writer.weight((rng.standard_normal(shape) / np.sqrt(fan_in)).astype(np.float32))
 
@@ -27,7 +27,7 @@ def lenet(batch="batch", divisor: int = 1) -> Writer:
     x = f.input("x", "float32", (batch, 1, 32, 32))
 
     def conv(x, out, inp, k):
-        w, b = _weight(writer, rng, out, inp, k, k), _weight(writer, rng, out)
+        w, b = random_weight(writer, rng, out, inp, k, k), random_weight(writer, rng, out)
         (y,) = add_node(f, "Conv", [x, w, b], {"kernel_shape": [k, k]})
         (y,) = add_node(f, "Tanh", [y])
         return y
@@ -37,7 +37,7 @@ def lenet(batch="batch", divisor: int = 1) -> Writer:
         return y
 
     def dense(x, out, inp):
-        w, b = _weight(writer, rng, out, inp), _weight(writer, rng, out)
+        w, b = random_weight(writer, rng, out, inp), random_weight(writer, rng, out)
         (y,) = add_node(f, "Gemm", [x, w, b], {"transB": 1})
         return y
 
@@ -62,7 +62,7 @@ def channel_blocks(batch="batch") -> Writer:
     x = f.input("x", "float32", (batch, 3, 13, 11))
 
     def conv(x, out, inp, k, **attributes):
-        w, b = _weight(writer, rng, out, inp, k, k), _weight(writer, rng, out)
+        w, b = random_weight(writer, rng, out, inp, k, k), random_weight(writer, rng, out)
         pads = [k // 2] * 4
         return add_node(f, "Conv", [x, w, b], {"pads": pads, **attributes})[0]
 
@@ -88,13 +88,13 @@ def channel_blocks(batch="batch") -> Writer:
     (y,) = add_node(f, "GlobalAveragePool", [joint])
     # A volume, and groups.
     (volume,) = add_node(f, "Reshape", [less, writer.weight(np.array([0, 20, 7, 3, 2]))])
-    (volume,) = add_node(f, "Conv", [volume, _weight(writer, rng, 24, 20, 3, 3, 3)],
+    (volume,) = add_node(f, "Conv", [volume, random_weight(writer, rng, 24, 20, 3, 3, 3)],
                          {"pads": [1] * 6, "strides": [1, 1, 2]})  # fmt: skip
     window = {"kernel_shape": [2, 3, 1], "pads": [1, 1, 0, 1, 1, 0], "strides": [2, 1, 1]}
     (most,) = add_node(f, "MaxPool", [volume], window)
     (mean,) = add_node(f, "AveragePool", [volume], window)
     (volume,) = add_node(f, "Sub", [most, mean])
-    (volume,) = add_node(f, "Conv", [volume, _weight(writer, rng, 40, 12, 1, 3, 1)], {"group": 2})
+    (volume,) = add_node(f, "Conv", [volume, random_weight(writer, rng, 40, 12, 1, 3, 1)], {"group": 2})
     f.output(y, "y", "float32", (batch, 20, 1, 1))
     f.output(volume, "volume", "float32", (batch, 40, 4, 1, 1))
     f.output(total, "total", "float32", (batch, 16, 13, 11))
@@ -112,20 +112,20 @@ def char_rnn(hidden: int = 64, symbols: int = 256, characters: str = "") -> Writ
     states = [writer.state(f"{n}{k}", (1, 1, hidden)) for k in range(2) for n in "hc"]
     f = writer.function("main")
     x = f.input("tokens", "int32", ("T", 1))
-    (x,) = add_node(f, "Gather", [_weight(writer, rng, symbols, hidden), x], {"axis": 0})
+    (x,) = add_node(f, "Gather", [random_weight(writer, rng, symbols, hidden), x], {"axis": 0})
     for layer in range(2):
         h, c = states[2 * layer : 2 * layer + 2]
-        w = _weight(writer, rng, 1, 4 * hidden, hidden)
-        r = _weight(writer, rng, 1, 4 * hidden, hidden)
-        b = _weight(writer, rng, 1, 8 * hidden)
+        w = random_weight(writer, rng, 1, 4 * hidden, hidden)
+        r = random_weight(writer, rng, 1, 4 * hidden, hidden)
+        b = random_weight(writer, rng, 1, 8 * hidden)
         y, next_h, next_c = add_node(
             f, "LSTM", [x, w, r, b, None, h, c], {"hidden_size": hidden}, outputs=3
         )
         f.update(h, next_h)
         f.update(c, next_c)
         (x,) = add_node(f, "Squeeze", [y, writer.weight(np.array([1]))])
-    (x,) = add_node(f, "MatMul", [x, _weight(writer, rng, hidden, symbols)])
-    (x,) = add_node(f, "Add", [x, _weight(writer, rng, symbols)])
+    (x,) = add_node(f, "MatMul", [x, random_weight(writer, rng, hidden, symbols)])
+    (x,) = add_node(f, "Add", [x, random_weight(writer, rng, symbols)])
     f.output(x, "logits", "float32", ("T", 1, symbols))
     open_model(writer)
     return writer

@@ -28,16 +28,16 @@ def svg(rows: Dict[str, Sequence[Bar]], caption: str) -> str:
         return round(LEFT + WIDTH * part, 1)
 
     bottom = TOP + ROW * len(rows)
-    parts: List[str] = [_text(12, 22, caption, size=14)]
-    parts.append(_text(12, 40, "upper bar 1 thread, lower 2; the line across an end is the spread"))
+    parts: List[str] = [text(12, 22, caption, size=14)]
+    parts.append(text(12, 40, "upper bar 1 thread, lower 2; the line across an end is the spread"))
     for tick in TICKS:
         if low <= tick <= high:
             ink = INK if tick == 1 else FAINT
-            parts.append(_line(at(tick), TOP - 6, at(tick), bottom, ink))
-            parts.append(_text(at(tick), bottom + 16, f"{tick:g}", anchor="middle"))
+            parts.append(line(at(tick), TOP - 6, at(tick), bottom, ink))
+            parts.append(text(at(tick), bottom + 16, f"{tick:g}", anchor="middle"))
     for i, (title, bars) in enumerate(rows.items()):
         top = TOP + ROW * i
-        parts.append(_text(LEFT - 10, top + 15, title, anchor="end"))
+        parts.append(text(LEFT - 10, top + 15, title, anchor="end"))
         for j, bar in enumerate(bars):
             y = top + 2 + j * (BAR + 2)
             start, end = sorted((at(1), at(bar.ratio)))
@@ -48,10 +48,14 @@ def svg(rows: Dict[str, Sequence[Bar]], caption: str) -> str:
                 f'fill="{color}" fill-opacity="{opacity}"/>'
             )
             middle = y + BAR / 2
-            parts.append(_line(at(bar.spread[0]), middle, at(bar.spread[1]), middle, INK))
+            parts.append(line(at(bar.spread[0]), middle, at(bar.spread[1]), middle, INK))
             right = max(at(bar.ratio), at(bar.spread[1]), at(1))
-            parts.append(_text(right + 5, y + BAR - 1, f"{bar.ratio:.2f}", size=10))
+            parts.append(text(right + 5, y + BAR - 1, f"{bar.ratio:.2f}", size=10))
     height, width = bottom + 28, LEFT + WIDTH + 50
+    return document(width, height, parts)
+
+
+def document(width: int, height: int, parts: Sequence[str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="sans-serif">\n'
@@ -61,12 +65,12 @@ def svg(rows: Dict[str, Sequence[Bar]], caption: str) -> str:
     )
 
 
-def _text(x: float, y: float, words: str, anchor: str = "start", size: int = 12) -> str:
+def text(x: float, y: float, words: str, anchor: str = "start", size: int = 12) -> str:
     return (
         f'<text x="{x}" y="{y}" font-size="{size}" text-anchor="{anchor}" fill="{INK}">'
         f"{escape(words)}</text>"
     )
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, color: str) -> str:
+def line(x1: float, y1: float, x2: float, y2: float, color: str) -> str:
     return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="{color}"/>'

@@ -26,9 +26,11 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Tests/python"))
 
+import chart  # noqa: E402
 import numpy as np  # noqa: E402
 from apus_writer import Writer  # noqa: E402
 from harness import add_node, apus, open_model  # noqa: E402
+from models import random_weight  # noqa: E402
 
 from apus._library import CSessionOptions, lib  # noqa: E402
 
@@ -49,8 +51,7 @@ class Sweep(NamedTuple):
 
 
 def weight(writer: Writer, *shape: int) -> int:
-    values = RNG.standard_normal(shape) / math.sqrt(max(1, int(np.prod(shape[1:]))))
-    return writer.weight(values.astype(np.float32))
+    return random_weight(writer, RNG, *shape)
 
 
 def conv(channels: int, size: int, kernel: int, group: int = 1, batch: int = 1):
@@ -188,46 +189,42 @@ def above_trend(points: List[Point], i: int) -> Optional[float]:
 COLUMNS, WIDTH, HEIGHT, MARGIN = 3, 300, 200, 46
 
 
-def plot(sweep: Sweep, points: List[Point], left: int, top: int) -> str:
+def plot(sweep: Sweep, points: List[Point], left: int, top: int) -> List[str]:
     """One sweep, both axes logarithmic: microseconds over size."""
 
     def scale(values: List[float], low: float, high: float) -> Callable[[float], float]:
         a, b = math.log(min(values)), math.log(max(values))
-        return lambda v: low + (high - low) * (math.log(v) - a) / ((b - a) or 1)
+        return lambda v: round(low + (high - low) * (math.log(v) - a) / ((b - a) or 1), 1)
 
     x = scale([p.size for p in points], left + MARGIN, left + WIDTH - 12)
     y = scale([p.microseconds for p in points], top + HEIGHT - 34, top + 30)
-    path = " ".join(f"{x(p.size):.1f},{y(p.microseconds):.1f}" for p in points)
+    path = " ".join(f"{x(p.size)},{y(p.microseconds)}" for p in points)
     parts = [
-        f'<text x="{left + 8}" y="{top + 16}" font-size="12">{sweep.title}</text>',
-        f'<polyline points="{path}" fill="none" stroke="#1f7a4d" stroke-width="1.2"/>',
+        chart.text(left + 8, top + 16, sweep.title),
+        f'<polyline points="{path}" fill="none" stroke="{chart.FASTER}" stroke-width="1.2"/>',
     ]
-    for p in (points[0], points[-1]):
-        anchor = "start" if p is points[0] else "end"
-        parts.append(
-            f'<text x="{x(p.size):.1f}" y="{top + HEIGHT - 16}" font-size="10" '
-            f'text-anchor="{anchor}">{p.size} {sweep.axis if anchor == "end" else ""}</text>')
-        parts.append(
-            f'<text x="{left + 4}" y="{y(p.microseconds) + 3:.1f}" font-size="10">'
-            f"{p.microseconds:.3g} µs</text>")
+    first, last = points[0], points[-1]
+    bottom = top + HEIGHT - 16
+    parts.append(chart.text(x(first.size), bottom, str(first.size), size=10))
+    parts.append(chart.text(x(last.size), bottom, f"{last.size} {sweep.axis}", "end", size=10))
+    for p in (first, last):
+        label = f"{p.microseconds:.3g} µs"
+        parts.append(chart.text(left + 4, y(p.microseconds) + 3, label, size=10))
     for i, p in enumerate(points):
         above = above_trend(points, i)
-        color = "#b5482f" if above and above > BAR else "#1f7a4d"
+        color = chart.SLOWER if above and above > BAR else chart.FASTER
         parts.append(
-            f'<circle cx="{x(p.size):.1f}" cy="{y(p.microseconds):.1f}" r="1.8" fill="{color}"/>')
-    return "\n".join(parts)
+            f'<circle cx="{x(p.size)}" cy="{y(p.microseconds)}" r="1.8" fill="{color}"/>'
+        )
+    return parts
 
 
-def chart(results: Dict[str, List[Point]]) -> str:
+def picture(results: Dict[str, List[Point]]) -> str:
+    parts: List[str] = []
+    for i, (name, points) in enumerate(results.items()):
+        parts += plot(SWEEPS[name], points, i % COLUMNS * WIDTH, i // COLUMNS * HEIGHT)
     rows = (len(results) + COLUMNS - 1) // COLUMNS
-    width, height = COLUMNS * WIDTH, rows * HEIGHT
-    body = "\n".join(
-        plot(SWEEPS[name], points, i % COLUMNS * WIDTH, i // COLUMNS * HEIGHT)
-        for i, (name, points) in enumerate(results.items()))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="sans-serif">\n'
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>\n{body}\n</svg>\n')
+    return chart.document(COLUMNS * WIDTH, rows * HEIGHT, parts)
 
 
 def row(name: str, points: List[Point]) -> str:
@@ -259,7 +256,7 @@ def main() -> None:
         rows.append(row(name, results[name]))
         print(rows[-1], flush=True)
     if arguments.page:
-        (ROOT / "docs/scaling.svg").write_text(chart(results))
+        (ROOT / "docs/scaling.svg").write_text(picture(results))
         info = apus.build_info()
         (ROOT / "docs/scaling.md").write_text(
             "# How time grows\n\n"
