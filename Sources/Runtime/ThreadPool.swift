@@ -168,8 +168,9 @@ final class ThreadPool: Threads {
     while true {
       spin(worker, seen)
       if apus_sys_load_acquire(&worker.pointee.posted) == seen { park(worker, seen) }
-      if apus_sys_load_acquire(&worker.pointee.isStopping) != 0 { return }
+      // In this order: what stop() posts is not taken for a share.
       seen = apus_sys_load_acquire(&worker.pointee.posted)
+      if apus_sys_load_acquire(&worker.pointee.isStopping) != 0 { return }
       // Whoever claims the latest share holds up the caller until it is done: the step stays.
       guard apus_sys_replace(&worker.pointee.claimed, seen &- 1, seen) else { continue }
       if let step = worker.pointee.common.pointee.step,
@@ -199,8 +200,11 @@ final class ThreadPool: Threads {
 
   private static func park(_ worker: UnsafeMutablePointer<Worker>, _ seen: Int32) {
     pthread_mutex_lock(&worker.pointee.mutex)
-    apus_sys_store_ordered(&worker.pointee.isParked, 1)
-    while apus_sys_load_ordered(&worker.pointee.posted) == seen {
+    while true {
+      // Anew after each wait: a signal may be late, meant for an earlier share, and whoever sends it
+      // has cleared this.
+      apus_sys_store_ordered(&worker.pointee.isParked, 1)
+      if apus_sys_load_ordered(&worker.pointee.posted) != seen { break }
       pthread_cond_wait(&worker.pointee.condition, &worker.pointee.mutex)
     }
     apus_sys_store_ordered(&worker.pointee.isParked, 0)
