@@ -77,11 +77,13 @@ test: all $(VENV)/done robustness
 	$(SWIFT) test -c release
 	$(PYTHON) -m pytest -q Tests/python
 
-# Damaged files under AddressSanitizer, sessions in many threads under ThreadSanitizer.
+# Damaged files under AddressSanitizer, sessions in many threads under ThreadSanitizer and with
+# interruptions everywhere.
 robustness: all $(VENV)/done
 	$(SWIFT) build -c release --sanitize=address --product FuzzModels --scratch-path .build/address
 	$(SWIFT) build -c release --sanitize=address --product FuzzONNX --scratch-path .build/address
-	$(SWIFT) build -c release --sanitize=thread --product StressThreads --scratch-path .build/thread
+	$(SWIFT) build -c release --sanitize=thread -Xcc -DAPUS_STALLS --product StressThreads \
+	  --scratch-path .build/thread
 	rm -rf $(BUILD)/fuzz $(BUILD)/fuzz-onnx
 	$(PYTHON) Tests/python/make_fuzz_seeds.py $(BUILD)/fuzz
 	$(PYTHON) Tests/python/make_onnx_fuzz_seeds.py $(BUILD)/fuzz-onnx

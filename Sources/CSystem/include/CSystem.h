@@ -54,31 +54,47 @@ double apus_sys_exp(double x);
 
 // MARK: Atomics (C11 memory model; visible to ThreadSanitizer)
 
+/// Between two accesses another thread may do anything. Tests/Robustness/StressThreads is built with
+/// APUS_STALLS, which makes what happens once in a million times happen all the time.
+static inline void apus_sys_stall(void) {
+#ifdef APUS_STALLS
+  if (rand() % 8 == 0) usleep((useconds_t)(rand() % 400));
+#endif
+}
+
 static inline int32_t apus_sys_load_acquire(const int32_t *p) {
+  apus_sys_stall();
   return __atomic_load_n(p, __ATOMIC_ACQUIRE);
 }
 static inline void apus_sys_store_release(int32_t *p, int32_t value) {
+  apus_sys_stall();
   __atomic_store_n(p, value, __ATOMIC_RELEASE);
 }
 static inline void apus_sys_store_relaxed(int32_t *p, int32_t value) {
+  apus_sys_stall();
   __atomic_store_n(p, value, __ATOMIC_RELAXED);
 }
 /// Returns the value after the addition.
 static inline int32_t apus_sys_add_acq_rel(int32_t *p, int32_t value) {
+  apus_sys_stall();
   return __atomic_add_fetch(p, value, __ATOMIC_ACQ_REL);
 }
 /// In one order with all other `ordered` accesses of all threads.
 static inline void apus_sys_add_ordered(int32_t *p, int32_t value) {
+  apus_sys_stall();
   __atomic_add_fetch(p, value, __ATOMIC_SEQ_CST);
 }
 static inline void apus_sys_store_ordered(int32_t *p, int32_t value) {
+  apus_sys_stall();
   __atomic_store_n(p, value, __ATOMIC_SEQ_CST);
 }
 /// Makes `value` of `old`; false where something else stood there.
 static inline bool apus_sys_replace(int32_t *p, int32_t old, int32_t value) {
+  apus_sys_stall();
   return __atomic_compare_exchange_n(p, &old, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 static inline int32_t apus_sys_load_ordered(const int32_t *p) {
+  apus_sys_stall();
   return __atomic_load_n(p, __ATOMIC_SEQ_CST);
 }
 

@@ -1,5 +1,6 @@
 // Two threads with two sessions of one model, and sessions created and destroyed meanwhile, under
-// ThreadSanitizer. The outputs must be the same bits throughout.
+// ThreadSanitizer. The outputs must be the same bits throughout, and every session must end. Built
+// with APUS_STALLS (CSystem.h), threads lose their processor between any two accesses.
 //
 //   StressThreads ROUNDS MODEL.apus …
 
@@ -16,6 +17,10 @@ struct StressThreads {
     guard arguments.count > 2, let rounds = Int(arguments[1]) else {
       FileHandle.standardError.write(Data("usage: StressThreads ROUNDS MODEL.apus …\n".utf8))
       return 2
+    }
+    signal(SIGALRM) { _ in
+      _ = write(2, "a session hangs\n", 16)
+      _exit(1)
     }
     var sessions = 0
     for path in arguments.dropFirst(2) {
@@ -39,7 +44,7 @@ struct StressThreads {
     let workers = (0..<4).map { worker in
       let thread = Thread {
         for round in 0..<rounds {
-          let threads = worker < 2 ? 1 : 2 + (worker + round) % 3
+          let threads = worker < 2 ? 1 : [2, 3, 4, 8][(worker + round) % 4]
           let found = try? runOnce(model, threads: threads)
           if found != wanted { failures.add() }
         }
@@ -48,6 +53,7 @@ struct StressThreads {
       thread.stackSize = 1 << 20
       return thread
     }
+    alarm(600)
     for worker in workers { worker.start() }
     failures.wait(for: workers.count)
     return failures.count
