@@ -58,7 +58,7 @@ double apus_sys_exp(double x);
 /// APUS_STALLS, which makes what happens once in a million times happen all the time.
 static inline void apus_sys_stall(void) {
 #ifdef APUS_STALLS
-  if (rand() % 8 == 0) usleep((useconds_t)(rand() % 400));
+  if (rand() % 32 == 0) usleep((useconds_t)(rand() % 400));
 #endif
 }
 
