@@ -75,18 +75,27 @@ demo: all $(VENV)/done
 
 test: all $(VENV)/done robustness
 	$(SWIFT) test -c release
-	$(PYTHON) -m pytest -q Tests/python
+	rm -rf $(BUILD)/models
+	$(PYTHON) -m pytest -q Tests/python --keep-models $(BUILD)/models
+	$(call guarded,$(BUILD)/models)
+
+# Every model of a folder with forbidden memory around each of its tensors.
+guarded = SWIFT_BACKTRACE=enable=no .build/address/release/GuardTensors $(1) 0 2 & \
+  SWIFT_BACKTRACE=enable=no .build/address/release/GuardTensors $(1) 1 2 && wait $$!
 
 # Damaged files under AddressSanitizer, sessions in many threads under ThreadSanitizer and with
 # interruptions everywhere.
 robustness: all $(VENV)/done
 	$(SWIFT) build -c release --sanitize=address --product FuzzModels --scratch-path .build/address
 	$(SWIFT) build -c release --sanitize=address --product FuzzONNX --scratch-path .build/address
+	$(SWIFT) build -c release --sanitize=address --product GuardTensors --scratch-path .build/address
 	$(SWIFT) build -c release --sanitize=thread -Xcc -DAPUS_STALLS --product StressThreads \
 	  --scratch-path .build/thread
 	rm -rf $(BUILD)/fuzz $(BUILD)/fuzz-onnx
 	$(PYTHON) Tests/python/make_fuzz_seeds.py $(BUILD)/fuzz
 	$(PYTHON) Tests/python/make_onnx_fuzz_seeds.py $(BUILD)/fuzz-onnx
+	$(call guarded,$(BUILD)/fuzz)
+	$(call guarded,$(BUILD)/fuzz/large)
 	SWIFT_BACKTRACE=enable=no .build/address/release/FuzzModels $(BUILD)/fuzz $(FUZZ_COUNT) 1 0 2 & \
 	  SWIFT_BACKTRACE=enable=no .build/address/release/FuzzModels $(BUILD)/fuzz $(FUZZ_COUNT) 1 1 2 \
 	  && wait $$!

@@ -130,8 +130,14 @@ let package = Package(
       dependencies: ["AllocationCount", "ONNX", "Graph", "Runtime", "Operators", "ModelFormat"],
       path: "Tests/Robustness/FuzzONNX"),
     .executableTarget(
-      name: "StressThreads", dependencies: ["ModelFormat", "Runtime"],
+      name: "StressThreads", dependencies: ["ModelFormat", "Runtime", "SessionValues"],
       path: "Tests/Robustness/StressThreads"),
+    .executableTarget(
+      name: "GuardTensors", dependencies: ["ModelFormat", "Runtime", "SessionValues"],
+      path: "Tests/Robustness/GuardTensors"),
+    .target(
+      name: "SessionValues", dependencies: ["ModelFormat", "Runtime"],
+      path: "Tests/Robustness/SessionValues"),
 
     .testTarget(name: "KernelTests", dependencies: ["Runtime", "CKernels"]),
     .testTarget(

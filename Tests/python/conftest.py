@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -10,6 +11,29 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import locate  # noqa: E402
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--keep-models", type=Path, metavar="FOLDER",
+        help="write the small models that tests open from memory there, for GuardTensors",
+    )  # fmt: skip
+
+
+def keep_models(folder: Path) -> None:
+    import apus
+
+    folder.mkdir(parents=True, exist_ok=True)
+    from_bytes = apus.Model.from_bytes.__func__
+
+    def keeping(cls, data, *arguments, **options):
+        model = from_bytes(cls, data, *arguments, **options)
+        content = bytes(data)
+        if len(content) <= 1 << 18:
+            (folder / f"{hashlib.sha1(content).hexdigest()}.apus").write_bytes(content)
+        return model
+
+    apus.Model.from_bytes = classmethod(keeping)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,6 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
         except Exception as problem:  # whatever stops the build is what the user must see
             raise pytest.UsageError(f"{missing} (building it here failed: {problem})") from None
     locate.prepare()
+    if folder := config.getoption("--keep-models"):
+        keep_models(folder)
 
 
 def pytest_report_header(config: pytest.Config) -> list:

@@ -7,6 +7,7 @@
 import Foundation
 import ModelFormat
 import Runtime
+import SessionValues
 
 @main
 struct StressThreads {
@@ -64,29 +65,9 @@ struct StressThreads {
     let plan = try Plan(model, function: model.defaultFunction, threads: threads)
     let session = try Session(plan)
     defer { session.close() }
-    for i in plan.inputTensors.indices {
-      let info = session.info(input: i)
-      let data = session.data(input: i)
-      for k in 0..<info.shape.count {
-        switch info.dataType {
-        case .float32:
-          data.storeBytes(of: Float(k % 17) * 0.125 - 1, toByteOffset: k * 4, as: Float.self)
-        case .int32: data.storeBytes(of: Int32(k % 5), toByteOffset: k * 4, as: Int32.self)
-        case .int64: data.storeBytes(of: Int64(k % 5), toByteOffset: k * 8, as: Int64.self)
-        case .bool: data.storeBytes(of: UInt8(k % 2), toByteOffset: k, as: UInt8.self)
-        case .int8, .uint8: data.storeBytes(of: UInt8(k % 5), toByteOffset: k, as: UInt8.self)
-        case .float16, .bfloat16:
-          data.storeBytes(of: UInt16(k % 5) << 10, toByteOffset: k * 2, as: UInt16.self)
-        }
-      }
-    }
+    session.fillInputs()
     for _ in 0..<3 { try session.run() }
-    var bytes: [UInt8] = []
-    for i in plan.outputTensors.indices {
-      bytes += UnsafeRawBufferPointer(
-        start: session.data(output: i), count: session.info(output: i).byteCount)
-    }
-    return bytes
+    return session.outputBytes
   }
 }
 
