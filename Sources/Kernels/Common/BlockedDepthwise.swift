@@ -42,6 +42,7 @@ private func slideThree<let stride: Int>(
   let low = Vector(repeating: lower)
   let high = Vector(repeating: upper)
   let start = bias.map { loadVector($0) } ?? Vector()
+  let tiles = (w.output_width &+ windowTile &- 1) / windowTile
   withUnsafeBytes(of: Vector()) { bytes in
     let zeros = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
     var index = firstRow
@@ -50,43 +51,50 @@ private func slideThree<let stride: Int>(
       let out = y + index &* w.output_width &* width
 
       @inline(__always)
-      func run<let n: Int>(_: InlineArray<n, Vector>.Type) {
-        var next = 0
-        while next < w.output_width {
-          // The last tile overlaps the one before it.
-          let column = min(next, w.output_width &- n)
-          let firstX = column &* stride &- w.pad_x
-          let isLeft = firstX < 0
-          let isRight = firstX &+ (n &- 1) &* stride &+ 2 >= w.input_width
-          var sums = InlineArray<n, Vector>(repeating: start)
-          var kz = taps.z.begin
-          while kz < taps.z.end {
-            let inputZ = taps.firstZ &+ kz &* w.dilation_z
-            let inputY = taps.firstY &+ taps.y.begin &* w.dilation_y
-            var source =
-              x + ((inputZ &* w.input_height &+ inputY) &* w.input_width &+ firstX) &* width
-            var rowWeights = weights + (kz &* w.kernel_height &+ taps.y.begin) &* 3 &* width
-            var rows = taps.y.count
-            while rows > 0 {
-              let last = source + ((n &- 1) &* stride &+ 2) &* width
-              addThree(
-                &sums, source, isLeft ? zeros : source, isRight ? zeros : last, rowWeights, stride)
-              source += w.dilation_y &* w.input_width &* width
-              rowWeights += 3 &* width
-              rows &-= 1
-            }
-            kz &+= 1
+      func run<let n: Int>(_: InlineArray<n, Vector>.Type, _ column: Int) {
+        let firstX = column &* stride &- w.pad_x
+        let isLeft = firstX < 0
+        let isRight = firstX &+ (n &- 1) &* stride &+ 2 >= w.input_width
+        var sums = InlineArray<n, Vector>(repeating: start)
+        var kz = taps.z.begin
+        while kz < taps.z.end {
+          let inputZ = taps.firstZ &+ kz &* w.dilation_z
+          let inputY = taps.firstY &+ taps.y.begin &* w.dilation_y
+          var source =
+            x + ((inputZ &* w.input_height &+ inputY) &* w.input_width &+ firstX) &* width
+          var rowWeights = weights + (kz &* w.kernel_height &+ taps.y.begin) &* 3 &* width
+          var rows = taps.y.count
+          while rows > 0 {
+            let last = source + ((n &- 1) &* stride &+ 2) &* width
+            addThree(
+              &sums, source, isLeft ? zeros : source, isRight ? zeros : last, rowWeights, stride)
+            source += w.dilation_y &* w.input_width &* width
+            rowWeights += 3 &* width
+            rows &-= 1
           }
-          for i in 0..<n {
-            storeVector(clip(sums[i], low, high), out + (column &+ i) &* width)
-          }
-          next &+= n
+          kz &+= 1
+        }
+        for i in 0..<n {
+          storeVector(clip(sums[i], low, high), out + (column &+ i) &* width)
         }
       }
-      if windowTile == 8 {
-        if w.output_width >= 8 { run(DoubleWindowTile.self) } else { run(WindowTile.self) }
-      } else {
-        if w.output_width >= 4 { run(WindowTile.self) } else { run(HalfWindowTile.self) }
+      // Tiles of nearly the same width, so that no output is computed twice.
+      var column = 0
+      var left = tiles
+      while left > 0 {
+        let columns = (w.output_width &- column &+ left &- 1) / left
+        switch columns {
+        case 2 where windowTile < 8: run(InlineArray<2, Vector>.self, column)
+        case 3 where windowTile < 8: run(InlineArray<3, Vector>.self, column)
+        case 4: run(InlineArray<4, Vector>.self, column)
+        case 5 where windowTile == 8: run(InlineArray<5, Vector>.self, column)
+        case 6 where windowTile == 8: run(InlineArray<6, Vector>.self, column)
+        case 7 where windowTile == 8: run(InlineArray<7, Vector>.self, column)
+        case 8 where windowTile == 8: run(InlineArray<8, Vector>.self, column)
+        default: break
+        }
+        column &+= columns
+        left &-= 1
       }
       index &+= 1
     }

@@ -4,7 +4,7 @@ import CKernels
 // channels, so that nothing is copied; taps that leave the input are left out.
 
 /// Outputs of a row that are computed together: as many, where there are fewer half as many, else
-/// one.
+/// one. Windows of three columns take any number between.
 @inline(__always) var windowTile: Int { Vector.scalarCount == 16 ? 8 : 4 }
 typealias HalfWindowTile = InlineArray<2, Vector>
 typealias WindowTile = InlineArray<4, Vector>
