@@ -74,8 +74,9 @@ private func checkConvolution(
     var call = apus_blocked_convolution(
       channels: c.channels, first_lane: 0, taps: c.taps, tap_offsets: offsets.baseAddress,
       x_block: plane * v, x_channel: c.isPlain ? plane : 1, x_row: bandWidth * lanes,
-      x_position: c.step * lanes, rows: c.rows, width: c.width, blocks: c.blocks, y_block: yBlock,
-      y_row: yRow, minimum: c.minimum, maximum: c.maximum)
+      x_position: c.step * lanes, rows: c.rows, width: c.width, blocks: c.blocks,
+      last_lanes: realRows - (c.blocks - 1) * v, y_block: yBlock, y_row: yRow,
+      minimum: c.minimum, maximum: c.maximum)
     table.blocked_convolve(
       &call, planes.constPointer, packed.constPointer, c.hasBias ? bias.constPointer : nil,
       c.hasAddend ? addend.constPointer : nil, y.pointer)
@@ -138,6 +139,15 @@ private func checkConvolution(
         seed: width * 100 + channels)
     }
   }
+  // Some of these have no more channels in their last block than half a register.
+  for seed in 0..<8 {
+    checkConvolution(
+      table,
+      ConvolutionCase(
+        channels: 19, taps: 1 + seed % 3, rows: 2, width: 27 + seed, blocks: 2 + seed % 4,
+        hasBias: seed % 3 > 0, hasAddend: seed % 2 > 0, minimum: -0.5, maximum: 0.75),
+      seed: seed)
+  }
   for channels in 1...40 {
     checkConvolution(
       table,
@@ -166,7 +176,7 @@ private func checkConvolution(
       var call = apus_blocked_convolution(
         channels: channels, first_lane: 0, taps: taps, tap_offsets: offsets.baseAddress,
         x_block: (width + 2) * v, x_channel: 1, x_row: v, x_position: v, rows: rows, width: count,
-        blocks: 3, y_block: width * v, y_row: v, minimum: -1, maximum: 1)
+        blocks: 3, last_lanes: v, y_block: width * v, y_row: v, minimum: -1, maximum: 1)
       table.blocked_convolve(
         &call, x.constPointer + first * v, weights.constPointer, nil, nil, y.pointer + first * v)
     }

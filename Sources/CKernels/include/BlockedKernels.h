@@ -27,7 +27,8 @@ typedef struct apus_blocked_convolution {
   const int32_t *tap_offsets;  ///< all offsets and strides in floats
   intptr_t x_block, x_channel, x_row, x_position;
   intptr_t rows, width;
-  intptr_t blocks;  ///< output blocks
+  intptr_t blocks;      ///< output blocks
+  intptr_t last_lanes;  ///< lanes of the last one that have weights other than 0
   intptr_t y_block, y_row;
   float minimum, maximum;
 } apus_blocked_convolution;

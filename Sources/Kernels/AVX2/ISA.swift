@@ -12,6 +12,13 @@ typealias IntVector = SIMD8<Int32>
   apus_fma_f32x8(a, b, c)
 }
 
+/// Half a register. Only where that is half the work, convolutions use it.
+typealias HalfVector = SIMD4<Float>
+@inline(__always)
+func multiplyAdd(_ a: HalfVector, _ b: HalfVector, _ c: HalfVector) -> HalfVector {
+  apus_fma_f32x4(a, b, c)
+}
+
 /// Keeps loads behind a vector where registers are scarce; not needed here.
 @inline(__always) func inOrder(_ v: Vector) -> Vector { v }
 

@@ -12,6 +12,13 @@ typealias IntVector = SIMD16<Int32>
   apus_fma_f32x16(a, b, c)
 }
 
+/// Half a register. Only where that is half the work, convolutions use it.
+typealias HalfVector = SIMD8<Float>
+@inline(__always)
+func multiplyAdd(_ a: HalfVector, _ b: HalfVector, _ c: HalfVector) -> HalfVector {
+  apus_fma_f32x8(a, b, c)
+}
+
 /// The vector as it is; loads that follow are not moved before it.
 @inline(__always) func inOrder(_ v: Vector) -> Vector { apus_in_order_f32x16(v) }
 

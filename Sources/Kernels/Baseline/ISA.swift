@@ -13,6 +13,13 @@ typealias IntVector = SIMD4<Int32>
   a * b + c
 }
 
+/// Half a register. Only where that is half the work, convolutions use it.
+typealias HalfVector = SIMD2<Float>
+@inline(__always)
+func multiplyAdd(_ a: HalfVector, _ b: HalfVector, _ c: HalfVector) -> HalfVector {
+  a * b + c
+}
+
 /// Keeps loads behind a vector where registers are scarce; not needed here.
 @inline(__always) func inOrder(_ v: Vector) -> Vector { v }
 

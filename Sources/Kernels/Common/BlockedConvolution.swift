@@ -55,33 +55,40 @@ func blockedConvolve(
   let c = convolution.pointee
   let width = Vector.scalarCount
   let tiles = (c.width &+ blockedPositions &- 1) / blockedPositions
+  let most = (c.width &+ tiles &- 1) / tiles
+  // The others have one position less.
+  let wide = c.width &- tiles &* (most &- 1)
   var weights = weights
   var block = 0
   while block < c.blocks {
     let vectors = min(2, c.blocks &- block)
+    let isHalf = block &+ 2 == c.blocks && 2 &* c.last_lanes <= width
     var row = 0
     while row < c.rows {
       let rows = min(2, c.rows &- row)
       var first = 0
-      var left = tiles
-      while left > 0 {
-        let positions = (c.width &- first &+ left &- 1) / left
+      var positions = most
+      var count = wide
+      while first < c.width {
         // A narrow tile takes both rows, as its halves.
         let isShared = rows == 2 && 2 &* positions <= blockedPositions
         let half = (positions &+ 1) / 2
         var r = row
         while r < row &+ rows {
           let place = block &* c.y_block &+ r &* c.y_row &+ first &* width
-          convolveTile(
-            convolution, isShared ? 2 &* positions : positions, vectors,
-            x + (r &* c.x_row &+ first &* c.x_position),
-            isShared ? c.x_row : half &* c.x_position, weights,
-            bias.map { $0 + block &* width }, addend.map { $0 + place }, y + place,
-            isShared ? c.y_row : half &* width)
+          convolveTiles(
+            TileRun(
+              convolution: convolution, weights: weights, bias: bias.map { $0 + block &* width },
+              xHalf: isShared ? c.x_row : half &* c.x_position,
+              yHalf: isShared ? c.y_row : half &* width, count: count,
+              xStep: positions &* c.x_position, yStep: positions &* width),
+            isShared ? 2 &* positions : positions, isHalf ? 3 : 2 &* vectors,
+            x + (r &* c.x_row &+ first &* c.x_position), addend.map { $0 + place }, y + place)
           r &+= isShared ? 2 : 1
         }
-        first &+= positions
-        left &-= 1
+        first &+= count &* positions
+        positions &-= 1
+        count = tiles &- count
       }
       row &+= rows
     }
@@ -90,70 +97,103 @@ func blockedConvolve(
   }
 }
 
-/// Output blocks of a tile, a number that the compiler knows: each then has code of its own.
-private typealias OneBlock = InlineArray<1, Int8>
-private typealias TwoBlocks = InlineArray<2, Int8>
+/// Tiles side by side, `xStep` and `yStep` floats from one to the next. The second half of each
+/// stands `xHalf` and `yHalf` floats from its first.
+private struct TileRun {
+  let convolution: UnsafePointer<apus_blocked_convolution>
+  let weights: UnsafePointer<Float>
+  let bias: UnsafePointer<Float>?
+  let xHalf: Int
+  let yHalf: Int
+  let count: Int
+  let xStep: Int
+  let yStep: Int
+}
 
-/// A tile of n positions. Its second half, of n / 2, stands `xHalf` and `yHalf` floats from its
-/// first.
+/// Output blocks of a tile, in halves, a number that the compiler knows: each then has code of its
+/// own.
+private typealias OneBlock = InlineArray<2, Int8>
+private typealias OneBlockAndAHalf = InlineArray<3, Int8>
+private typealias TwoBlocks = InlineArray<4, Int8>
+
+/// Tiles of n positions.
 @inline(__always)
-private func convolveTile<let n: Int, let vectors: Int>(
-  _: InlineArray<n, Vector>.Type, _: InlineArray<vectors, Int8>.Type,
-  _ convolution: UnsafePointer<apus_blocked_convolution>, _ x: UnsafePointer<Float>, _ xHalf: Int,
-  _ weights: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?,
-  _ addend: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>, _ yHalf: Int
+private func convolveTiles<let n: Int, let halves: Int>(
+  _: InlineArray<n, Vector>.Type, _: InlineArray<halves, Int8>.Type, _ run: TileRun,
+  _ x: UnsafePointer<Float>, _ addend: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>
 ) {
   let width = Vector.scalarCount
   let half = (n &+ 1) / 2
-  var sums0 = InlineArray<n, Vector>(repeating: bias.map { loadVector($0) } ?? Vector())
-  var sums1 = InlineArray<n, Vector>(
-    repeating: vectors == 1 ? Vector() : bias.map { loadVector($0 + width) } ?? Vector())
+  let convolution = run.convolution
   let taps = convolution.pointee.taps
   let offsets = convolution.pointee.tap_offsets.unsafelyUnwrapped
   let blockStride = convolution.pointee.x_block
   let channelStride = convolution.pointee.x_channel
   // In bytes: the processor multiplies an index by 2, 4 or 8 on the way to memory.
   let step = convolution.pointee.x_position &* 4
-  var channels = convolution.pointee.channels
-  var room = width &- convolution.pointee.first_lane
-  var block = x
-  var w = weights
-  while channels > 0 {
-    let lanes = min(room, channels)
-    var tap = 0
-    while tap < taps {
-      var first = block + Int(offsets[tap])
-      let end = first + lanes &* channelStride
-      while first < end {
-        let near = UnsafeRawPointer(apus_opaque(first).unsafelyUnwrapped)
-        let far = near + xHalf &* 4
-        let w0 = loadVector(w)
-        let w1 = vectors == 1 ? w0 : loadVector(w + width)
-        for p in 0..<half {
-          let scalar = Vector(repeating: (near + p &* step).load(as: Float.self))
-          sums0[p] = multiplyAdd(scalar, w0, sums0[p])
-          if vectors > 1 { sums1[p] = multiplyAdd(scalar, w1, sums1[p]) }
-        }
-        for p in 0..<(n &- half) {
-          let scalar = Vector(repeating: (far + p &* step).load(as: Float.self))
-          sums0[half &+ p] = multiplyAdd(scalar, w0, sums0[half &+ p])
-          if vectors > 1 { sums1[half &+ p] = multiplyAdd(scalar, w1, sums1[half &+ p]) }
-        }
-        w += vectors &* width
-        first += channelStride
-      }
-      tap &+= 1
-    }
-    channels &-= lanes
-    block += blockStride &- (width &- room) &* channelStride
-    room = width
-  }
+  let xHalf = run.xHalf &* 4
   let lower = convolution.pointee.minimum
   let upper = convolution.pointee.maximum
-  storeTile(&sums0, addend, y, yHalf, lower, upper)
-  if vectors > 1 {
-    let yBlock = convolution.pointee.y_block
-    storeTile(&sums1, addend.map { $0 + yBlock }, y + yBlock, yHalf, lower, upper)
+  let yBlock = convolution.pointee.y_block
+  let bias0 = run.bias.map { loadVector($0) } ?? Vector()
+  let bias1 = halves == 2 ? bias0 : run.bias.map { loadVector($0 + width) } ?? Vector()
+  var x = x
+  var place = 0
+  var left = run.count
+  while left > 0 {
+    var sums0 = InlineArray<n, Vector>(repeating: bias0)
+    var sums1 = InlineArray<n, Vector>(repeating: bias1)
+    var halfSums = InlineArray<n, HalfVector>(repeating: bias1.lowHalf)
+    var channels = convolution.pointee.channels
+    var room = width &- convolution.pointee.first_lane
+    var block = x
+    var w = run.weights
+    while channels > 0 {
+      let lanes = min(room, channels)
+      var tap = 0
+      while tap < taps {
+        var first = block + Int(offsets[tap])
+        let end = first + lanes &* channelStride
+        while first < end {
+          let near = UnsafeRawPointer(apus_opaque(first).unsafelyUnwrapped)
+          let far = near + xHalf
+          let w0 = loadVector(w)
+          let w1 = halves == 4 ? loadVector(w + width) : w0
+          let halfWeights = halves == 3 ? loadHalf(w + width) : w0.lowHalf
+
+          @inline(__always)
+          func add(_ p: Int, _ x: UnsafeRawPointer) {
+            let scalar = Vector(repeating: x.load(as: Float.self))
+            sums0[p] = multiplyAdd(scalar, w0, sums0[p])
+            if halves == 4 { sums1[p] = multiplyAdd(scalar, w1, sums1[p]) }
+            if halves == 3 {
+              halfSums[p] = multiplyAdd(scalar.lowHalf, halfWeights, halfSums[p])
+            }
+          }
+          for p in 0..<half { add(p, near + p &* step) }
+          for p in 0..<(n &- half) { add(half &+ p, far + p &* step) }
+          w += halves == 2 ? width : 2 &* width
+          first += channelStride
+        }
+        tap &+= 1
+      }
+      channels &-= lanes
+      block += blockStride &- (width &- room) &* channelStride
+      room = width
+    }
+    storeTile(&sums0, addend.map { $0 + place }, y + place, run.yHalf, lower, upper)
+    if halves == 3 {
+      // The lanes beyond hold what a sum of zeros has.
+      for p in 0..<n { sums1[p].lowHalf = halfSums[p] }
+    }
+    if halves > 2 {
+      storeTile(
+        &sums1, addend.map { $0 + (place &+ yBlock) }, y + (place &+ yBlock), run.yHalf, lower,
+        upper)
+    }
+    x += run.xStep
+    place &+= run.yStep
+    left &-= 1
   }
 }
 
@@ -177,20 +217,21 @@ private func storeTile<let n: Int>(
   for p in half..<n { storeVector(clip(sums[p], lower, upper), y + place(p)) }
 }
 
-/// The tile of `positions` ≤ blockedPositions and `vectors` (1 or 2) output blocks.
+/// Tiles of `positions` ≤ blockedPositions and of so many halves of output blocks: 2, 3 or 4.
 @inline(never)
-private func convolveTile(
-  _ c: UnsafePointer<apus_blocked_convolution>, _ positions: Int, _ vectors: Int,
-  _ x: UnsafePointer<Float>, _ xHalf: Int, _ w: UnsafePointer<Float>,
-  _ bias: UnsafePointer<Float>?, _ addend: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
-  _ yHalf: Int
+private func convolveTiles(
+  _ tiles: TileRun, _ positions: Int, _ halves: Int, _ x: UnsafePointer<Float>,
+  _ addend: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>
 ) {
   @inline(__always)
   func run<let n: Int>(_ tile: InlineArray<n, Vector>.Type) {
-    if vectors == 2 {
-      convolveTile(tile, TwoBlocks.self, c, x, xHalf, w, bias, addend, y, yHalf)
+    // Only the widest tiles, which nearly all positions of a layer are in.
+    if Vector.scalarCount == 16 && n == blockedPositions && halves == 3 {
+      convolveTiles(tile, OneBlockAndAHalf.self, tiles, x, addend, y)
+    } else if halves > 2 {
+      convolveTiles(tile, TwoBlocks.self, tiles, x, addend, y)
     } else {
-      convolveTile(tile, OneBlock.self, c, x, xHalf, w, bias, addend, y, yHalf)
+      convolveTiles(tile, OneBlock.self, tiles, x, addend, y)
     }
   }
   switch positions {

@@ -4,6 +4,10 @@
   UnsafeRawPointer(p).loadUnaligned(as: Vector.self)
 }
 
+@inline(__always) func loadHalf(_ p: UnsafePointer<Float>) -> HalfVector {
+  UnsafeRawPointer(p).loadUnaligned(as: HalfVector.self)
+}
+
 @inline(__always) func storeVector(_ v: Vector, _ p: UnsafeMutablePointer<Float>) {
   UnsafeMutableRawPointer(p).storeBytes(of: v, as: Vector.self)
 }

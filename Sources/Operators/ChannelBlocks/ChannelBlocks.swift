@@ -22,6 +22,8 @@ public struct ChannelBlocks {
   }
 
   public var blocks: Int { (channels + width - 1) / width }
+  /// Channels of the last block.
+  var lastLanes: Int { channels - (blocks - 1) * width }
   /// Floats from one block to the next.
   public var blockStride: Int { positions * width }
   public var itemStride: Int { blocks * blockStride }

@@ -142,8 +142,8 @@ final class BlockedConvolution: BlockedLayer {
       channels: 0, first_lane: 0, taps: g.kernelCount, tap_offsets: UnsafePointer(tapOffsets),
       x_block: isPlain ? v * planeStride : planeStride, x_channel: isPlain ? planeStride : 1,
       x_row: g.stride[1] * rowStride, x_position: g.stride[2] * lanes, rows: 0, width: 0, blocks: 0,
-      y_block: output.blockStride, y_row: g.output[2] * v, minimum: activation.minimum,
-      maximum: activation.maximum)
+      last_lanes: v, y_block: output.blockStride, y_row: g.output[2] * v,
+      minimum: activation.minimum, maximum: activation.maximum)
     for kz in 0..<g.kernel[0] {
       for ky in 0..<g.kernel[1] {
         for kx in 0..<g.kernel[2] {
@@ -207,6 +207,7 @@ final class BlockedConvolution: BlockedLayer {
       d.channels = part.channels
       d.first_lane = part.firstChannel % v
       d.blocks = part.blocks
+      d.last_lanes = part.firstBlock + part.blocks == output.blocks ? output.lastLanes : v
       let block = source + (part.firstChannel / v * d.x_block + d.first_lane * d.x_channel)
       for slice in 0..<slices {
         let place = target + part.firstBlock * d.y_block + slice * height * d.y_row

@@ -158,7 +158,8 @@ final class BlockedWinograd: BlockedLayer {
       channels: input.channels, first_lane: 0, taps: slices,
       tap_offsets: UnsafePointer(tapOffsets),
       x_block: blockOfTiles, x_channel: 1, x_row: 0, x_position: input.width, rows: 1,
-      width: w.tiles * count, blocks: output.blocks, y_block: blockOfTiles, y_row: 0,
+      width: w.tiles * count, blocks: output.blocks, last_lanes: output.lastLanes,
+      y_block: blockOfTiles, y_row: 0,
       minimum: -Float.infinity, maximum: Float.infinity)
     for point in 0..<points {
       kernels.pointee.blocked_convolve(
