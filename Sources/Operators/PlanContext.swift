@@ -138,13 +138,17 @@ public final class PlanContext {
   public private(set) var newBlocked: [NewBlockedTensor] = []
   /// Outputs that are nothing but an input under another shape.
   public private(set) var views: [(input: Int, output: Int, byteOffset: Int)] = []
+  /// Bytes of input and output of one item in the largest convolution of the function so far: what the
+  /// arena holds anyhow.
+  public internal(set) var largestConvolution: Int
   /// A sum that the node's steps may compute, and whether they do.
   public let sum: FollowingSum?
   public internal(set) var takesSum = false
 
   public init(
     node: NodeContext, kernels: UnsafePointer<apus_kernels>, threads: Int, inputSlots: [Int],
-    outputSlots: [Int], firstNewSlot: Int, blockedInputs: [Int]? = nil, sum: FollowingSum? = nil
+    outputSlots: [Int], firstNewSlot: Int, blockedInputs: [Int]? = nil, largestConvolution: Int = 0,
+    sum: FollowingSum? = nil
   ) {
     self.node = node
     self.kernels = kernels
@@ -153,6 +157,7 @@ public final class PlanContext {
     self.outputSlots = outputSlots
     self.firstNewSlot = firstNewSlot
     mayUseBlocks = blockedInputs != nil
+    self.largestConvolution = largestConvolution
     self.sum = sum
     self.blockedInputs = blockedInputs ?? [Int](repeating: -1, count: inputSlots.count)
     blockedOutputs = [Int](repeating: -1, count: outputSlots.count)

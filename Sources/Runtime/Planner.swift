@@ -29,6 +29,8 @@ struct Planner {
   let readers: Readers
   /// By node: its outputs are computed by the steps of one before it.
   private var isDone: [Bool]
+  /// See PlanContext.
+  private var largestConvolution = 0
 
   /// A tensor in channel blocks.
   struct BlockedTensor {
@@ -249,8 +251,9 @@ struct Planner {
       node: node, kernels: UnsafePointer(model.kernels), threads: plan.threads,
       inputSlots: inputs, outputSlots: outputs, firstNewSlot: root.count,
       blockedInputs: mayUseBlocks ? inputs.map { $0 < 0 ? -1 : blocked[$0]?.slot ?? -1 } : nil,
-      sum: behind?.sum)
+      largestConvolution: largestConvolution, sum: behind?.sum)
     try node.definition.plan(context)
+    largestConvolution = context.largestConvolution
     addSlots(context)
     // What the node reads and writes, whatever its layout.
     var read: [Int] = []

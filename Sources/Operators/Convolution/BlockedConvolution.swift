@@ -314,16 +314,20 @@ final class BlockedConvolution: BlockedLayer {
   }
 }
 
-/// What a layer works on, as the model lays it out.
+/// What a layer works on, in channel blocks.
 enum ConvolutionLayer {
-  /// Bytes of one item's input and output and of the weights. Neither the batch nor the number of
-  /// threads counts: what is chosen by it must not change an item's bits.
+  /// Bytes of one item's input and output. Neither the batch nor the number of threads counts: what
+  /// is chosen by it must not change an item's bits.
+  static func itemByteCount(input: ChannelBlocks, output: ChannelBlocks) -> Int {
+    4 * (input.itemStride + output.itemStride)
+  }
+
+  /// And of the weights.
   static func byteCount(
     _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks
   ) -> Int {
-    4
-      * (input.channels * input.positions + output.channels * output.positions
-        + input.channels * output.channels * geometry.kernelCount)
+    itemByteCount(input: input, output: output)
+      + 4 * input.channels * output.blocks * output.width * geometry.kernelCount
   }
 }
 
@@ -356,6 +360,8 @@ extension PlanContext {
     let output = ChannelBlocks(node.outputs[0].shape, kernels)
     guard rows >= v, BlockedConvolution.isPossible(geometry, input: input, output: output)
     else { return false }
+    largestConvolution = max(
+      largestConvolution, ConvolutionLayer.itemByteCount(input: input, output: output))
     if group == 1,
       planWinograd(geometry, input: input, output: output, values, activation, work: work)
     {

@@ -42,7 +42,8 @@ final class BlockedWinograd: BlockedLayer {
 
   init(
     _ kernels: UnsafePointer<apus_kernels>, _ geometry: SpatialGeometry, m: Int,
-    input: ChannelBlocks, output: ChannelBlocks, threads: Int, _ activation: Activation
+    input: ChannelBlocks, output: ChannelBlocks, scratchLimit: Int, threads: Int,
+    _ activation: Activation
   ) {
     self.kernels = kernels
     self.input = input
@@ -63,9 +64,7 @@ final class BlockedWinograd: BlockedLayer {
     weightStride = kernels.pointee.blocked_packed_count(output.channels, input.channels, slices)
     // Weights that stay in the core's cache beside it: a block that does as well. Others are read
     // anew for each block, so let there be few.
-    let limit = min(
-      points * weightStride * 4 <= 1 << 20 ? 512 << 10 : 3 << 20,
-      BlockedWinograd.scratchLimit(geometry, input: input, output: output))
+    let limit = min(points * weightStride * 4 <= 1 << 20 ? 512 << 10 : 3 << 20, scratchLimit)
     let fewest = BlockedWinograd.fewestTiles
     let fit = limit / BlockedWinograd.tileBytes(geometry, m, input: input, output: output)
     let share = (tiles * planes + threads - 1) / threads
@@ -212,12 +211,14 @@ final class BlockedWinograd: BlockedLayer {
     (m + 2) * (m + 2) * (geometry.kernel[0] * input.blocks + output.blocks) * input.width * 4
   }
 
-  /// Scratch memory stays small beside what the layer works on; most so where all of that is little.
-  private static func scratchLimit(
-    _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks
+  /// Scratch memory stays small beside what the layer works on, most so where all of that is little;
+  /// or it fits beside the layer in what the largest layer of the network has needed.
+  static func scratchLimit(
+    _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks, largest: Int
   ) -> Int {
     let layer = ConvolutionLayer.byteCount(geometry, input: input, output: output)
-    return layer < 512 << 10 ? layer / 6 : layer / 2
+    let share = layer < 160 << 10 ? layer / 6 : max(layer / 2, 260 << 10)
+    return max(share, largest - ConvolutionLayer.itemByteCount(input: input, output: output))
   }
 
   /// The m that computes a convolution in the least time; nil where the direct sum does.
@@ -225,7 +226,7 @@ final class BlockedWinograd: BlockedLayer {
   /// Costs are in multiply-adds of whole vectors. They look at one item's shapes alone: the choice,
   /// and so the bits, are the same in every batch and for every number of threads.
   static func choose(
-    _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks
+    _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks, scratchLimit: Int
   ) -> Int? {
     guard geometry.kernel[1] == 3, geometry.kernel[2] == 3, geometry.stride[1] == 1,
       geometry.stride[2] == 1, geometry.dilation[1] == 1, geometry.dilation[2] == 1,
@@ -248,7 +249,7 @@ final class BlockedWinograd: BlockedLayer {
       let weights = points * products * input.width / 4
       let total = transforms + multiplications + weights
       let scratch = min(tiles, fewestTiles) * tileBytes(geometry, m, input: input, output: output)
-      if total < least, scratch <= scratchLimit(geometry, input: input, output: output) {
+      if total < least, scratch <= scratchLimit {
         least = total
         best = m
       }
@@ -264,11 +265,15 @@ extension PlanContext {
     _ weights: UnsafeRawPointer, _ activation: Activation, work: Int
   ) -> Bool {
     // Fewer channels than lanes: most of what the input's transform computes is nothing.
-    guard input.channels >= input.width,
-      let m = BlockedWinograd.choose(geometry, input: input, output: output)
+    guard input.channels >= input.width else { return false }
+    let limit = BlockedWinograd.scratchLimit(
+      geometry, input: input, output: output, largest: largestConvolution)
+    guard
+      let m = BlockedWinograd.choose(geometry, input: input, output: output, scratchLimit: limit)
     else { return false }
     let winograd = BlockedWinograd(
-      kernels, geometry, m: m, input: input, output: output, threads: threads, activation)
+      kernels, geometry, m: m, input: input, output: output, scratchLimit: limit, threads: threads,
+      activation)
     let packed = packedWeights(
       tag: BlockedPacking.winograd + m, byteCount: winograd.packedByteCount
     ) { target in
