@@ -72,9 +72,12 @@ extension PlanContext {
         target[i] = i < blocks.channels ? number(bias, i) - number(mean, i) * factor(i) : 0
       }
     }
+    // Threads divide rows.
+    let rows = threads > 1 && blocks.positions > 0 ? blocks.positions / blocks.rowLength : 1
+    let width = blocks.positions / rows
     let window = apus_window(
-      input_depth: 1, input_height: 1, input_width: blocks.positions, output_depth: 1,
-      output_height: 1, output_width: blocks.positions, kernel_depth: 1, kernel_height: 1,
+      input_depth: 1, input_height: rows, input_width: width, output_depth: 1,
+      output_height: rows, output_width: width, kernel_depth: 1, kernel_height: 1,
       kernel_width: 1, stride_z: 1, stride_y: 1, stride_x: 1, dilation_z: 1, dilation_y: 1,
       dilation_x: 1, pad_z: 0, pad_y: 0, pad_x: 0, pad_end_z: 0, pad_end_y: 0, pad_end_x: 0)
     emit(

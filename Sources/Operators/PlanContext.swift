@@ -49,6 +49,26 @@ public struct Share {
     let last = blocks * (index + 1) / count * grain
     return min(first, total)..<min(last, total)
   }
+
+  /// This thread's part of the elements of `rows` rows of `length` each: whole rows, where that is
+  /// fair. What is cut by rows wherever it is read and written stays in the cache of one core.
+  public func part(ofRows rows: Int, of length: Int) -> Range<Int> {
+    guard isFair(rows) else { return part(of: rows * length) }
+    let part = part(of: rows)
+    return part.lowerBound * length..<part.upperBound * length
+  }
+
+  /// Whether no thread waits long for another where each takes some of so many rows.
+  func isFair(_ rows: Int) -> Bool { (rows + count - 1) / count * count * 4 <= rows * 5 }
+
+  /// As much of `left` as is done at once: `most` or, so that no remainder is small, somewhat less,
+  /// if possible a multiple of `grain`.
+  static func piece(of left: Int, most: Int, grain: Int) -> Int {
+    let pieces = (left + most - 1) / most
+    let size = (left + pieces - 1) / pieces
+    let rounded = (size + grain - 1) / grain * grain
+    return min(left, rounded <= most ? rounded : size)
+  }
 }
 
 /// A prepared piece of work. Made when a session is planned, run as often as the session is; a step
@@ -68,7 +88,7 @@ open class Step {
   }
 
   /// Below this a second thread costs more than it brings.
-  static var minimumWorkOfThread: Int { 32_768 }
+  static var minimumWorkOfThread: Int { 16_384 }
 
   /// Does `share` of the work. All shares of one step may run at once, so they write disjoint
   /// elements.

@@ -12,12 +12,15 @@ public struct ChannelBlocks {
   public let channels: Int
   /// Elements of a channel.
   public let positions: Int
+  /// Positions of a row.
+  let rowLength: Int
   public let width: Int
 
   init(_ shape: Shape, _ kernels: UnsafePointer<apus_kernels>) {
     items = shape[0]
     channels = shape[1]
     positions = shape.product(2, shape.rank)
+    rowLength = shape.rank > 2 ? shape[shape.rank - 1] : 1
     width = kernels.pointee.vector_width
   }
 
@@ -30,22 +33,36 @@ public struct ChannelBlocks {
   public var count: Int { items * itemStride }
   public var byteCount: Int { count * 4 }
 
-  /// Copies the blocks of `share` of a plain tensor into channel blocks, or out of them.
+  /// Copies what is `share`'s of a plain tensor into channel blocks, or out of them.
   public func copy(
     _ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, intoBlocks: Bool,
     _ kernels: UnsafePointer<apus_kernels>, _ share: Share
   ) {
-    for i in share.part(of: items * blocks) {
-      let item = i / blocks
-      let channel = (i - item * blocks) * width
-      let plain = (item * channels + channel) * positions
+    forEach(share) { (item, block, first, count) in
+      let channel = block * width
+      let plain = (item * channels + channel) * positions + first
+      let blocked = (item * blocks + block) * blockStride + first * width
       let lanes = min(width, channels - channel)
       if intoBlocks {
-        kernels.pointee.block_channels(x + plain, positions, lanes, positions, y + i * blockStride)
+        kernels.pointee.block_channels(x + plain, positions, lanes, count, y + blocked)
       } else {
-        kernels.pointee.unblock_channels(
-          x + i * blockStride, lanes, positions, y + plain, positions)
+        kernels.pointee.unblock_channels(x + blocked, lanes, count, y + plain, positions)
       }
+    }
+  }
+
+  /// Calls `body` with (item, block, first position, positions) for all that `share` covers, which is
+  /// the same positions of all blocks.
+  func forEach(_ share: Share, _ body: (Int, Int, Int, Int) -> Void) {
+    if positions == 0 { return }
+    let part = share.part(ofRows: items * (positions / rowLength), of: rowLength)
+    var i = part.lowerBound
+    while i < part.upperBound {
+      let item = i / positions
+      let first = i - item * positions
+      let count = min(positions - first, part.upperBound - i)
+      for block in 0..<blocks { body(item, block, first, count) }
+      i += count
     }
   }
 }

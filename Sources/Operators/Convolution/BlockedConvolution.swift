@@ -19,10 +19,14 @@ final class BlockedConvolution: BlockedLayer {
   let depth: Int
   let height: Int
   let width: Int
-  /// A unit of work is so many slices, so many rows of each, and so many positions of each.
+  /// What is computed at once is so many slices, so many rows of each, and so many positions of each,
+  /// at most.
   let unitSlices: Int
   let unitRows: Int
   let unitWidth: Int
+  /// Whether a row may be cut, the only one: of so many positions are the rows that it is made of.
+  private let cutsRow: Bool
+  private let rowLength: Int
   /// Floats from what an output slice reads to what the next one reads.
   private let sliceStride: Int
   /// Floats from one channel block of what is read to the next, or channel where the input is plain.
@@ -103,6 +107,7 @@ final class BlockedConvolution: BlockedLayer {
     depth = g.output[0]
     height = g.output[1]
     width = g.output[2]
+    rowLength = geometry.output[2]
     let isInPlace = g.staysInside
     let columns = isInPlace ? g.input[2] : g.span(2)
     let rowStride = columns * lanes
@@ -152,12 +157,12 @@ final class BlockedConvolution: BlockedLayer {
         }
       }
     }
+    cutsRow = isInPlace && depth * height == 1
     if isInPlace {
       band = nil
       // A single row, as 1 x 1 convolutions have, is cut instead.
       let fit = cacheShare / (planes * lanes * 4) / 84 * 84
-      let part = ((width * items + 2 * threads - 1) / (2 * threads) + 27) / 28 * 28
-      unitWidth = height > 1 ? width : max(28, min(width, fit, threads > 1 ? part : width))
+      unitWidth = cutsRow ? max(28, min(width, fit)) : width
       return
     }
     unitWidth = width
@@ -172,44 +177,81 @@ final class BlockedConvolution: BlockedLayer {
 
   deinit { tapOffsets.deallocate() }
 
-  var unitsOfItem: Int {
-    ((depth + unitSlices - 1) / unitSlices) * ((height + unitRows - 1) / unitRows)
-      * ((width + unitWidth - 1) / unitWidth)
-  }
-
   var scratchCount: Int { (band?.descriptor.planes ?? 0) * planeStride }
 
+  /// Positions where the only row may be cut, else rows of all slices and items.
+  func part(of share: Share) -> Range<Int> {
+    if !cutsRow { return share.part(of: items * depth * height) }
+    return share.part(ofRows: items * width / rowLength, of: rowLength)
+  }
+
   func run(
-    item: Int, unit: Int, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
+    _ part: Range<Int>, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
+    _ bias: UnsafePointer<Float>?, _ addend: UnsafePointer<Float>?,
+    _ y: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>?
+  ) {
+    var next = part.lowerBound
+    while next < part.upperBound {
+      let left = part.upperBound - next
+      var unit = Unit(slice: 0, slices: 1, row: 0, rows: 1, first: 0, width: width)
+      let item: Int
+      if cutsRow {
+        item = next / width
+        unit.first = next - item * width
+        unit.width = Share.piece(of: min(left, width - unit.first), most: unitWidth, grain: 28)
+        next += unit.width
+      } else {
+        item = next / (depth * height)
+        unit.slice = next / height - item * depth
+        unit.row = next % height
+        if unitSlices > 1 && unit.row == 0 && left >= height {
+          unit.slices = min(unitSlices, depth - unit.slice, left / height)
+          unit.rows = height
+        } else {
+          // The kernel takes rows two by two.
+          unit.rows = Share.piece(of: min(left, height - unit.row), most: unitRows, grain: 2)
+        }
+        next += unit.slices * unit.rows
+      }
+      run(item, unit, x, weights, bias, addend, y, scratch)
+    }
+  }
+
+  private struct Unit {
+    var slice: Int
+    var slices: Int
+    var row: Int
+    var rows: Int
+    var first: Int
+    var width: Int
+  }
+
+  private func run(
+    _ item: Int, _ unit: Unit, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
     _ bias: UnsafePointer<Float>?, _ addend: UnsafePointer<Float>?,
     _ y: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>?
   ) {
     var d = descriptor
     let v = output.width
-    let across = (width + unitWidth - 1) / unitWidth
-    let rowUnits = (height + unitRows - 1) / unitRows
-    let firstSlice = unit / (across * rowUnits) * unitSlices
-    let firstRow = unit / across % rowUnits * unitRows
-    let first = unit % across * unitWidth
-    let slices = min(unitSlices, depth - firstSlice)
-    d.rows = min(unitRows, height - firstRow)
-    d.width = min(unitWidth, width - first)
+    d.rows = unit.rows
+    d.width = unit.width
     var source = x + item * inputStride
     if let scratch {
-      fill(scratch, from: source, firstSlice, slices, firstRow, d.rows)
+      fill(scratch, from: source, unit.slice, unit.slices, unit.row, unit.rows)
       source = UnsafePointer(scratch)
     } else {
-      source += firstSlice * sliceStride + firstRow * d.x_row + first * d.x_position
+      source += unit.slice * sliceStride + unit.row * d.x_row + unit.first * d.x_position
     }
-    let target = item * output.itemStride + (firstSlice * height + firstRow) * d.y_row + first * v
+    let target =
+      item * output.itemStride + (unit.slice * height + unit.row) * d.y_row + unit.first * v
     var weights = weights
-    for part in slices > 1 ? pairs : parts {
+    for part in unit.slices > 1 ? pairs : parts {
       d.channels = part.channels
       d.first_lane = part.firstChannel % v
       d.blocks = part.blocks
       d.last_lanes = part.firstBlock + part.blocks == output.blocks ? output.lastLanes : v
       let block = source + (part.firstChannel / v * d.x_block + d.first_lane * d.x_channel)
-      for slice in 0..<slices {
+      for slice in 0..<unit.slices {
         let place = target + part.firstBlock * d.y_block + slice * height * d.y_row
         kernels.pointee.blocked_convolve(
           &d, block + slice * sliceStride, weights, bias.map { $0 + part.firstBlock * v },
@@ -430,7 +472,8 @@ extension PlanContext {
         kernels, geometry.window, input: ChannelBlocks(node.input(0).shape, kernels), output: output,
         activation, x: blockedInput(0), weights: packed, bias: blockedBias(output),
         y: blockedOutput(0)),
-      work: work)
+      // Half as fast as matrix kernels.
+      work: 2 * work)
   }
 }
 
@@ -454,8 +497,7 @@ final class BlockedDepthwiseStep: Step {
   ) {
     self.kernels = kernels
     self.window = window
-    split = PlaneSplit(
-      planes: output.items * output.blocks, rows: window.output_depth * window.output_height)
+    split = PlaneSplit(output, rows: window.output_depth * window.output_height)
     self.input = input
     self.output = output
     taps = window.kernel_depth * window.kernel_height * window.kernel_width

@@ -36,8 +36,6 @@ final class BlockedWinograd: BlockedLayer {
   private let tapOffsets: UnsafeMutablePointer<Int32>
 
   var points: Int { (descriptor.m + 2) * (descriptor.m + 2) }
-  var unitsOfItem: Int { (tiles + blockTiles - 1) / blockTiles }
-  var items: Int { (planes + blockPlanes - 1) / blockPlanes }
   var scratchCount: Int { points * (inputStride + outputStride) }
 
   init(
@@ -123,18 +121,41 @@ final class BlockedWinograd: BlockedLayer {
     }
   }
 
+  /// Tiles of all planes.
+  func part(of share: Share) -> Range<Int> {
+    share.part(of: planes * tiles, grain: planes >= 4 * share.count ? tiles : 1)
+  }
+
   func run(
-    item: Int, unit: Int, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
+    _ part: Range<Int>, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
     _ bias: UnsafePointer<Float>?, _ addend: UnsafePointer<Float>?,
     _ y: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>?
   ) {
     guard let scratch else { return }
+    var next = part.lowerBound
+    while next < part.upperBound {
+      let left = part.upperBound - next
+      let plane = next / tiles
+      let tile = next - plane * tiles
+      let count = tile == 0 ? max(1, min(blockPlanes, left / tiles)) : 1
+      let n = Share.piece(
+        of: min(left, tiles - tile), most: blockTiles, grain: BlockedWinograd.fewestTiles)
+      run(planes: plane, count, tiles: tile, n, x, weights, bias, addend, y, scratch)
+      next += count * n
+    }
+  }
+
+  /// `tileCount` tiles of each of `count` planes.
+  private func run(
+    planes first: Int, _ count: Int, tiles firstTile: Int, _ tileCount: Int,
+    _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?,
+    _ addend: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
+    _ scratch: UnsafeMutablePointer<Float>
+  ) {
     var w = descriptor
-    w.first_tile = unit * blockTiles
-    w.tiles = min(blockTiles, tiles - w.first_tile)
+    w.first_tile = firstTile
+    w.tiles = tileCount
     w.point_stride = inputStride
-    let first = item * blockPlanes
-    let count = min(blockPlanes, planes - first)
     let blockOfTiles = blockTiles * blockPlanes * input.width
     for i in 0..<count {
       let plane = first + i

@@ -227,14 +227,32 @@ struct SpatialGeometry {
 }
 
 /// Splits the planes of a step over its threads: by whole planes where there are enough of them,
-/// else by their rows.
+/// else by their rows. Channel blocks, as convolutions do, by the same rows of all blocks.
 struct PlaneSplit {
   let planes: Int
   let rows: Int
+  /// Planes of an item that lies in channel blocks; 0: it does not.
+  private let blocks: Int
+
+  init(planes: Int, rows: Int) {
+    self.planes = planes
+    self.rows = rows
+    blocks = 0
+  }
+
+  init(_ blocks: ChannelBlocks, rows: Int) {
+    planes = blocks.items * blocks.blocks
+    self.rows = rows
+    self.blocks = blocks.blocks
+  }
 
   /// Calls `body` with (plane, first row, end row) for all that `share` covers.
   @inline(__always)
   func forEach(_ share: Share, _ body: (Int, Int, Int) -> Void) {
+    if blocks > 0 && share.count > 1 && share.isFair(planes / blocks * rows) {
+      forEachRow(share, body)
+      return
+    }
     let grain = planes >= 4 * share.count ? rows : 1
     let part = share.part(of: planes * rows, grain: grain)
     var i = part.lowerBound
@@ -243,6 +261,18 @@ struct PlaneSplit {
       let first = i - plane * rows
       let end = min(rows, first + part.upperBound - i)
       body(plane, first, end)
+      i += end - first
+    }
+  }
+
+  private func forEachRow(_ share: Share, _ body: (Int, Int, Int) -> Void) {
+    let part = share.part(of: planes / blocks * rows)
+    var i = part.lowerBound
+    while i < part.upperBound {
+      let item = i / rows
+      let first = i - item * rows
+      let end = min(rows, first + part.upperBound - i)
+      for plane in item * blocks..<(item + 1) * blocks { body(plane, first, end) }
       i += end - first
     }
   }

@@ -99,13 +99,11 @@ private final class BlockedConcatStep: Step {
   }
 
   override func run(_ memory: Memory, _ share: Share) {
-    let stride = source.blockStride
-    for i in share.part(of: source.items * source.blocks) {
-      let item = i / source.blocks
-      let block = i - item * source.blocks
+    source.forEach(share) { (item, block, first, count) in
+      let place = block * source.blockStride + first * source.width
       memcpy(
-        memory.mutableFloats(y) + (item * target.itemStride + offset + block * stride),
-        memory.floats(x) + i * stride, stride * 4)
+        memory.mutableFloats(y) + (item * target.itemStride + offset + place),
+        memory.floats(x) + (item * source.itemStride + place), count * source.width * 4)
     }
   }
 }

@@ -80,7 +80,7 @@ let shrinkOperator = Operator(
     let n = x.shape.count
     let real = context.scratch(byteCount: max(4, n * 4))
     context.emitCast(from: context.input(0), x.dataType, to: real, .float32, n)
-    context.emitUnary(APUS_UNARY_SHRINK, from: real, to: real, n, a: lambda, b: bias)
+    context.emitUnary(APUS_UNARY_SHRINK, from: real, to: real, ElementSplit(n), a: lambda, b: bias)
     context.emitCast(from: real, .float32, to: context.output(0), x.dataType, n)
   })
 

@@ -18,11 +18,11 @@ public let clipOperator = Operator(
     try context.setOutput(context.input(0).dataType, context.input(0).shape)
   },
   plan: { (context) throws(ApusError) in
-    if let (x, y, count) = context.blockedUnary() {
+    if let (x, y, elements) = context.blockedUnary() {
       context.emit(
         ClipStep(
           context.kernels.pointee.unary, x, context.optionalInput(1), context.optionalInput(2), y,
-          count), work: count)
+          elements), work: elements.count)
       return
     }
     context.allowInPlace(input: 0, output: 0)
@@ -38,7 +38,7 @@ public let clipOperator = Operator(
     context.emit(
       ClipStep(
         context.kernels.pointee.unary, context.input(0), context.optionalInput(1),
-        context.optionalInput(2), context.output(0), n), work: n)
+        context.optionalInput(2), context.output(0), ElementSplit(n)), work: n)
   })
 
 private final class ClipStep: Step {
@@ -47,28 +47,28 @@ private final class ClipStep: Step {
   let low: Slot?
   let high: Slot?
   let y: Slot
-  let count: Int
+  let elements: ElementSplit
 
   init(
     _ kernel: @escaping UnaryStep.Kernel, _ x: Slot, _ low: Slot?, _ high: Slot?, _ y: Slot,
-    _ count: Int
+    _ elements: ElementSplit
   ) {
     self.kernel = kernel
     self.x = x
     self.low = low
     self.high = high
     self.y = y
-    self.count = count
+    self.elements = elements
   }
 
   override func run(_ memory: Memory, _ share: Share) {
-    let part = share.part(of: count, grain: 64)
     var a = -Float.infinity
     var b = Float.infinity
     if let low { a = memory.floats(low)[0] }
     if let high { b = memory.floats(high)[0] }
-    kernel(
-      APUS_UNARY_CLIP, memory.floats(x) + part.lowerBound,
-      memory.mutableFloats(y) + part.lowerBound, part.count, a, b)
+    elements.forEach(share) { (first, count) in
+      kernel(
+        APUS_UNARY_CLIP, memory.floats(x) + first, memory.mutableFloats(y) + first, count, a, b)
+    }
   }
 }

@@ -12,28 +12,27 @@ final class UnaryStep: Step {
   let function: Int
   let x: Slot
   let y: Slot
-  let count: Int
+  let elements: ElementSplit
   let a: Float
   let b: Float
 
   init(
-    _ kernel: @escaping Kernel, _ function: Int, _ x: Slot, _ y: Slot, _ count: Int, _ a: Float,
-    _ b: Float
+    _ kernel: @escaping Kernel, _ function: Int, _ x: Slot, _ y: Slot, _ elements: ElementSplit,
+    _ a: Float, _ b: Float
   ) {
     self.kernel = kernel
     self.function = function
     self.x = x
     self.y = y
-    self.count = count
+    self.elements = elements
     self.a = a
     self.b = b
   }
 
   override func run(_ memory: Memory, _ share: Share) {
-    let part = share.part(of: count, grain: 64)
-    kernel(
-      function, memory.floats(x) + part.lowerBound, memory.mutableFloats(y) + part.lowerBound,
-      part.count, a, b)
+    elements.forEach(share) { (first, count) in
+      kernel(function, memory.floats(x) + first, memory.mutableFloats(y) + first, count, a, b)
+    }
   }
 }
 
@@ -48,20 +47,22 @@ extension NodeContext {
 extension PlanContext {
   /// Plans y = f(x) from input 0 to output 0. `cost`: multiply-accumulates that f is worth.
   func planUnary(_ function: Int, a: Float = 0, b: Float = 0, cost: Int = 1) {
-    if let (x, y, count) = blockedUnary() {
-      emitUnary(function, from: x, to: y, count, a: a, b: b, cost: cost)
+    if let (x, y, elements) = blockedUnary() {
+      emitUnary(function, from: x, to: y, elements, a: a, b: b, cost: cost)
       return
     }
     allowInPlace(input: 0, output: 0)
     emitUnary(
-      function, from: input(0), to: output(0), node.outputs[0].shape.count, a: a, b: b, cost: cost)
+      function, from: input(0), to: output(0), ElementSplit(node.outputs[0].shape.count), a: a, b: b,
+      cost: cost)
   }
 
   func emitUnary(
-    _ function: Int, from x: Slot, to y: Slot, _ n: Int, a: Float = 0, b: Float = 0, cost: Int = 1
+    _ function: Int, from x: Slot, to y: Slot, _ n: ElementSplit, a: Float = 0, b: Float = 0,
+    cost: Int = 1
   ) {
     emit(
-      UnaryStep(kernels.pointee.unary, function, x, y, n, a, b), work: n * cost)
+      UnaryStep(kernels.pointee.unary, function, x, y, n, a, b), work: n.count * cost)
   }
 }
 

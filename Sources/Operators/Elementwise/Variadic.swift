@@ -35,7 +35,7 @@ private func variadicOperator(
       }
       if isMean {
         context.emitUnary(
-          APUS_UNARY_AFFINE, from: context.output(0), to: context.output(0), y.count,
+          APUS_UNARY_AFFINE, from: context.output(0), to: context.output(0), ElementSplit(y.count),
           a: 1 / Float(count))
       }
     })

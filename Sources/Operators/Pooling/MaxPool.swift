@@ -116,7 +116,7 @@ struct PoolPlan {
   /// For an input in channel blocks: what counts as a plane is a block.
   init(_ geometry: SpatialGeometry, _ x: ChannelBlocks) {
     window = geometry.window
-    split = PlaneSplit(planes: x.items * x.blocks, rows: geometry.output[0] * geometry.output[1])
+    split = PlaneSplit(x, rows: geometry.output[0] * geometry.output[1])
     inputCount = geometry.inputCount * x.width
     outputCount = geometry.outputCount * x.width
   }
