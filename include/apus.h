@@ -302,9 +302,10 @@ typedef struct apus_session_options {
    * up work within a microsecond, a sleeping one needs some tens. 0: 200 microseconds; 1: next to
    * none, for machines that have other work; UINT32_MAX: as long as there is a session. */
   uint32_t spin_microseconds;
-  /* The caller's own threads. NULL: the session starts threads - 1 of its own. Otherwise it starts
-   * none, and a run calls parallel_for(parallel_for_context, count, ...) with a count of at most
-   * `threads`, from the thread that calls apus_session_run(). */
+  /* The caller's own threads. NULL: the session starts threads - 1 of its own, fewer where
+   * there are fewer processors for them. Otherwise it starts none, and a run calls
+   * parallel_for(parallel_for_context, count, ...) with a count of at most `threads`, from the
+   * thread that calls apus_session_run(). */
   apus_parallel_for parallel_for;
   void *parallel_for_context;
 } apus_session_options;

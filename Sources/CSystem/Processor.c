@@ -8,6 +8,14 @@
 
 LOCAL int32_t apus_sys_processor(void) { return sched_getcpu(); }
 
+LOCAL int32_t apus_sys_processor_count(void) {
+#ifndef APUS_STALLS  // There more threads are wanted than processors.
+  cpu_set_t all;
+  if (sched_getaffinity(0, sizeof all, &all) == 0) return CPU_COUNT(&all);
+#endif
+  return INT32_MAX;
+}
+
 LOCAL void apus_sys_leave_processor(int32_t processor) {
   cpu_set_t all, others;
   if (sched_getaffinity(0, sizeof all, &all) != 0) return;

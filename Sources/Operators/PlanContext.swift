@@ -81,14 +81,29 @@ open class Step {
 
   public init() {}
 
+  /// In elements moved.
+  private final var work = 0
+
   /// Lets as many of the session's threads share the step as get enough of its `work` to outweigh
   /// the wake-up.
   final func shareWork(_ work: Int, among threads: Int) {
+    self.work = work
     self.threads = max(1, min(threads, work / Step.minimumWorkOfThread))
   }
 
   /// Below this a second thread costs more than it brings.
-  static var minimumWorkOfThread: Int { 16_384 }
+  private static var minimumWorkOfThread: Int { 16_384 }
+
+  /// Twice that where few steps are shared: each then reads what one thread wrote with two, or two
+  /// wrote with one, and that costs more than the wake-up.
+  public static func shareLess(_ steps: [Step]) {
+    var shared = 0
+    for step in steps where step.threads > 1 { shared += step.work }
+    if shared >= 32 * minimumWorkOfThread { return }
+    for step in steps {
+      step.threads = max(1, min(step.threads, step.work / (2 * minimumWorkOfThread)))
+    }
+  }
 
   /// Does `share` of the work. All shares of one step may run at once, so they write disjoint
   /// elements.
@@ -277,8 +292,9 @@ public final class PlanContext {
 
   /// Adds a step. `work` estimates its cost in elements moved; threads share the step only where
   /// each gets enough to outweigh the wake-up.
-  public func emit(_ step: Step, work: Int) {
-    step.shareWork(work, among: threads)
+  /// - Parameter shares: at most so many of them have work.
+  public func emit(_ step: Step, work: Int, shares: Int = Int.max) {
+    step.shareWork(work, among: min(threads, shares))
     steps.append(step)
   }
 

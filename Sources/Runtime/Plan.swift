@@ -100,6 +100,7 @@ public final class Plan {
     var planner = Planner(self)
     try planner.planNodes(of: functionIndex)
     try planner.finish()
+    Step.shareLess(steps)
   }
 
   deinit {

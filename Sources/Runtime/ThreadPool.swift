@@ -4,72 +4,80 @@ import Operators
 
 /// The threads of one session, its caller among them.
 ///
-/// The caller posts a step to each worker that takes part in it and does share 0 itself. Then it
-/// does those shares too that no worker has claimed, so that a worker that sleeps, or has lost its
-/// processor to other work, holds up nothing; who does a share makes no difference to its bits.
-/// A worker without work spins for a while, since steps follow each other closely, and then parks.
+/// The caller opens the shares of a step, calls a worker for each and does share 0 itself. Whoever
+/// has done a share claims another that is still open; a worker first tries the one of its own
+/// number, so that from step to step it reads what it wrote itself. A worker that sleeps, or has lost
+/// its processor to other work, thus holds up nothing; who does a share makes no difference to its
+/// bits. A worker without work spins for a while, since steps follow each other closely, and then
+/// parks.
+///
+/// Whoever clears a share's bit in `open` has claimed it, and only the caller sets bits: after it has
+/// written the step, and not before all shares of the step before are done. A claim, however late it
+/// comes, is thus one of the step that stands there, which stays until the share is done. The caller
+/// waits for none but claimed shares, and their holders for nobody.
 ///
 /// A worker that loses its processor within a share does hold the caller up. Where that happens the
-/// machine has other work: the caller then goes on alone for many times what it has lost.
+/// machine has other work, and that worker is not called for many times what has been lost.
 final class ThreadPool: Threads {
-  /// What the caller and one worker share. The worker spins on the first cache lines; what it writes
-  /// for the caller lies in the last.
+  /// What the caller and one worker share. The worker spins on the first cache line.
   private struct Worker {
-    /// Shares posted so far.
-    var posted: Int32 = 0
-    /// Shares claimed so far, by the worker or by the caller.
-    var claimed: Int32 = 0
+    /// How often it was called.
+    var calls: Int32 = 0
     var isParked: Int32 = 0
     var isStopping: Int32 = 0
     /// Where the caller was when it last woke this worker.
     var callerProcessor: Int32 = -1
+    /// The caller does not call it before this moment.
+    var restsUntil: Int64 = 0
     let index: Int
     let spinMicroseconds: Int
-    let common: UnsafeMutablePointer<Common>
+    let team: UnsafeMutablePointer<Team>
     var mutex = pthread_mutex_t()
     var condition = pthread_cond_t()
     var padding: InlineArray<8, Int64> = .init(repeating: 0)
-    /// The last share that is done, by its number.
-    var done: Int32 = 0
-    var endPadding: InlineArray<15, Int32> = .init(repeating: 0)
   }
 
-  /// The step at hand: written before it is posted, read by those to whom it is.
-  private struct Common {
+  /// The step at hand.
+  private struct Team {
+    /// A bit for each share that nobody has claimed.
+    var open: UInt64 = 0
     var step: Unmanaged<Step>?
     var memory: UnsafeMutablePointer<UnsafeMutableRawPointer>?
+    /// By share: the worker that has claimed it.
+    var holders: InlineArray<64, Int8> = .init(repeating: 0)
+    /// A bit for each share that a worker has done: on a line of its own, on which the caller spins.
+    var done: UInt64 = 0
+    var padding: InlineArray<8, Int64> = .init(repeating: 0)
   }
 
   private let workers: UnsafeMutablePointer<Worker>
-  private let common: UnsafeMutablePointer<Common>
+  private let team: UnsafeMutablePointer<Team>
   private var handles: [pthread_t] = []
 
   /// Microseconds of spinning before a worker offers its processor to others.
   private static var yieldAfter: Int64 { 20 }
   /// Microseconds of waiting that are not worth a remedy.
   private static var leastLoss: Int64 { 100 }
-  /// How much longer than the last loss the caller works alone: it loses a fifteenth at most.
-  private static var aloneForLoss: Int64 { 15 }
-
-  /// Until this moment the caller does every share itself; 0: share.
-  private var aloneUntil: Int64 = 0
+  /// How much longer than the last loss a lone worker rests: it costs a fifteenth of the time at most.
+  private static var restForLoss: Int64 { 15 }
 
   /// Pauses of the caller before it offers its processor to others, which matters only where there
   /// are fewer processors than threads.
   private static var pausesBeforeYield: Int { 2_000 }
 
-  /// Starts `count` − 1 workers; the caller is the remaining thread.
+  /// Starts `count` − 1 workers; the caller is the remaining thread. More threads than processors
+  /// only take time from each other.
   init(threads count: Int, spinMicroseconds: Int) throws(ApusError) {
-    common = UnsafeMutablePointer<Common>.allocate(capacity: 1)
-    common.initialize(to: Common())
+    let count = min(count, Int(apus_sys_processor_count()))
+    team = UnsafeMutablePointer<Team>.allocate(capacity: 1)
+    team.initialize(to: Team())
     workers = UnsafeMutablePointer<Worker>.allocate(capacity: max(count - 1, 1))
     // All that the workers' creation allocates here comes before the first of them runs.
     handles.reserveCapacity(count)
     super.init()
     for k in 0..<count - 1 {
       let worker = workers + k
-      worker.initialize(
-        to: Worker(index: k + 1, spinMicroseconds: spinMicroseconds, common: common))
+      worker.initialize(to: Worker(index: k + 1, spinMicroseconds: spinMicroseconds, team: team))
       pthread_mutex_init(&worker.pointee.mutex, nil)
       pthread_cond_init(&worker.pointee.condition, nil)
       var handle = pthread_t()
@@ -92,14 +100,14 @@ final class ThreadPool: Threads {
   override func stop() {
     for k in handles.indices {
       apus_sys_store_release(&workers[k].isStopping, 1)
-      post(workers + k)
+      call(workers + k)
     }
     for k in handles.indices {
       _ = apus_sys_thread_join(handles[k])
       ThreadPool.destroy(workers + k)
     }
     workers.deallocate()
-    common.deallocate()
+    team.deallocate()
   }
 
   private static func destroy(_ worker: UnsafeMutablePointer<Worker>) {
@@ -110,47 +118,62 @@ final class ThreadPool: Threads {
   override func run(_ step: Step, _ memory: Memory) {
     let count = step.threads
     let start = apus_sys_microseconds()
-    if start < aloneUntil {
-      for index in 0..<count { step.run(memory, Share(index: index, count: count)) }
-      return
+    team.pointee.step = Unmanaged.passUnretained(step)
+    team.pointee.memory = memory.pointers
+    apus_sys_store_bits(&team.pointee.done, 0)
+    var others = UInt64.max >> UInt64(64 - count) & ~1
+    apus_sys_store_bits(&team.pointee.open, others)
+    for k in 0..<min(count - 1, handles.count) where workers[k].restsUntil <= start {
+      call(workers + k)
     }
-    common.pointee.step = Unmanaged.passUnretained(step)
-    common.pointee.memory = memory.pointers
-    for k in 0..<count - 1 { post(workers + k) }
     step.run(memory, Share(index: 0, count: count))
-    var waits = false
-    for k in 0..<count - 1 {
-      let share = workers[k].posted
-      if apus_sys_replace(&workers[k].claimed, share &- 1, share) {
-        step.run(memory, Share(index: k + 1, count: count))
-        apus_sys_store_relaxed(&workers[k].done, share)
-      } else if apus_sys_load_acquire(&workers[k].done) != share {
-        waits = true
-      }
+    // From the worker on that was called last.
+    while let share = ThreadPool.claim(team, from: count - 1) {
+      step.run(memory, Share(index: share, count: count))
+      others &= ~(1 << UInt64(share))
     }
-    if waits { wait(forWorkers: count - 1, since: start) }
+    if apus_sys_load_bits(&team.pointee.done) != others { wait(for: others, since: start) }
   }
 
-  private func wait(forWorkers count: Int, since start: Int64) {
+  private func wait(for shares: UInt64, since start: Int64) {
     let ready = apus_sys_microseconds()
     var pauses = 0
-    for k in 0..<count {
-      while apus_sys_load_acquire(&workers[k].done) != workers[k].posted {
-        pauses += 1
-        if pauses > ThreadPool.pausesBeforeYield { sched_yield() } else { apus_sys_pause() }
-      }
+    var missing: UInt64 = 0
+    while true {
+      let left = shares & ~apus_sys_load_bits(&team.pointee.done)
+      if left == 0 { break }
+      missing = left
+      pauses += 1
+      if pauses > ThreadPool.pausesBeforeYield { sched_yield() } else { apus_sys_pause() }
     }
-    let lost = apus_sys_microseconds() - ready
+    let now = apus_sys_microseconds()
+    let lost = now - ready
     // Shares are alike: one that takes many times as long as the caller's has been interrupted.
-    if lost > max(3 * (ready - start), ThreadPool.leastLoss) {
-      aloneUntil = ready + lost + ThreadPool.aloneForLoss * lost
+    if lost <= max(3 * (ready - start), ThreadPool.leastLoss) { return }
+    // Together the workers cost no more than one alone may.
+    let rest = ThreadPool.restForLoss * lost * Int64(handles.count)
+    while missing != 0 {
+      let holder = Int(team.pointee.holders[missing.trailingZeroBitCount])
+      workers[holder - 1].restsUntil = now + rest
+      missing &= missing - 1
     }
   }
 
-  /// Of the two orders, "post, then look whether the worker is parked" here and "say parked, then
-  /// look whether something is posted" there, one thread at least sees what the other wrote.
-  private func post(_ worker: UnsafeMutablePointer<Worker>) {
-    apus_sys_add_ordered(&worker.pointee.posted, 1)
+  /// Claims a share that is open, from share `first` on; nil: none is.
+  private static func claim(_ team: UnsafeMutablePointer<Team>, from first: Int) -> Int? {
+    while true {
+      let open = apus_sys_load_bits(&team.pointee.open)
+      if open == 0 { return nil }
+      let further = (open >> UInt64(first)) << UInt64(first)
+      let share = (further != 0 ? further : open).trailingZeroBitCount
+      if apus_sys_take_bit(&team.pointee.open, Int32(share)) { return share }
+    }
+  }
+
+  /// Of the two orders, "call, then look whether the worker is parked" here and "say parked, then
+  /// look for a call" there, one thread at least sees what the other wrote.
+  private func call(_ worker: UnsafeMutablePointer<Worker>) {
+    apus_sys_add_ordered(&worker.pointee.calls, 1)
     if apus_sys_load_ordered(&worker.pointee.isParked) != 0,
       apus_sys_replace(&worker.pointee.isParked, 1, 0)
     {
@@ -164,23 +187,22 @@ final class ThreadPool: Threads {
   private static func work(_ worker: UnsafeMutablePointer<Worker>) {
     _ = apus_sys_flush_denormals()
     let index = worker.pointee.index
+    let team = worker.pointee.team
     var seen: Int32 = 0
     while true {
       spin(worker, seen)
-      if apus_sys_load_acquire(&worker.pointee.posted) == seen { park(worker, seen) }
-      // In this order: what stop() posts is not taken for a share.
-      seen = apus_sys_load_acquire(&worker.pointee.posted)
+      if apus_sys_load_acquire(&worker.pointee.calls) == seen { park(worker, seen) }
+      seen = apus_sys_load_acquire(&worker.pointee.calls)
       if apus_sys_load_acquire(&worker.pointee.isStopping) != 0 { return }
-      // Whoever claims the latest share holds up the caller until it is done: the step stays.
-      guard apus_sys_replace(&worker.pointee.claimed, seen &- 1, seen) else { continue }
-      if let step = worker.pointee.common.pointee.step,
-        let memory = worker.pointee.common.pointee.memory
-      {
-        step._withUnsafeGuaranteedRef {
-          $0.run(Memory(memory), Share(index: index, count: $0.threads))
+      while let share = claim(team, from: index) {
+        team.pointee.holders[share] = Int8(index)
+        if let step = team.pointee.step, let memory = team.pointee.memory {
+          step._withUnsafeGuaranteedRef {
+            $0.run(Memory(memory), Share(index: share, count: $0.threads))
+          }
         }
+        apus_sys_add_bit(&team.pointee.done, Int32(share))
       }
-      apus_sys_store_release(&worker.pointee.done, seen)
     }
   }
 
@@ -189,7 +211,7 @@ final class ThreadPool: Threads {
     var spent: Int64 = 0
     repeat {
       for _ in 0..<32 {
-        if apus_sys_load_acquire(&worker.pointee.posted) != seen { return }
+        if apus_sys_load_acquire(&worker.pointee.calls) != seen { return }
         apus_sys_pause()
       }
       // The caller itself may wait for this processor.
@@ -201,10 +223,10 @@ final class ThreadPool: Threads {
   private static func park(_ worker: UnsafeMutablePointer<Worker>, _ seen: Int32) {
     pthread_mutex_lock(&worker.pointee.mutex)
     while true {
-      // Anew after each wait: a signal may be late, meant for an earlier share, and whoever sends it
+      // Anew after each wait: a signal may be late, meant for an earlier call, and whoever sends it
       // has cleared this.
       apus_sys_store_ordered(&worker.pointee.isParked, 1)
-      if apus_sys_load_ordered(&worker.pointee.posted) != seen { break }
+      if apus_sys_load_ordered(&worker.pointee.calls) != seen { break }
       pthread_cond_wait(&worker.pointee.condition, &worker.pointee.mutex)
     }
     apus_sys_store_ordered(&worker.pointee.isParked, 0)

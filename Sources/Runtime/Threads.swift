@@ -2,8 +2,8 @@ import Operators
 
 /// Who does the shares of a step that several threads take part in.
 ///
-/// A step is cut into as many shares as threads take part in it, the same cut on every run; nothing
-/// is stolen, so nothing depends on timing.
+/// A step is cut into as many shares as threads take part in it, the same cut on every run. Who does
+/// which depends on timing, and nothing depends on who does it.
 class Threads {
   /// Runs all shares of a step; returns when all of them are done.
   func run(_ step: Step, _ memory: Memory) {}

@@ -46,6 +46,9 @@ int apus_sys_thread_join(pthread_t thread);
 /// The processor that the calling thread is on; −1: unknown.
 int32_t apus_sys_processor(void);
 
+/// How many processors the calling thread may run on; a large number: unknown.
+int32_t apus_sys_processor_count(void);
+
 /// Moves the calling thread to another processor than this, where it may run on others.
 void apus_sys_leave_processor(int32_t processor);
 
@@ -70,10 +73,6 @@ static inline void apus_sys_store_release(int32_t *p, int32_t value) {
   apus_sys_stall();
   __atomic_store_n(p, value, __ATOMIC_RELEASE);
 }
-static inline void apus_sys_store_relaxed(int32_t *p, int32_t value) {
-  apus_sys_stall();
-  __atomic_store_n(p, value, __ATOMIC_RELAXED);
-}
 /// Returns the value after the addition.
 static inline int32_t apus_sys_add_acq_rel(int32_t *p, int32_t value) {
   apus_sys_stall();
@@ -96,6 +95,24 @@ static inline bool apus_sys_replace(int32_t *p, int32_t old, int32_t value) {
 static inline int32_t apus_sys_load_ordered(const int32_t *p) {
   apus_sys_stall();
   return __atomic_load_n(p, __ATOMIC_SEQ_CST);
+}
+
+static inline uint64_t apus_sys_load_bits(const uint64_t *p) {
+  apus_sys_stall();
+  return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+static inline void apus_sys_store_bits(uint64_t *p, uint64_t value) {
+  apus_sys_stall();
+  __atomic_store_n(p, value, __ATOMIC_RELEASE);
+}
+static inline void apus_sys_add_bit(uint64_t *p, int32_t bit) {
+  apus_sys_stall();
+  __atomic_fetch_or(p, (uint64_t)1 << bit, __ATOMIC_ACQ_REL);
+}
+/// Clears a bit; false where it was clear.
+static inline bool apus_sys_take_bit(uint64_t *p, int32_t bit) {
+  apus_sys_stall();
+  return __atomic_fetch_and(p, ~((uint64_t)1 << bit), __ATOMIC_ACQ_REL) >> bit & 1;
 }
 
 static inline void apus_sys_pause(void) {

@@ -63,7 +63,7 @@ private func planRecurrent(_ kind: RecurrentKind, _ context: PlanContext) throws
     context.allowInPlace(input: 5, output: 1)
   }
   if slots.initialC != nil, slots.yc != nil { context.allowInPlace(input: 6, output: 2) }
-  context.emit(step, work: node.multiplyAccumulates)
+  context.emit(step, work: node.multiplyAccumulates, shares: step.mostShares)
 }
 
 /// The slot of the packed weights: packed once for the model where all are constants.

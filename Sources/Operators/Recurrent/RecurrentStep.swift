@@ -112,6 +112,9 @@ final class RecurrentStep: Step {
   /// Whether Y_h may take the memory of initial_h: it is written after the last step has read that.
   var mayWriteOverInitialH: Bool { !sharesUnits }
 
+  /// Shares that the step can be cut into.
+  var mostShares: Int { sharesUnits ? Int.max : groups &* node.directions }
+
   override func run(_ memory: Memory, _ share: Share) {
     let items = groups &* node.directions
     if !sharesUnits {
