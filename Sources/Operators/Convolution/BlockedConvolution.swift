@@ -27,6 +27,8 @@ final class BlockedConvolution: BlockedLayer {
   /// Whether a row may be cut, the only one: of so many positions are the rows that it is made of.
   private let cutsRow: Bool
   private let rowLength: Int
+  /// Whether threads divide output blocks, not positions.
+  private let dividesBlocks: Bool
   /// Floats from what an output slice reads to what the next one reads.
   private let sliceStride: Int
   /// Floats from one channel block of what is read to the next, or channel where the input is plain.
@@ -142,6 +144,10 @@ final class BlockedConvolution: BlockedLayer {
     }
     self.parts = parts(most: Int.max)
     pairs = parts(most: 2)
+    dividesBlocks =
+      threads > 1 && groups == 1 && output.blocks >= 4 * threads
+      && output.channels * g.kernelCount > BlockedConvolution.fewWeights * input.items
+        * input.positions
     tapOffsets = .allocate(capacity: max(1, g.kernelCount))
     descriptor = apus_blocked_convolution(
       channels: 0, first_lane: 0, taps: g.kernelCount, tap_offsets: UnsafePointer(tapOffsets),
@@ -179,8 +185,12 @@ final class BlockedConvolution: BlockedLayer {
 
   var scratchCount: Int { (band?.descriptor.planes ?? 0) * planeStride }
 
-  /// Positions where the only row may be cut, else rows of all slices and items.
+  /// Weights for each input: more are read twice more slowly than inputs come from another core.
+  private static var fewWeights: Int { 20 }
+
+  /// Output blocks; or positions where the only row may be cut, else rows of all slices and items.
   func part(of share: Share) -> Range<Int> {
+    if dividesBlocks { return share.part(of: output.blocks, grain: 2) }
     if !cutsRow { return share.part(of: items * depth * height) }
     return share.part(ofRows: items * width / rowLength, of: rowLength)
   }
@@ -190,6 +200,9 @@ final class BlockedConvolution: BlockedLayer {
     _ bias: UnsafePointer<Float>?, _ addend: UnsafePointer<Float>?,
     _ y: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>?
   ) {
+    let blocks = dividesBlocks ? part : 0..<output.blocks
+    let part =
+      !dividesBlocks ? part : 0..<(blocks.isEmpty ? 0 : items * (cutsRow ? width : depth * height))
     var next = part.lowerBound
     while next < part.upperBound {
       let left = part.upperBound - next
@@ -213,7 +226,7 @@ final class BlockedConvolution: BlockedLayer {
         }
         next += unit.slices * unit.rows
       }
-      run(item, unit, x, weights, bias, addend, y, scratch)
+      run(item, unit, blocks, x, weights, bias, addend, y, scratch)
     }
   }
 
@@ -227,9 +240,10 @@ final class BlockedConvolution: BlockedLayer {
   }
 
   private func run(
-    _ item: Int, _ unit: Unit, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
-    _ bias: UnsafePointer<Float>?, _ addend: UnsafePointer<Float>?,
-    _ y: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>?
+    _ item: Int, _ unit: Unit, _ blocks: Range<Int>, _ x: UnsafePointer<Float>,
+    _ weights: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?,
+    _ addend: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
+    _ scratch: UnsafeMutablePointer<Float>?
   ) {
     var d = descriptor
     let v = output.width
@@ -246,16 +260,22 @@ final class BlockedConvolution: BlockedLayer {
       item * output.itemStride + (unit.slice * height + unit.row) * d.y_row + unit.first * v
     var weights = weights
     for part in unit.slices > 1 ? pairs : parts {
-      d.channels = part.channels
-      d.first_lane = part.firstChannel % v
-      d.blocks = part.blocks
-      d.last_lanes = part.firstBlock + part.blocks == output.blocks ? output.lastLanes : v
-      let block = source + (part.firstChannel / v * d.x_block + d.first_lane * d.x_channel)
-      for slice in 0..<unit.slices {
-        let place = target + part.firstBlock * d.y_block + slice * height * d.y_row
-        kernels.pointee.blocked_convolve(
-          &d, block + slice * sliceStride, weights, bias.map { $0 + part.firstBlock * v },
-          addend.map { $0 + place }, y + place)
+      // In twos, as the weights are packed.
+      let first = max(part.firstBlock, blocks.lowerBound)
+      let count = min(part.firstBlock + part.blocks, blocks.upperBound) - first
+      if count > 0 {
+        d.channels = part.channels
+        d.first_lane = part.firstChannel % v
+        d.blocks = count
+        d.last_lanes = first + count == output.blocks ? output.lastLanes : v
+        let block = source + (part.firstChannel / v * d.x_block + d.first_lane * d.x_channel)
+        let firstWeight = (first - part.firstBlock) * (part.weights / part.blocks)
+        for slice in 0..<unit.slices {
+          let place = target + first * d.y_block + slice * height * d.y_row
+          kernels.pointee.blocked_convolve(
+            &d, block + slice * sliceStride, weights + firstWeight, bias.map { $0 + first * v },
+            addend.map { $0 + place }, y + place)
+        }
       }
       weights += part.weights
     }

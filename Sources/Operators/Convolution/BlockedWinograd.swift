@@ -19,6 +19,8 @@ final class BlockedWinograd: BlockedLayer {
   private let tiles: Int
   /// Of a plane: a slice of the output, or an item of the batch that has only one.
   private let planes: Int
+  /// Whether threads divide output blocks, not tiles.
+  private let dividesBlocks: Bool
   /// Tiles of a block; of several planes, where all tiles of one are few.
   private let blockTiles: Int
   private let blockPlanes: Int
@@ -65,7 +67,10 @@ final class BlockedWinograd: BlockedLayer {
     let limit = min(points * weightStride * 4 <= 1 << 20 ? 512 << 10 : 3 << 20, scratchLimit)
     let fewest = BlockedWinograd.fewestTiles
     let fit = limit / BlockedWinograd.tileBytes(geometry, m, input: input, output: output)
-    let share = (tiles * planes + threads - 1) / threads
+    dividesBlocks =
+      threads > 1 && output.blocks >= 4 * threads
+      && points * weightStride > BlockedWinograd.fewWeights * input.count
+    let share = dividesBlocks ? tiles * planes : (tiles * planes + threads - 1) / threads
     blockTiles = max(1, min(tiles, max(fewest, fit / fewest * fewest), share))
     blockPlanes = blockTiles == tiles ? max(1, min(planes, fit / tiles, share / tiles)) : 1
     // Points at multiples of 4 KiB would share a few lines of the cache.
@@ -121,9 +126,14 @@ final class BlockedWinograd: BlockedLayer {
     }
   }
 
-  /// Tiles of all planes.
+  /// Weights for each input, in points: more are read twice more slowly than inputs are transformed
+  /// twice and come from another core.
+  private static var fewWeights: Int { 40 }
+
+  /// Output blocks, or tiles of all planes.
   func part(of share: Share) -> Range<Int> {
-    share.part(of: planes * tiles, grain: planes >= 4 * share.count ? tiles : 1)
+    if dividesBlocks { return share.part(of: output.blocks, grain: 2) }
+    return share.part(of: planes * tiles, grain: planes >= 4 * share.count ? tiles : 1)
   }
 
   func run(
@@ -132,6 +142,9 @@ final class BlockedWinograd: BlockedLayer {
     _ y: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>?
   ) {
     guard let scratch else { return }
+    let blocks = dividesBlocks ? part : 0..<output.blocks
+    let part = dividesBlocks ? 0..<planes * tiles : part
+    if blocks.isEmpty { return }
     var next = part.lowerBound
     while next < part.upperBound {
       let left = part.upperBound - next
@@ -140,17 +153,17 @@ final class BlockedWinograd: BlockedLayer {
       let count = tile == 0 ? max(1, min(blockPlanes, left / tiles)) : 1
       let n = Share.piece(
         of: min(left, tiles - tile), most: blockTiles, grain: BlockedWinograd.fewestTiles)
-      run(planes: plane, count, tiles: tile, n, x, weights, bias, addend, y, scratch)
+      run(planes: plane, count, tiles: tile, n, blocks, x, weights, bias, addend, y, scratch)
       next += count * n
     }
   }
 
-  /// `tileCount` tiles of each of `count` planes.
+  /// Output blocks `blocks` of `tileCount` tiles of each of `count` planes.
   private func run(
     planes first: Int, _ count: Int, tiles firstTile: Int, _ tileCount: Int,
-    _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?,
-    _ addend: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
-    _ scratch: UnsafeMutablePointer<Float>
+    _ blocks: Range<Int>, _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
+    _ bias: UnsafePointer<Float>?, _ addend: UnsafePointer<Float>?,
+    _ y: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
   ) {
     var w = descriptor
     w.first_tile = firstTile
@@ -178,18 +191,20 @@ final class BlockedWinograd: BlockedLayer {
       channels: input.channels, first_lane: 0, taps: slices,
       tap_offsets: UnsafePointer(tapOffsets),
       x_block: blockOfTiles, x_channel: 1, x_row: 0, x_position: input.width, rows: 1,
-      width: w.tiles * count, blocks: output.blocks, last_lanes: output.lastLanes,
+      width: w.tiles * count, blocks: blocks.count,
+      last_lanes: blocks.upperBound == output.blocks ? output.lastLanes : output.width,
       y_block: blockOfTiles, y_row: 0,
       minimum: -Float.infinity, maximum: Float.infinity)
+    let firstWeight = blocks.lowerBound * output.width * input.channels * slices
     for point in 0..<points {
       kernels.pointee.blocked_convolve(
-        &d, scratch + point * inputStride, weights + point * weightStride, nil, nil,
-        products + point * outputStride)
+        &d, scratch + point * inputStride, weights + (point * weightStride + firstWeight), nil, nil,
+        products + (point * outputStride + blocks.lowerBound * blockOfTiles))
     }
     w.point_stride = outputStride
     for i in 0..<count {
       let plane = first + i
-      for block in 0..<output.blocks {
+      for block in blocks {
         let place =
           plane / depth * output.itemStride + block * output.blockStride
           + plane % depth * (output.blockStride / depth)
