@@ -66,6 +66,10 @@ let package = Package(
     kernelModule(
       "AVX512VNNI",
       clangFlags: ["-march=x86-64-v4", "-mavx512vnni", "-mprefer-vector-width=512"]),
+    // Only kernels_fill_bf16, on top of the tables of the others.
+    kernelModule(
+      "AVX512BF16",
+      clangFlags: ["-march=x86-64-v4", "-mavx512bf16", "-mprefer-vector-width=512"]),
     .target(name: "ModelFormat", dependencies: ["CSystem"], swiftSettings: runtimeSettings),
     .target(
       name: "Operators",
@@ -75,7 +79,7 @@ let package = Package(
       name: "Runtime",
       dependencies: [
         "Operators", "ModelFormat", "CSystem", "CKernels", "KernelsBaseline", "KernelsAVX2",
-        "KernelsAVX512", "KernelsAVX512VNNI",
+        "KernelsAVX512", "KernelsAVX512VNNI", "KernelsAVX512BF16",
       ],
       swiftSettings: runtimeSettings),
     .target(

@@ -33,8 +33,8 @@
  * initialiser (APUS_MODEL_OPTIONS_INIT ...). Fields that a later version adds are then taken as
  * zero, which always means the default. NULL in place of options means all defaults.
  *
- * Bits. The same model, inputs, library and instruction set give the same bits on every run, for
- * every number of threads.
+ * Bits. The same model, inputs, library, instruction set and precision give the same bits on every
+ * run, for every number of threads.
  *
  * Each function says when it may be called:
  *   Real-time: yes  it neither allocates, locks, waits nor makes a system call (where it succeeds:
@@ -118,7 +118,7 @@ typedef enum apus_status {
 
   APUS_ERROR_OUT_OF_MEMORY = 300,     /* the allocator returned NULL */
   APUS_ERROR_THREAD_FAILED = 301,     /* the system would not start a thread */
-  APUS_ERROR_UNSUPPORTED_PROCESSOR = 302 /* the instruction set asked for is not in this processor */
+  APUS_ERROR_UNSUPPORTED_PROCESSOR = 302 /* this processor lacks the instruction set or precision */
 } apus_status;
 
 #define APUS_ERROR_MESSAGE_SIZE 512
@@ -265,6 +265,22 @@ APUS_API const char *apus_model_isa(const apus_model *model);
 
 typedef struct apus_session apus_session;
 
+/* What a session multiplies matrices in. */
+typedef enum apus_precision {
+  APUS_PRECISION_FLOAT32 = 0,
+  /* Where the weights are constant and of float32, those of Gemm, MatMul, RNN, LSTM and GRU, and of
+   * most convolutions from 16 channels on, are rounded to bfloat16, to nearest with halves to even,
+   * and kept so, in half of the memory; so are the numbers that meet them, as they are read. Products
+   * are exact and summed in float32. All else stays in float32, tensors too: depthwise convolutions,
+   * those by Winograd's transforms, which are faster still, and what has no constant weights. */
+  APUS_PRECISION_BF16 = 1
+} apus_precision;
+
+/* Returns 1 where sessions of the model may have the precision, else 0, also for NULL. BF16 takes a
+ * processor with AVX-512-BF16 and a model that is open for "avx512vnni".
+ * Real-time: yes.   Threads: any. */
+APUS_API int apus_model_has_precision(const apus_model *model, apus_precision precision);
+
 /* The shape that an input shall have in a session. */
 typedef struct apus_input_shape {
   const char *name;             /* the input's name */
@@ -308,9 +324,12 @@ typedef struct apus_session_options {
    * thread that calls apus_session_run(). */
   apus_parallel_for parallel_for;
   void *parallel_for_context;
+  /* One that the processor lacks is APUS_ERROR_UNSUPPORTED_PROCESSOR, never something else instead:
+   * apus_model_has_precision() tells beforehand. */
+  apus_precision precision;
 } apus_session_options;
 #define APUS_SESSION_OPTIONS_INIT \
-  { sizeof(apus_session_options), NULL, 0, NULL, 0, NULL, 0, 0, NULL, NULL }
+  { sizeof(apus_session_options), NULL, 0, NULL, 0, NULL, 0, 0, NULL, NULL, APUS_PRECISION_FLOAT32 }
 
 /* Sets *bytes to the exact size of the arena that apus_session_create() needs with the same options
  * (whose arena and arena_size are not looked at).

@@ -74,6 +74,16 @@ public func apus_model_isa(_ model: OpaquePointer!) -> UnsafePointer<CChar>! {
   return handle.pointee.model._withUnsafeGuaranteedRef { cString($0.instructionSet.name) }
 }
 
+@c @implementation
+public func apus_model_has_precision(
+  _ model: OpaquePointer!, _ precision: apus_precision
+) -> Int32 {
+  guard let handle = ModelHandle.from(model),
+    let precision = Precision(rawValue: Int(precision.rawValue))
+  else { return 0 }
+  return handle.pointee.model._withUnsafeGuaranteedRef { $0.has(precision) } ? 1 : 0
+}
+
 private func defaultFunction(_ handle: UnsafeMutablePointer<ModelHandle>) -> FunctionRecord {
   handle.pointee.model._withUnsafeGuaranteedRef {
     $0.file.function(handle.pointee.defaultFunction)

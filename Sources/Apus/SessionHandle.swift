@@ -46,9 +46,14 @@ struct SessionRequest {
       throw ApusError(
         .invalidArgument, "options.threads is \(options.threads); 1 to 64 are possible")
     }
+    guard let precision = Precision(rawValue: Int(options.precision.rawValue)) else {
+      throw ApusError(
+        .invalidArgument,
+        "options.precision is \(Int(options.precision.rawValue)); there are 0, float32, and 1, bf16")
+    }
     let plan = try Plan(
       model, function: function, inputShapes: SessionRequest.shapes(options),
-      threads: max(Int(options.threads), 1))
+      threads: max(Int(options.threads), 1), precision: precision)
     arenaSize = plan.arenaSize
     if onlySize { return }
     let arenaSize = options.arena_size < 0 ? Int.max : Int(options.arena_size)

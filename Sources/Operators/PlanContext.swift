@@ -123,6 +123,8 @@ public struct PackedWeights {
   public let nodeIndex: Int
   /// Which of the node's packings, where it has several or may choose between them.
   public let tag: Int
+  /// Added to the tag of what is packed in bf16.
+  static var bf16: Int { 32 }
   public let byteCount: Int
   public let fill: (UnsafeMutableRawPointer) -> Void
 }
@@ -146,6 +148,9 @@ public struct FollowingSum {
 public final class PlanContext {
   public let node: NodeContext
   public let kernels: UnsafePointer<apus_kernels>
+  /// For products with matrices that are constant, which may be packed in bf16. Of that table only
+  /// what kernels_fill_bf16 names may differ from `kernels`.
+  public let matrixKernels: UnsafePointer<apus_kernels>
   /// The session's threads.
   public let threads: Int
 
@@ -181,12 +186,14 @@ public final class PlanContext {
   public internal(set) var takesSum = false
 
   public init(
-    node: NodeContext, kernels: UnsafePointer<apus_kernels>, threads: Int, inputSlots: [Int],
+    node: NodeContext, kernels: UnsafePointer<apus_kernels>,
+    matrixKernels: UnsafePointer<apus_kernels>, threads: Int, inputSlots: [Int],
     outputSlots: [Int], firstNewSlot: Int, blockedInputs: [Int]? = nil, largestConvolution: Int = 0,
     sum: FollowingSum? = nil
   ) {
     self.node = node
     self.kernels = kernels
+    self.matrixKernels = matrixKernels
     self.threads = threads
     self.inputSlots = inputSlots
     self.outputSlots = outputSlots

@@ -17,7 +17,7 @@ public enum ImmediateRun {
   ) throws(ApusError) {
     let first = inputs.count + outputs.count
     let context = PlanContext(
-      node: node, kernels: kernels, threads: 1,
+      node: node, kernels: kernels, matrixKernels: kernels, threads: 1,
       inputSlots: slots(inputs, from: 0), outputSlots: slots(outputs, from: inputs.count),
       firstNewSlot: first)
     try node.definition.plan(context)

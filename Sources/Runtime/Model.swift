@@ -11,6 +11,7 @@ import Operators
 public final class Model {
   public let file: ModelFile
   public let instructionSet: InstructionSet
+  /// Behind it, where the model has that precision, the table of bf16.
   public let kernels: UnsafeMutablePointer<apus_kernels>
   /// The operator of each node.
   let operatorIndices: [Int]
@@ -57,10 +58,14 @@ public final class Model {
       mapping.close()
       throw error
     }
-    kernels = UnsafeMutablePointer<apus_kernels>.allocate(capacity: 1)
-    kernels.initialize(to: apus_kernels())
+    kernels = UnsafeMutablePointer<apus_kernels>.allocate(capacity: 2)
+    kernels.initialize(repeating: apus_kernels(), count: 2)
     instructionSet.fill(kernels)
     packedWeights = PackedWeightsCache()
+    if has(.bf16) {
+      instructionSet.fill(kernels + 1)
+      kernels_fill_bf16(kernels + 1)
+    }
   }
 
   deinit { close() }

@@ -24,6 +24,8 @@ public final class Plan {
   public let threads: Int
   /// Convolutions may compute the sums behind them: what stands between is then not to be had.
   let fusesSums: Bool
+  /// The kernels of products with constant matrices.
+  let matrixKernels: UnsafePointer<apus_kernels>
 
   /// By the tensor's index in the file; nil for tensors of other functions.
   public internal(set) var tensors: [TensorInfo?]
@@ -87,9 +89,10 @@ public final class Plan {
 
   public init(
     _ model: Model, function index: Int, inputShapes: [InputShape] = [], threads: Int = 1,
-    fusesSums: Bool = true
+    precision: Precision = .float32, fusesSums: Bool = true
   ) throws(ApusError) {
     self.model = model
+    matrixKernels = try model.matrixKernels(precision)
     self.threads = threads
     self.fusesSums = fusesSums
     functionIndex = index

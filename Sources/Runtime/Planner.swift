@@ -248,7 +248,8 @@ struct Planner {
     var outputs = slotList(node.record.outputs, node.outputCount)
     let behind = mayUseBlocks ? sumBehind(node) : nil
     let context = PlanContext(
-      node: node, kernels: UnsafePointer(model.kernels), threads: plan.threads,
+      node: node, kernels: UnsafePointer(model.kernels), matrixKernels: plan.matrixKernels,
+      threads: plan.threads,
       inputSlots: inputs, outputSlots: outputs, firstNewSlot: root.count,
       blockedInputs: mayUseBlocks ? inputs.map { $0 < 0 ? -1 : blocked[$0]?.slot ?? -1 } : nil,
       largestConvolution: largestConvolution, sum: behind?.sum)

@@ -180,6 +180,7 @@ static void model_queries(apus_model *m) {
   CHECK(!apus_model_input_count(NULL) && apus_model_input_count(m) == 2);
   CHECK(!apus_model_output_count(NULL) && apus_model_output_count(m) == 3);
   CHECK(!apus_model_isa(NULL));
+  CHECK(!apus_model_has_precision(NULL, APUS_PRECISION_FLOAT32));
   CHECK(!apus_model_metadata(NULL, "name") && !apus_model_metadata(m, NULL));
   CHECK(!apus_model_metadata(m, "nam") && !apus_model_metadata(m, "namee"));
   CHECK(!strcmp(apus_model_metadata(m, "name"), "test"));
@@ -242,6 +243,11 @@ static void planning(apus_model *m) {
   o.threads = SIZE_MAX;
   REFUSES(m, &o, APUS_ERROR_INVALID_ARGUMENT, "threads");
   o.threads = 1;
+  o.precision = (apus_precision)2;
+  REFUSES(m, &o, APUS_ERROR_INVALID_ARGUMENT, "precision");
+  CHECK(!apus_model_has_precision(m, o.precision));
+  o.precision = APUS_PRECISION_FLOAT32;
+  CHECK(apus_model_has_precision(m, APUS_PRECISION_FLOAT32));
 
   o.input_shape_count = 1;
   REFUSES(m, &o, APUS_ERROR_INVALID_ARGUMENT, "input_shapes");

@@ -56,6 +56,7 @@ static void realtime_calls(apus_model *m, apus_session *s, int runs) {
     apus_model_output_info(m, 0, &info, NULL);
     apus_model_metadata(m, "name");
     apus_model_isa(m);
+    apus_model_has_precision(m, APUS_PRECISION_BF16);
   }
 }
 

@@ -222,6 +222,7 @@ def run_node(
     isa: Optional[str] = None,
     threads: int = 1,
     shapes: Optional[Mapping[int, Sequence[Any]]] = None,
+    precision: str = "float32",
 ) -> List[np.ndarray]:
     """Builds a model of one node, runs it once, and returns the outputs asked for, in order.
 
@@ -234,7 +235,7 @@ def run_node(
             if array is not None and i not in constants
         }
         bound = {f"x{i}": np.shape(inputs[i]) for i in (shapes or {}) if i not in constants}
-        with model.session(threads=threads, shapes=bound) as session:
+        with model.session(threads, bound, precision=precision) as session:
             results = session.run(feeds)
             return [results[t.name] for t in session.outputs]
 

@@ -61,6 +61,10 @@ int main(int argc, char **argv) {
   CHECK(s && apus_session_run(s, &error) == APUS_OK);
   apus_session_destroy(s);
 
+  s = fastest(net, &error);
+  CHECK(s && apus_session_run(s, &error) == APUS_OK);
+  apus_session_destroy(s);
+
   CHECK(effect_prepare(&e, net, &error) == 0);
   effect_callback(&e, images, again);
   CHECK(!memcmp(scores, again, sizeof scores));
@@ -84,7 +88,7 @@ int main(int argc, char **argv) {
 
 @pytest.mark.parametrize("compiler", C_COMPILERS)
 def test_examples(compiler, tmp_path):
-    wanted = ["classify", "batch", "arena", "stream", "threads", "pool", "realtime"]
+    wanted = ["classify", "batch", "arena", "stream", "threads", "pool", "precision", "realtime"]
     assert list(EXAMPLES) == wanted and PAGE.count("```c\n") == len(wanted)
     (tmp_path / "net.apus").write_bytes(models.make("lenet").to_bytes())
     (tmp_path / "text.apus").write_bytes(models.make("char_rnn").to_bytes())

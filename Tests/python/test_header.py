@@ -50,6 +50,7 @@ FUNCTIONS = functions()
 def test_numbers_are_pinned():
     assert constants("apus_status") == STATUS
     assert constants("apus_dtype") == DTYPES
+    assert constants("apus_precision") == {"PRECISION_FLOAT32": 0, "PRECISION_BF16": 1}
     assert {s.name: s.value for s in apus.Status} == STATUS
 
 

@@ -70,8 +70,9 @@ def test_size(tmp_path):
 
 LEVELS = {
     "15KernelsBaseline": 0, "11KernelsAVX2": 1, "13KernelsAVX512": 2, "17KernelsAVX512VNNI": 3,
+    "17KernelsAVX512BF16": 4,
     "kernels_fill_baseline": 0, "kernels_fill_avx2": 1, "kernels_fill_avx512": 2,
-    "kernels_fill_avx512vnni": 3,
+    "kernels_fill_avx512vnni": 3, "kernels_fill_bf16": 4,
 }  # fmt: skip
 
 
@@ -99,10 +100,13 @@ NEWER_SSE = re.compile(
 )
 BMI = re.compile(r"(andn|bextr|blsi|blsr|blsmsk|bzhi|mulx|pdep|pext|rorx|sarx|shlx|shrx)[lq]?")
 VNNI = re.compile(r"vpdp\w+")
+BF16 = re.compile(r"vdpbf16ps|vcvtne2?ps2bf16")
 
 
 def level_of_instruction(mnemonic: str, operands: str) -> int:
-    """0: every x86-64 processor. 1: AVX2, FMA, BMI. 2: AVX-512. 3: its VNNI."""
+    """0: every x86-64 processor. 1: AVX2, FMA, BMI. 2: AVX-512. 3: its VNNI. 4: its BF16."""
+    if BF16.fullmatch(mnemonic):
+        return 4
     if VNNI.fullmatch(mnemonic):
         return 3
     if "%zmm" in operands or re.search(r"%k[0-7]|%[xy]mm(1[6-9]|2\d|3[01])", operands):
@@ -121,11 +125,13 @@ def test_instruction_levels():
         ("vaddps %ymm1,%ymm0,%ymm0", 1), ("shlx %eax,%ecx,%edx", 1), ("pshufb %xmm1,%xmm0", 1),
         ("roundps $0x1,%xmm1,%xmm0", 1), ("vaddps %zmm1,%zmm0,%zmm0", 2),
         ("vaddps %xmm17,%xmm0,%xmm0", 2), ("kmovw %eax,%k1", 2), ("vpdpbusd %zmm0,%zmm1,%zmm2", 3),
+        ("vdpbf16ps %zmm0,%zmm1,%zmm2", 4),
     ]:  # fmt: skip
         assert level_of_instruction(*text.split(" ", 1)) == level, text
     assert level_of_symbol("$s11KernelsAVX210mapSigmoid") == 1
     assert level_of_symbol("$s13KernelsAVX5124gemm") == 2
     assert level_of_symbol("$s17KernelsAVX512VNNI4gemm") == 3
+    assert level_of_symbol("$s17KernelsAVX512BF164gemm") == 4
     assert level_of_symbol("$s15KernelsBaseline4gemm") == 0
     assert level_of_symbol("$e7Runtime5ModelC") == 0
     assert level_of_symbol("$ss6SIMD16V") == 0

@@ -286,6 +286,9 @@ class tensor {
 
 // ---- Sessions -----------------------------------------------------------------------------------
 
+/// What a session multiplies matrices in: apus_precision.
+enum class precision : int { float32 = APUS_PRECISION_FLOAT32, bf16 = APUS_PRECISION_BF16 };
+
 /// What a session shall be like. All defaults: the default function, one thread, an arena of its
 /// own, free dimensions 1.
 class session_options {
@@ -309,6 +312,11 @@ class session_options {
   session_options &parallel_for(apus_parallel_for body, void *context) noexcept {
     parallel_for_ = body;
     parallel_for_context_ = context;
+    return *this;
+  }
+  /// What matrices are multiplied in; model::has_precision says whether it can be had.
+  session_options &precision(apus::precision wanted) noexcept {
+    precision_ = wanted;
     return *this;
   }
   /// The caller's memory, aligned to APUS_ARENA_ALIGNMENT, kept until the session is gone.
@@ -339,6 +347,7 @@ class session_options {
     raw.spin_microseconds = spin_microseconds_;
     raw.parallel_for = parallel_for_;
     raw.parallel_for_context = parallel_for_context_;
+    raw.precision = static_cast<apus_precision>(precision_);
     raw.arena = arena_;
     raw.arena_size = arena_size_;
     raw.input_shapes = shapes.data();
@@ -351,6 +360,7 @@ class session_options {
   std::uint32_t spin_microseconds_ = 0;
   apus_parallel_for parallel_for_ = nullptr;
   void *parallel_for_context_ = nullptr;
+  apus::precision precision_ = apus::precision::float32;
   void *arena_ = nullptr;
   std::size_t arena_size_ = 0;
   std::vector<std::pair<std::string, apus::shape>> shapes_;
@@ -564,6 +574,11 @@ class model {
 
   /// The kernel module that the model was opened for.
   std::string_view isa() const noexcept { return view(apus_model_isa(handle_)); }
+
+  /// Whether sessions may have the precision.
+  bool has_precision(precision wanted) const noexcept {
+    return apus_model_has_precision(handle_, static_cast<apus_precision>(wanted)) != 0;
+  }
 
   /// The exact size of the arena that a session with these options needs; 0 where it fails.
   std::size_t arena_size(const session_options &options, failure &cause) const {

@@ -246,8 +246,11 @@ typedef struct apus_kernels {
 
   // MARK: Matrix product
 
+  /// Neighbours of the depth (in channel blocks: channels) that packed weights have in each 32-bit
+  /// word: 1, or 2 after kernels_fill_bf16. Half of a last word may be empty.
+  intptr_t word_depth;
   /// Columns of a packed panel. A packed matrix takes
-  /// (columns rounded up to a multiple of this) · depth floats.
+  /// (columns rounded up to a multiple of this) · (words of the depth) floats.
   intptr_t gemm_columns;
   /// Packs scale · B, element (k, n) at b[k · row_stride + n · column_stride], for gemm and gemv.
   void (*gemm_pack)(const float *b, intptr_t row_stride, intptr_t column_stride, intptr_t depth,
@@ -384,5 +387,14 @@ void kernels_fill_baseline(apus_kernels *table);
 void kernels_fill_avx2(apus_kernels *table);
 void kernels_fill_avx512(apus_kernels *table);
 void kernels_fill_avx512vnni(apus_kernels *table);
+
+/// Replaces, in a table of avx512vnni, the kernels of packed matrices by those that multiply in bf16:
+/// gemm_pack, gemm and gemv (only with B packed; without `ahead`), blocked_convolve, blocked_pack,
+/// blocked_packed_count and blocked_band. Numbers are rounded to the nearest bf16, halves to even;
+/// products are exact, sums float32. Weights are rounded as they are packed, A as it is read. What a
+/// convolution reads are words of two channels that blocked_band makes of channel blocks: its
+/// channels, first_lane and strides of x count words, V / 2 of them to a block. Denormal numbers
+/// count as zero.
+void kernels_fill_bf16(apus_kernels *table);
 
 #endif

@@ -195,6 +195,34 @@ static inline __attribute__((always_inline)) void apus_store_part_f32x16(
     apus_f32x16 v, float *p, intptr_t n) {
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v);
 }
+#ifdef __AVX512BF16__
+/// A word is two bf16: sum + the products of a's and b's lower halves and of their upper halves. The
+/// compiler takes the intrinsic for a costly call and then spills sums of tiles.
+static inline __attribute__((always_inline)) apus_f32x16 apus_dot_bf16x32(
+    apus_f32x16 a, apus_f32x16 b, apus_f32x16 sum) {
+  __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+  return sum;
+}
+/// The 32 numbers of low and high, one after the other, as words.
+static inline __attribute__((always_inline)) apus_f32x16 apus_round_bf16x32(
+    apus_f32x16 low, apus_f32x16 high) {
+  return (apus_f32x16)_mm512_cvtne2ps_pbh(high, low);
+}
+/// Lane by lane: the words of which low and high are the halves.
+static inline __attribute__((always_inline)) apus_f32x16 apus_pair_bf16x32(
+    apus_f32x16 low, apus_f32x16 high) {
+  const __m512i l = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(low));
+  const __m512i h = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(high));
+  return (apus_f32x16)_mm512_or_si512(l, _mm512_slli_epi32(h, 16));
+}
+/// The word of p[0] and p[1] in all lanes.
+static inline __attribute__((always_inline)) apus_f32x16 apus_broadcast_bf16x2(const float *p) {
+  double both;
+  __builtin_memcpy(&both, p, 8);
+  const __m512 v = _mm512_castpd_ps(_mm512_set1_pd(both));
+  return (apus_f32x16)_mm512_cvtne2ps_pbh(v, v);
+}
+#endif
 APUS_VECTOR_ROUNDING(16)
 APUS_INTEGER_INTRINSICS(16)
 APUS_GROUPS(even_1, 16, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30)

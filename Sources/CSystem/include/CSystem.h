@@ -187,4 +187,14 @@ static inline int apus_sys_cpu_level(void) {
 #endif
 }
 
+/// Whether a processor of the level AVX512VNNI multiplies bf16 as well.
+static inline int apus_sys_cpu_has_bf16(void) {
+#if defined(__x86_64__)
+  uint32_t a, b, c, d;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 5));
+#else
+  return 0;
+#endif
+}
+
 #endif

@@ -181,16 +181,3 @@ private func gemmRow(
     first &+= tileColumns
   }
 }
-
-/// Copies a block of rows x columns.
-@inline(__always)
-func copyTile(
-  _ source: UnsafePointer<Float>, _ sourceStride: Int, _ destination: UnsafeMutablePointer<Float>,
-  _ destinationStride: Int, _ rows: Int, _ columns: Int
-) {
-  var r = 0
-  while r < rows {
-    copyFloats(source + r &* sourceStride, destination + r &* destinationStride, columns)
-    r &+= 1
-  }
-}

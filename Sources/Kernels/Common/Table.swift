@@ -14,6 +14,7 @@ import CKernels
   table.pointee.normalize = { normalize($0!, $1!, $2, $3, $4, $5, $6, $7) }
   table.pointee.local_response = { localResponse($0!, $1!, $2, $3, $4, $5, $6, $7, $8, $9) }
   table.pointee.weighted_sum = { weightedSum($0!, $1, $2, $3!, $4, $5!, $6) }
+  table.pointee.word_depth = 1
   table.pointee.gemm_columns = tileColumns
   table.pointee.gemm_pack = { gemmPack($0!, $1, $2, $3, $4, $5, $6!) }
   table.pointee.gemm = { gemm($0!) }

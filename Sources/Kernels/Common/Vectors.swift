@@ -37,6 +37,19 @@ func copyFloats(
   }
 }
 
+/// Copies a block of rows x columns.
+@inline(__always)
+func copyTile(
+  _ source: UnsafePointer<Float>, _ sourceStride: Int, _ destination: UnsafeMutablePointer<Float>,
+  _ destinationStride: Int, _ rows: Int, _ columns: Int
+) {
+  var r = 0
+  while r < rows {
+    copyFloats(source + r &* sourceStride, destination + r &* destinationStride, columns)
+    r &+= 1
+  }
+}
+
 /// v within lower...upper; NaN stays NaN.
 @inline(__always) func clip(_ v: Vector, _ lower: Vector, _ upper: Vector) -> Vector {
   let raised = select(less(v, lower), lower, v)

@@ -15,6 +15,7 @@ struct Bench: ParsableCommand {
   @OptionGroup var options: ModelOptions
   @OptionGroup var shapes: ShapeOptions
   @OptionGroup var threads: ThreadOptions
+  @OptionGroup var precision: PrecisionOptions
 
   @Option(parsing: .unconditional, help: "How long to time runs, after a warm-up.")
   var seconds = 2.0
@@ -42,7 +43,9 @@ struct Bench: ParsableCommand {
   func run() throws {
     let opened = try OpenedModel(path: options.model, isa: options.isa)
     let f = try opened.functionIndex(options.function)
-    let plan = try opened.plan(f, shapes: shapes.shapes, threads: threads.threads)
+    let plan = try opened.plan(
+      f, shapes: shapes.shapes, threads: threads.threads,
+      precision: precision.precision.precision)
     let session = try opened.session(plan)
     var inputs = RandomInputs(seed: seed)
     inputs.fill(session, opened)

@@ -23,6 +23,7 @@ struct Run: ParsableCommand {
   @OptionGroup var options: ModelOptions
   @OptionGroup var inputs: InputOptions
   @OptionGroup var threads: ThreadOptions
+  @OptionGroup var precision: PrecisionOptions
 
   @Option(
     help: ArgumentHelp(
@@ -45,7 +46,9 @@ struct Run: ParsableCommand {
     let f = try opened.functionIndex(options.function)
     let files = try InputFiles(inputs.inputs, opened, function: f)
     let stepped = SteppedInputs(files, opened, function: f, steps: steps)
-    let plan = try opened.plan(f, shapes: stepped.shapes, threads: threads.threads)
+    let plan = try opened.plan(
+      f, shapes: stepped.shapes, threads: threads.threads,
+      precision: precision.precision.precision)
     let session = try opened.session(plan)
 
     var outputs = plan.outputTensors.map { t in

@@ -17,7 +17,8 @@ struct Verify: ParsableCommand {
         SQNR      10 log10(sum r^2 / sum (x - r)^2), in dB
 
       Fails (exit code 1) where max rel of a tensor is above the tolerance. With --against-isa the \
-      reference is the same model on other kernels.
+      reference is the same model on other kernels. --precision is the model's own: the reference \
+      is in float32, and the same model where none is named.
 
       With --steps both run N times and carry their states on, on new inputs each time: arrays are \
       read as 'run' reads them, and each row of the table covers all steps.
@@ -32,6 +33,7 @@ struct Verify: ParsableCommand {
   @OptionGroup var inputs: InputOptions
   @OptionGroup var shapes: ShapeOptions
   @OptionGroup var threads: ThreadOptions
+  @OptionGroup var precision: PrecisionOptions
 
   @Option(
     help: ArgumentHelp("The reference model.", valueName: "other.apus"),
@@ -54,7 +56,7 @@ struct Verify: ParsableCommand {
   var json = false
 
   mutating func validate() throws {
-    guard against != nil || againstIsa != nil else {
+    guard against != nil || againstIsa != nil || precision.precision != .float32 else {
       throw ValidationError("--against OTHER.apus or --against-isa ISA is needed")
     }
     guard tolerance >= 0 else {
@@ -67,8 +69,8 @@ struct Verify: ParsableCommand {
   }
 
   func run() throws {
-    let tested = try prepare(options.model, options.isa)
-    let reference = try prepare(against ?? options.model, againstIsa ?? options.isa)
+    let tested = try prepare(options.model, options.isa, precision.precision.precision)
+    let reference = try prepare(against ?? options.model, againstIsa ?? options.isa, .float32)
     try checkInputs(tested, reference)
     var random = RandomInputs(seed: seed)
     func capture() throws -> (Capture, Capture) {
@@ -96,7 +98,9 @@ struct Verify: ParsableCommand {
     if let failure = result.failure { throw failure }
   }
 
-  private func prepare(_ path: String, _ isa: String?) throws -> Side {
+  private func prepare(
+    _ path: String, _ isa: String?, _ precision: Precision
+  ) throws -> Side {
     let opened = try OpenedModel(path: path, isa: isa)
     let f = try opened.functionIndex(options.function)
     // Every layer's result is compared: none is fused, which changes no bit.
@@ -104,12 +108,14 @@ struct Verify: ParsableCommand {
     var files: SteppedInputs?
     if inputs.inputs.isEmpty {
       plan = try opened.plan(
-        f, shapes: shapes.shapes, threads: threads.threads, fusesSums: false)
+        f, shapes: shapes.shapes, threads: threads.threads, precision: precision,
+        fusesSums: false)
     } else {
       let read = SteppedInputs(
         try InputFiles(inputs.inputs, opened, function: f), opened, function: f, steps: steps)
       plan = try opened.plan(
-        f, shapes: read.shapes, threads: threads.threads, fusesSums: false)
+        f, shapes: read.shapes, threads: threads.threads, precision: precision,
+        fusesSums: false)
       files = read
     }
     return Side(opened: opened, session: try opened.session(plan), files: files)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Runtime
 
 /// The options that most subcommands share.
 struct ModelOptions: ParsableArguments {
@@ -31,6 +32,21 @@ struct ShapeOptions: ParsableArguments {
       "The shape of an input with free dimensions, once for each; a free dimension is else 1.",
       valueName: "name=1,3,224,224"))
   var shapes: [InputShapeArgument] = []
+}
+
+enum PrecisionOption: String, ExpressibleByArgument, CaseIterable {
+  case float32, bf16
+
+  var precision: Precision { self == .bf16 ? .bf16 : .float32 }
+}
+
+struct PrecisionOptions: ParsableArguments {
+  @Option(
+    help: """
+      What matrices are multiplied in: float32, or bf16 with sums in float32, which needs a \
+      processor with AVX-512-BF16.
+      """)
+  var precision = PrecisionOption.float32
 }
 
 struct ThreadOptions: ParsableArguments {

@@ -9,6 +9,8 @@ import ModelFormat
 /// many slices as a window has; where slices are small, those of several outputs.
 final class BlockedConvolution: BlockedLayer {
   let kernels: UnsafePointer<apus_kernels>
+  /// Channels in a word.
+  private let wordDepth: Int
   /// All but rows, width and what differs between the parts.
   private var descriptor: apus_blocked_convolution
   let items: Int
@@ -33,7 +35,7 @@ final class BlockedConvolution: BlockedLayer {
   private let sliceStride: Int
   /// Floats from one channel block of what is read to the next, or channel where the input is plain.
   private let planeStride: Int
-  /// nil: the input is read in place.
+  /// nil: the input is read in place. In bf16 the band is what rounds it.
   let band: Band?
   private let groups: Int
   /// All output blocks, as many together as may be; and two at most, for units of several slices.
@@ -75,10 +77,11 @@ final class BlockedConvolution: BlockedLayer {
   /// there can be, is small beside the layer: far dilations and long strides fill it with what nobody
   /// reads.
   static func isPossible(
-    _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks
+    _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks,
+    readsInPlace: Bool = true
   ) -> Bool {
     // The kernels count the floats to a tap in 32 bits.
-    if geometry.staysInside { return input.blockStride <= Int(Int32.max) }
+    if geometry.staysInside && readsInPlace { return input.blockStride <= Int(Int32.max) }
     // In floating point: a file may state any numbers.
     let bytes =
       Double(input.blocks) * Double(geometry.kernel[0]) * Double(geometry.extent(1))
@@ -103,15 +106,23 @@ final class BlockedConvolution: BlockedLayer {
     items = input.items
     let g = geometry.foldedIfPointwise
     let v = input.width
-    let lanes = isPlain ? 1 : v
+    wordDepth = kernels.pointee.word_depth
+    let floats = isPlain ? 1 : v
+    /// Words of what the kernel reads at a position.
+    let lanes = floats / wordDepth
     let planes = isPlain ? input.channels : input.blocks
-    inputStride = planes * input.positions * lanes
+    inputStride = planes * input.positions * floats
     depth = g.output[0]
     height = g.output[1]
     width = g.output[2]
     rowLength = geometry.output[2]
-    let isInPlace = g.staysInside
-    let columns = isInPlace ? g.input[2] : g.span(2)
+    let isInPlace = g.staysInside && wordDepth == 1
+    let isPointwise = g.staysInside && g.kernelCount == 1 && g.stride[2] == 1
+    // A single row, as 1 x 1 convolutions have, is cut.
+    cutsRow = depth * height == 1 && (isInPlace || isPointwise)
+    let fit = cacheShare / (planes * lanes * 4) / 84 * 84
+    unitWidth = cutsRow ? max(28, min(width, fit)) : width
+    let columns = isInPlace ? g.input[2] : cutsRow ? unitWidth : g.span(2)
     let rowStride = columns * lanes
     let extent = g.extent(1)
     /// Bytes of one row of all planes.
@@ -140,7 +151,8 @@ final class BlockedConvolution: BlockedLayer {
     self.groups = groups
     func parts(most: Int) -> [Part] {
       BlockedConvolution.parts(
-        most: most, groups: groups, input: input, output: output, taps: g.kernelCount)
+        most: most, groups: groups, input: input, output: output,
+        words: { kernels.pointee.words($0) * g.kernelCount })
     }
     self.parts = parts(most: Int.max)
     pairs = parts(most: 2)
@@ -163,19 +175,14 @@ final class BlockedConvolution: BlockedLayer {
         }
       }
     }
-    cutsRow = isInPlace && depth * height == 1
     if isInPlace {
       band = nil
-      // A single row, as 1 x 1 convolutions have, is cut instead.
-      let fit = cacheShare / (planes * lanes * 4) / 84 * 84
-      unitWidth = cutsRow ? max(28, min(width, fit)) : width
       return
     }
-    unitWidth = width
     band = Band(
       descriptor: apus_blocked_band(
-        planes: planes, lanes: lanes, input_height: g.input[1], input_width: g.input[2],
-        x_plane: input.positions * lanes, out_plane: planeStride, first_row: 0, rows: 0,
+        planes: planes, lanes: floats, input_height: g.input[1], input_width: g.input[2],
+        x_plane: input.positions * floats, out_plane: planeStride, first_row: 0, rows: 0,
         first_column: -g.padBegin[2], columns: columns),
       stepY: g.stride[1], padY: g.padBegin[1], extentY: extent, slices: g.kernel[0],
       inputSlices: g.input[0], stepZ: g.stride[0], padZ: g.padBegin[0], dilationZ: g.dilation[0])
@@ -251,7 +258,7 @@ final class BlockedConvolution: BlockedLayer {
     d.width = unit.width
     var source = x + item * inputStride
     if let scratch {
-      fill(scratch, from: source, unit.slice, unit.slices, unit.row, unit.rows)
+      fill(scratch, from: source, unit.slice, unit.slices, unit.row, unit.rows, unit.first)
       source = UnsafePointer(scratch)
     } else {
       source += unit.slice * sliceStride + unit.row * d.x_row + unit.first * d.x_position
@@ -264,8 +271,8 @@ final class BlockedConvolution: BlockedLayer {
       let first = max(part.firstBlock, blocks.lowerBound)
       let count = min(part.firstBlock + part.blocks, blocks.upperBound) - first
       if count > 0 {
-        d.channels = part.channels
-        d.first_lane = part.firstChannel % v
+        d.channels = kernels.pointee.words(part.channels)
+        d.first_lane = part.firstChannel % v / wordDepth
         d.blocks = count
         d.last_lanes = first + count == output.blocks ? output.lastLanes : v
         let block = source + (part.firstChannel / v * d.x_block + d.first_lane * d.x_channel)
@@ -281,15 +288,17 @@ final class BlockedConvolution: BlockedLayer {
     }
   }
 
-  /// Copies the band of `rows` output rows of `slices` output slices.
+  /// Copies the band of `rows` output rows of `slices` output slices, from a position on.
   private func fill(
     _ scratch: UnsafeMutablePointer<Float>, from x: UnsafePointer<Float>, _ firstSlice: Int,
-    _ slices: Int, _ firstRow: Int, _ rows: Int
+    _ slices: Int, _ firstRow: Int, _ rows: Int, _ first: Int
   ) {
     guard let band else { return }
     var b = band.descriptor
     b.first_row = firstRow * band.stepY - band.padY
     b.rows = (rows - 1) * band.stepY + band.extentY
+    // Rows with padding are whole.
+    b.first_column += first
     let height = b.input_height
     for slice in 0..<(band.slices + slices - 1) {
       let z = firstSlice * band.stepZ - band.padZ + slice * band.dilationZ
@@ -306,7 +315,7 @@ final class BlockedConvolution: BlockedLayer {
   /// Output blocks by the channels that they read, at most `most` together. A block whose rows are of
   /// several groups reads the channels of all of them, with weights of zero where a row has none.
   private static func parts(
-    most: Int, groups: Int, input: ChannelBlocks, output: ChannelBlocks, taps: Int
+    most: Int, groups: Int, input: ChannelBlocks, output: ChannelBlocks, words: (Int) -> Int
   ) -> [Part] {
     var parts: [Part] = []
     let channels = input.channels / groups
@@ -326,7 +335,7 @@ final class BlockedConvolution: BlockedLayer {
       parts.append(
         Part(
           firstBlock: block, blocks: end - block, firstChannel: first * channels, channels: count,
-          weights: (end - block) * count * taps * output.width))
+          weights: (end - block) * words(count) * output.width))
       block = end
     }
     return parts
@@ -424,16 +433,21 @@ extension PlanContext {
     else { return false }
     largestConvolution = max(
       largestConvolution, ConvolutionLayer.itemByteCount(input: input, output: output))
+    let matrixKernels = blockedKernels(geometry, group: group, input: input, output: output)
     if group == 1,
-      planWinograd(geometry, input: input, output: output, values, activation, work: work)
+      planWinograd(
+        geometry, input: input, output: output, values, activation,
+        insteadOf: matrixKernels, work: work)
     {
       return true
     }
     // Of the many channels that a plain input may have, read in place, each position is on a line of
     // the cache of its own.
-    let isPlain = !isBlocked(0) && !(geometry.staysInside && channels >= v)
+    let isPlain =
+      !isBlocked(0) && !(geometry.staysInside && channels >= v)
+      && matrixKernels.pointee.word_depth == 1
     let convolution = BlockedConvolution(
-      kernels, geometry, groups: group, input: input, output: output, isPlain: isPlain,
+      matrixKernels, geometry, groups: group, input: input, output: output, isPlain: isPlain,
       threads: threads, activation)
     // Groups of few channels meet zeros for the most part. Those of 1 x 1 are not worth copies into
     // channel blocks and back.
@@ -444,7 +458,8 @@ extension PlanContext {
           && (isBlocked(0) || geometry.kernelCount > 1)
     else { return false }
     let packed = packedWeights(
-      tag: BlockedPacking.weights, byteCount: 4 * convolution.weightCount
+      tag: BlockedPacking.weights + matrixKernels.pointee.tag,
+      byteCount: 4 * convolution.weightCount
     ) { target in
       convolution.pack(
         values.assumingMemoryBound(to: Float.self), target.assumingMemoryBound(to: Float.self))
@@ -453,6 +468,16 @@ extension PlanContext {
       convolution, x: isPlain ? self.input(0) : blockedInput(0), weights: packed, output,
       work: work)
     return true
+  }
+
+  /// Those of bf16 where the session asks for it and the channels come in whole words.
+  private func blockedKernels(
+    _ geometry: SpatialGeometry, group: Int, input: ChannelBlocks, output: ChannelBlocks
+  ) -> UnsafePointer<apus_kernels> {
+    let isWhole = input.channels >= input.width && input.channels / group % 2 == 0
+    let isBand = BlockedConvolution.isPossible(
+      geometry, input: input, output: output, readsInPlace: false)
+    return isWhole && isBand ? matrixKernels : kernels
   }
 
   /// The bias, filled up with zeros.

@@ -261,8 +261,11 @@ final class BlockedWinograd: BlockedLayer {
   ///
   /// Costs are in multiply-adds of whole vectors. They look at one item's shapes alone: the choice,
   /// and so the bits, are the same in every batch and for every number of threads.
+  ///
+  /// - Parameter wordDepth: the products of the direct sum that one instruction makes in each lane.
   static func choose(
-    _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks, scratchLimit: Int
+    _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks, scratchLimit: Int,
+    wordDepth: Int
   ) -> Int? {
     guard geometry.kernel[1] == 3, geometry.kernel[2] == 3, geometry.stride[1] == 1,
       geometry.stride[2] == 1, geometry.dilation[1] == 1, geometry.dilation[2] == 1,
@@ -270,7 +273,7 @@ final class BlockedWinograd: BlockedLayer {
     else { return nil }
     let products = geometry.kernel[0] * input.channels * output.blocks
     var best: Int?
-    var least = geometry.outputCount * 9 * products
+    var least = geometry.outputCount * 9 * products / wordDepth
     for m in [2, 4, 6] {
       let tiles =
         geometry.output[0] * ((geometry.output[1] + m - 1) / m)
@@ -295,17 +298,20 @@ final class BlockedWinograd: BlockedLayer {
 }
 
 extension PlanContext {
-  /// Plans a convolution by Winograd's transforms, where they save time.
+  /// Plans a convolution by Winograd's transforms, in float32, where they save time.
   func planWinograd(
     _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks,
-    _ weights: UnsafeRawPointer, _ activation: Activation, work: Int
+    _ weights: UnsafeRawPointer, _ activation: Activation,
+    insteadOf direct: UnsafePointer<apus_kernels>, work: Int
   ) -> Bool {
     // Fewer channels than lanes: most of what the input's transform computes is nothing.
     guard input.channels >= input.width else { return false }
     let limit = BlockedWinograd.scratchLimit(
       geometry, input: input, output: output, largest: largestConvolution)
     guard
-      let m = BlockedWinograd.choose(geometry, input: input, output: output, scratchLimit: limit)
+      let m = BlockedWinograd.choose(
+        geometry, input: input, output: output, scratchLimit: limit,
+        wordDepth: direct.pointee.word_depth)
     else { return false }
     let winograd = BlockedWinograd(
       kernels, geometry, m: m, input: input, output: output, scratchLimit: limit, threads: threads,

@@ -57,7 +57,7 @@ let gemmOperator = Operator(
     }
     context.emit(
       GemmStep(
-        context.kernels, product, MatrixStart(node, rows: rows, columns: columns),
+        context.productKernels(1), product, MatrixStart(node, rows: rows, columns: columns),
         a: context.input(0), b: b, c: context.optionalInput(2), y: context.output(0)),
       multiplyAccumulates: rows * columns * depth, elements: columns * depth)
   },

@@ -28,10 +28,12 @@ let matMulOperator = Operator(
     product.bRowStride = shapes.columns
     var a = context.input(0)
     var b = context.input(1)
+    var kernels = context.kernels
     if shapes.isSingle && node.input(1).constant != nil {
       b = context.packedMatrix(
         1, depth: shapes.depth, columns: shapes.columns, rowStride: shapes.columns,
         columnStride: 1, scale: 1)
+      kernels = context.productKernels(1)
       product.bRowStride = 0
     } else if shapes.isSingle && shapes.columns == 1 && node.input(0).constant != nil {
       // A matrix times a column is a row times the transposed matrix.
@@ -41,10 +43,11 @@ let matMulOperator = Operator(
       b = context.packedMatrix(
         0, depth: shapes.depth, columns: shapes.rows, rowStride: 1, columnStride: shapes.depth,
         scale: 1)
+      kernels = context.productKernels(0)
       a = context.input(1)
     }
     context.emit(
-      MatMulStep(context.kernels, product, shapes, a: a, b: b, y: context.output(0)),
+      MatMulStep(kernels, product, shapes, a: a, b: b, y: context.output(0)),
       multiplyAccumulates: matMulMultiplyAccumulates(node),
       elements: node.input(0).shape.count + node.input(1).shape.count)
   },

@@ -44,7 +44,7 @@ struct MatrixProduct {
       rows: rows.count, columns: columns.count, depth: depth,
       a: a + rows.lowerBound * aRowStride, a_row_stride: aRowStride,
       a_column_stride: aColumnStride, b_row_stride: bRowStride,
-      b: bRowStride == 0 ? b + first * depth : b + first,
+      b: b + (bRowStride == 0 ? first * kernels.pointee.words(depth) : first),
       c: y + (rows.lowerBound * self.columns + first), c_row_stride: self.columns,
       bias: bias.map { $0 + first }, accumulate: accumulates, minimum: activation.minimum,
       maximum: activation.maximum)
@@ -52,18 +52,33 @@ struct MatrixProduct {
   }
 }
 
+extension apus_kernels {
+  /// Words that so many numbers of the depth take, packed.
+  func words(_ depth: Int) -> Int { (depth &+ word_depth &- 1) / word_depth }
+
+  /// Of packings in the order of these kernels.
+  var tag: Int { word_depth == 1 ? 0 : PackedWeights.bf16 }
+}
+
 extension PlanContext {
-  /// Packs scale · B for gemm, where B is input `i` of the node, [depth][columns] with these
-  /// strides: once for the model where it is constant, else by a step in each run.
+  /// The kernels for products with input `i`, packed.
+  func productKernels(_ i: Int) -> UnsafePointer<apus_kernels> {
+    node.input(i).constant == nil ? kernels : matrixKernels
+  }
+
+  /// Packs scale · B for the gemm of `productKernels`, where B is input `i` of the node,
+  /// [depth][columns] with these strides: once for the model where it is constant, else by a step in
+  /// each run.
   func packedMatrix(
     _ i: Int, depth: Int, columns: Int, rowStride: Int, columnStride: Int, scale: Float
   ) -> Slot {
+    let kernels = productKernels(i)
     let width = kernels.pointee.gemm_columns
-    let byteCount = max(4, (columns + width - 1) / width * width * depth * 4)
-    let kernels = kernels
+    let byteCount = max(
+      4, (columns + width - 1) / width * width * kernels.pointee.words(depth) * 4)
     if let constant = node.input(i).constant {
       let source = constant.assumingMemoryBound(to: Float.self)
-      return packedWeights(byteCount: byteCount) {
+      return packedWeights(tag: kernels.pointee.tag, byteCount: byteCount) {
         kernels.pointee.gemm_pack(
           source, rowStride, columnStride, depth, columns, scale,
           $0.assumingMemoryBound(to: Float.self))

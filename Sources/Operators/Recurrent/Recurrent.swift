@@ -48,15 +48,16 @@ private let recurrentAttributes = [
 private func planRecurrent(_ kind: RecurrentKind, _ context: PlanContext) throws(ApusError) {
   let node = try RecurrentNode(kind, context.node)
   let peepholes = kind == .lstm ? context.optionalInput(7) : nil
-  let weights = RecurrentWeights(
-    node, width: context.kernels.pointee.vector_width, hasPeepholes: peepholes != nil)
   let bias = context.optionalInput(3)
+  let isConstant = hasConstantWeights(context.node)
+  let kernels = isConstant ? context.matrixKernels : context.kernels
+  let weights = RecurrentWeights(node, kernels, hasPeepholes: peepholes != nil)
   let slots = RecurrentSlots(
     x: context.input(0), lengths: context.optionalInput(4), initialH: context.optionalInput(5),
     initialC: kind == .lstm ? context.optionalInput(6) : nil, y: context.optionalOutput(0),
     yh: context.optionalOutput(1), yc: kind == .lstm ? context.optionalOutput(2) : nil,
-    packed: planWeights(weights, context, bias, peepholes), scratch: nil)
-  let step = RecurrentStep(node, context.kernels, weights, slots, threads: context.threads) {
+    packed: planWeights(weights, context, bias, peepholes, isConstant: isConstant), scratch: nil)
+  let step = RecurrentStep(node, kernels, weights, slots, threads: context.threads) {
     floats in context.scratch(byteCount: floats * 4)
   }
   if slots.initialH != nil, slots.yh != nil, step.mayWriteOverInitialH {
@@ -66,19 +67,24 @@ private func planRecurrent(_ kind: RecurrentKind, _ context: PlanContext) throws
   context.emit(step, work: node.multiplyAccumulates, shares: step.mostShares)
 }
 
+/// Whether W, R and, where they are there, B and the peepholes are constants.
+private func hasConstantWeights(_ node: NodeContext) -> Bool {
+  for i in [1, 2, 3, 7] where node.hasInput(i) && node.input(i).constant == nil { return false }
+  return true
+}
+
 /// The slot of the packed weights: packed once for the model where all are constants.
 private func planWeights(
-  _ weights: RecurrentWeights, _ context: PlanContext, _ bias: Slot?, _ peepholes: Slot?
+  _ weights: RecurrentWeights, _ context: PlanContext, _ bias: Slot?, _ peepholes: Slot?,
+  isConstant: Bool
 ) -> Slot {
   func constant(_ i: Int) -> UnsafePointer<Float>? {
     context.node.optionalInput(i)?.constant?.assumingMemoryBound(to: Float.self)
   }
   let b = constant(3)
   let p = peepholes == nil ? nil : constant(7)
-  if let w = constant(1), let r = constant(2), (b == nil) == (bias == nil),
-    (p == nil) == (peepholes == nil)
-  {
-    return context.packedWeights(byteCount: weights.byteCount) { target in
+  if isConstant, let w = constant(1), let r = constant(2) {
+    return context.packedWeights(tag: weights.tag, byteCount: weights.byteCount) { target in
       weights.pack(w, r, b, p, into: target.assumingMemoryBound(to: Float.self))
     }
   }

@@ -239,7 +239,8 @@ struct RecurrentProducts {
     let first = columns.lowerBound
     return apus_gemm(
       rows: rows, columns: columns.count, depth: depth, a: a, a_row_stride: stride,
-      a_column_stride: 1, b_row_stride: 0, b: matrix + first &* depth, c: c + first,
+      a_column_stride: 1, b_row_stride: 0, b: matrix + first &* weights.words(depth),
+      c: c + first,
       c_row_stride: cStride, bias: bias.map { $0 + first }, accumulate: bias == nil,
       minimum: -Float.infinity, maximum: Float.infinity)
   }

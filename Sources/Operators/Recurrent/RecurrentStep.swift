@@ -79,7 +79,10 @@ final class RecurrentStep: Step {
     projectedSteps =
       group >= 4 || group == 0 || isRagged
       ? 1 : min(node.time, RecurrentStep.projectedRows / group)
-    looksAhead = projectedSteps == RecurrentStep.projectedRows && node.time > projectedSteps
+    // In bf16 the product costs less than its turns with the other would.
+    looksAhead =
+      projectedSteps == RecurrentStep.projectedRows && node.time > projectedSteps
+      && kernels.pointee.word_depth == 1
     candidateOffset = projectedSteps * group * (looksAhead ? 2 : 1) * weights.columns
     let rows = group * node.units
     hOffset = candidateOffset + (node.linearBeforeReset ? group * weights.lanes : 0)

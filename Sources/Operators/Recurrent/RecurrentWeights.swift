@@ -13,14 +13,16 @@ struct RecurrentWeights {
   /// Lanes of a vector.
   let width: Int
   let hasPeepholes: Bool
+  private let kernels: UnsafePointer<apus_kernels>
 
-  init(_ node: RecurrentNode, width: Int, hasPeepholes: Bool) {
+  init(_ node: RecurrentNode, _ kernels: UnsafePointer<apus_kernels>, hasPeepholes: Bool) {
     kind = node.kind
     linearBeforeReset = node.linearBeforeReset
     inputs = node.inputs
     units = node.units
     directions = node.directions
-    self.width = width
+    self.kernels = kernels
+    width = kernels.pointee.vector_width
     self.hasPeepholes = hasPeepholes
   }
 
@@ -35,12 +37,17 @@ struct RecurrentWeights {
   private var paddedColumns: Int { (columns + panel - 1) / panel * panel }
 
   // Offsets in floats from a direction's start.
-  private var recurrentOffset: Int { paddedColumns * inputs }
-  private var biasOffset: Int { recurrentOffset + paddedColumns * units }
+  private var recurrentOffset: Int { paddedColumns * words(inputs) }
+  private var biasOffset: Int { recurrentOffset + paddedColumns * words(units) }
   private var recurrentBiasOffset: Int { biasOffset + columns }
   private var peepholeOffset: Int { recurrentBiasOffset + (linearBeforeReset ? lanes : 0) }
   private var directionSize: Int { peepholeOffset + (hasPeepholes ? 3 * lanes : 0) }
   var byteCount: Int { directionSize * directions * 4 }
+
+  var tag: Int { kernels.pointee.tag }
+
+  /// Words of a column of a matrix.
+  func words(_ depth: Int) -> Int { kernels.pointee.words(depth) }
 
   /// The packed weights of a direction.
   struct Direction {
@@ -113,11 +120,33 @@ struct RecurrentWeights {
   private func packMatrix(
     _ source: UnsafePointer<Float>, _ depth: Int, _ target: UnsafeMutablePointer<Float>
   ) {
+    if kernels.pointee.word_depth == 1 {
+      packPanels(0..<paddedColumns, source, depth, target)
+      return
+    }
+    // Only constants are packed in bf16, so this is no part of a run.
+    let room = UnsafeMutablePointer<Float>.allocate(capacity: max(1, panel * depth))
+    defer { room.deallocate() }
     var column = 0
     while column < paddedColumns {
+      packPanels(column..<column + panel, source, depth, room)
+      kernels.pointee.gemm_pack(
+        room, panel, 1, depth, panel, 1, target + column * words(depth))
+      column += panel
+    }
+  }
+
+  /// Those columns of it, in float32.
+  private func packPanels(
+    _ columns: Range<Int>, _ source: UnsafePointer<Float>, _ depth: Int,
+    _ target: UnsafeMutablePointer<Float>
+  ) {
+    var column = columns.lowerBound
+    while column < columns.upperBound {
       let (gate, first) = place(column)
-      let valid = column < columns ? max(0, min(width, units - first)) : 0
-      var to = target + (column / panel * panel * depth + column % panel)
+      let valid = column < self.columns ? max(0, min(width, units - first)) : 0
+      let place = column - columns.lowerBound
+      var to = target + (place / panel * panel * depth + place % panel)
       var from = source + (gate * units + first) * depth
       for _ in 0..<depth {
         for lane in 0..<width { to[lane] = lane < valid ? from[lane &* depth] : 0 }

@@ -88,6 +88,7 @@ class CSessionOptions(Structure):
         ("spin_microseconds", c_uint32),
         ("parallel_for", c_void_p),
         ("parallel_for_context", c_void_p),
+        ("precision", c_int),
     ]
 
 
@@ -128,6 +129,7 @@ _SIGNATURES = {
     "apus_model_output_info": (c_int, [c_void_p, c_size_t, POINTER(CTensorInfo), _ERROR]),
     "apus_model_metadata": (c_char_p, [c_void_p, c_char_p]),
     "apus_model_isa": (c_char_p, [c_void_p]),
+    "apus_model_has_precision": (c_int, [c_void_p, c_int]),
     "apus_session_create": (
         c_int,
         [c_void_p, POINTER(CSessionOptions), POINTER(c_void_p), _ERROR],

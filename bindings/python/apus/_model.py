@@ -111,6 +111,17 @@ class Model:
         name: bytes = lib.apus_model_isa(self._pointer)
         return name.decode("ascii")
 
+    @property
+    def precisions(self) -> Tuple[str, ...]:
+        """What sessions of the model may multiply matrices in: "float32", and "bf16" where the
+        processor has it."""
+        handle = self._pointer
+        return tuple(
+            name
+            for number, name in enumerate(_PRECISIONS)
+            if lib.apus_model_has_precision(handle, number)
+        )
+
     def metadata(self, key: str, default: Optional[str] = None) -> Optional[str]:
         """The value of a metadata entry ("name", "labels", "producer" ...), or `default`."""
         value: Optional[bytes] = lib.apus_model_metadata(self._pointer, _encode("key", key))
@@ -124,6 +135,7 @@ class Model:
         shapes: Optional[Mapping[str, Sequence[int]]] = None,
         function: Optional[str] = None,
         spin_microseconds: Optional[int] = None,
+        precision: str = "float32",
     ) -> Session:
         """Plans a function and makes a session that runs it.
 
@@ -135,12 +147,20 @@ class Model:
             function: the function to run; None: "main", or the first where there is none.
             spin_microseconds: how long a thread of the session spins for more work before it
                 sleeps. None: 200; 1: next to none, for machines that have other work.
+            precision: what matrices are multiplied in: "float32" or "bf16", faster and with half
+                of the memory for weights, where `precisions` has it; see apus_precision in apus.h.
         """
         handle = self._pointer
         options = CSessionOptions(struct_size=sizeof(CSessionOptions))
         options.threads = _count("threads", threads)
         if spin_microseconds is not None:
             options.spin_microseconds = _count("spin_microseconds", spin_microseconds)
+        if precision not in _PRECISIONS:
+            raise ApusError(
+                Status.INVALID_ARGUMENT,
+                f"precision is {precision!r}; there are {' and '.join(_PRECISIONS)}",
+            )
+        options.precision = _PRECISIONS.index(precision)
         if function is not None:
             options.function = _encode("function", function)
         if shapes:
@@ -200,6 +220,10 @@ class Model:
         inputs = ", ".join(f"{t.name}: {t.dtype}{list(t.shape)}" for t in self.inputs)
         outputs = ", ".join(f"{t.name}: {t.dtype}{list(t.shape)}" for t in self.outputs)
         return f"<apus.Model ({inputs}) -> ({outputs}), {self.isa}>"
+
+
+# In the order of apus_precision.
+_PRECISIONS = ("float32", "bf16")
 
 
 def _model_options(isa: Optional[str], verify_weights: bool) -> CModelOptions:

@@ -1,0 +1,1 @@
+../Common/MatrixTile.swift
