@@ -253,7 +253,7 @@ final class BlockedWinograd: BlockedLayer {
     _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks, largest: Int
   ) -> Int {
     let layer = ConvolutionLayer.byteCount(geometry, input: input, output: output)
-    let share = layer < 160 << 10 ? layer / 6 : max(layer / 2, 260 << 10)
+    let share = layer < 192 << 10 ? layer / 6 : max(layer / 2, 260 << 10)
     return max(share, largest - ConvolutionLayer.itemByteCount(input: input, output: output))
   }
 
