@@ -253,8 +253,9 @@ final class BlockedWinograd: BlockedLayer {
     _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks, largest: Int
   ) -> Int {
     let layer = ConvolutionLayer.byteCount(geometry, input: input, output: output)
-    let share = layer < 192 << 10 ? layer / 6 : max(layer / 2, 260 << 10)
-    return max(share, largest - ConvolutionLayer.itemByteCount(input: input, output: output))
+    if layer < 192 << 10 { return layer / 6 }
+    let beside = largest - ConvolutionLayer.itemByteCount(input: input, output: output)
+    return max(layer / 2, 260 << 10, beside)
   }
 
   /// The m that computes a convolution in the least time; nil where the direct sum does.
