@@ -46,10 +46,11 @@ struct SessionRequest {
       throw ApusError(
         .invalidArgument, "options.threads is \(options.threads); 1 to 64 are possible")
     }
-    guard let precision = Precision(rawValue: Int(options.precision.rawValue)) else {
+    let number = Int(options.precision.rawValue)
+    guard let precision = Precision(rawValue: number) else {
       throw ApusError(
         .invalidArgument,
-        "options.precision is \(Int(options.precision.rawValue)); there are 0, float32, and 1, bf16")
+        "options.precision is \(number); there are 0, float32, and 1, bf16")
     }
     let plan = try Plan(
       model, function: function, inputShapes: SessionRequest.shapes(options),

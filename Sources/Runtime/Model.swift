@@ -63,7 +63,7 @@ public final class Model {
     instructionSet.fill(kernels)
     packedWeights = PackedWeightsCache()
     if has(.bf16) {
-      instructionSet.fill(kernels + 1)
+      kernels[1] = kernels[0]
       kernels_fill_bf16(kernels + 1)
     }
   }

@@ -1,4 +1,5 @@
 import ModelFormat
+import Operators
 
 extension Plan {
   /// Lays the buffers out anew, none in another's memory and each at least `gap` bytes from all

@@ -318,3 +318,15 @@ def random_array(
     return rng.uniform(low, high, tuple(shape)).astype(np.float32)
 
 
+def transposed_at_random(
+    rng: np.random.Generator, a: np.ndarray, b: np.ndarray, attributes: dict
+) -> List[np.ndarray]:
+    """Gemm's A and B, each transposed or not; `attributes` get transA and transB to match."""
+    inputs = [a, b]
+    for i, name in enumerate(["transA", "transB"]):
+        if rng.integers(2):
+            attributes[name] = 1
+            inputs[i] = np.ascontiguousarray(inputs[i].T)
+    return inputs
+
+

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from bf16 import UNIT, needs_bf16, rounded
 from harness import (
-    apus, assert_close, assert_same_bits, node_writer, random_array, run_node,
+    apus, assert_close, assert_same_bits, node_writer, random_array, run_node, transposed_at_random,
 )  # fmt: skip
 
 pytestmark = needs_bf16
@@ -68,13 +68,7 @@ def test_gemm(seed):
             attributes["beta"] = 0.25
         alpha = np.float32(attributes.get("alpha", 1))
         weights = rounded(alpha * b)
-        inputs = [a, b]
-        if rng.integers(2):
-            attributes["transA"] = 1
-            inputs[0] = np.ascontiguousarray(a.T)
-        if rng.integers(2):
-            attributes["transB"] = 1
-            inputs[1] = np.ascontiguousarray(b.T)
+        inputs = transposed_at_random(rng, a, b, attributes)
         wanted = rounded(a) @ weights
         scale = abs(rounded(a)) @ abs(weights)
         shape = [None, (columns,), (rows, 1), (rows, columns)][rng.integers(4)]

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from harness import ISAS, apus, assert_close, assert_same_bits, random_array, run_node
+from harness import (
+    ISAS, apus, assert_close, assert_same_bits, random_array, run_node, transposed_at_random,
+)  # fmt: skip
 
 
 def random_sizes(rng):
@@ -25,13 +27,7 @@ def test_gemm(seed):
         if rng.integers(2):
             attributes["beta"] = float(rng.choice([1.0, 0.25, -0.3]))
         alpha, beta = np.float32(attributes.get("alpha", 1)), np.float32(attributes.get("beta", 1))
-        inputs = [a, b]
-        if rng.integers(2):
-            attributes["transA"] = 1
-            inputs[0] = np.ascontiguousarray(a.T)
-        if rng.integers(2):
-            attributes["transB"] = 1
-            inputs[1] = np.ascontiguousarray(b.T)
+        inputs = transposed_at_random(rng, a, b, attributes)
         wanted = np.float64(alpha) * (a.astype(np.float64) @ b)
         scale = abs(np.float64(alpha)) * (abs(a).astype(np.float64) @ abs(b))
         shapes = [None, (), (1,), (columns,), (1, columns), (rows, 1), (1, 1), (rows, columns)]

@@ -58,45 +58,10 @@ func blockedPack(
   }
 }
 
-/// See `apus_blocked_band`; `lanes` floats become half as many words, and out_plane counts words.
-@inline(never) @_optimize(size)
-func blockedBand(
-  _ band: UnsafePointer<apus_blocked_band>, _ x: UnsafePointer<Float>,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  let b = band.pointee
-  let outLanes = b.lanes / 2
-  // The columns inside ..< outside lie in the input.
-  let inside = min(b.columns, max(0, 0 &- b.first_column))
-  let outside = max(inside, min(b.columns, b.input_width &- b.first_column))
-  var plane = 0
-  while plane < b.planes {
-    var target = out + plane &* b.out_plane
-    var row = 0
-    while row < b.rows {
-      let y = b.first_row &+ row
-      let isInside = y >= 0 && y < b.input_height && inside < outside
-      let end = isInside ? inside : b.columns
-      fillZeros(target, end &* outLanes)
-      if isInside {
-        let place = (y &* b.input_width &+ b.first_column &+ inside) &* b.lanes
-        roundRow(
-          x + (plane &* b.x_plane &+ place), (outside &- inside) &* b.lanes,
-          target + inside &* outLanes)
-        fillZeros(target + outside &* outLanes, (b.columns &- outside) &* outLanes)
-      }
-      target += b.columns &* outLanes
-      row &+= 1
-    }
-    plane &+= 1
-  }
-}
+/// Floats of the input in a word of the band.
+@inline(__always) var bandDepth: Int { 2 }
 
 @inline(__always)
-private func fillZeros(_ target: UnsafeMutablePointer<Float>, _ n: Int) {
-  var i = 0
-  while i < n {
-    target[i] = 0
-    i &+= 1
-  }
+func copyToBand(_ x: UnsafePointer<Float>, _ n: Int, _ out: UnsafeMutablePointer<Float>) {
+  roundRow(x, n, out)
 }

@@ -7,39 +7,11 @@ import CKernels
 // The instruction (vdpbf16ps) takes denormal numbers for zero, gives zero for denormal sums, and
 // rounds to the nearest whatever the processor's mode. So does the conversion to bf16.
 
-typealias Vector = SIMD16<Float>
-typealias IntVector = SIMD16<Int32>
-typealias HalfVector = SIMD8<Float>
-
 /// c + the two products of each word's halves.
 @inline(__always) func multiplyAdd(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector {
   apus_dot_bf16x32(a, b, c)
 }
 
-@inline(__always) func inOrder(_ v: Vector) -> Vector { apus_in_order_f32x16(v) }
-
-@inline(__always)
-func loadPart(_ p: UnsafePointer<Float>, _ n: Int, fill: Vector) -> Vector {
-  apus_load_part_f32x16(p, n, fill)
-}
-@inline(__always) func storePart(_ v: Vector, _ p: UnsafeMutablePointer<Float>, _ n: Int) {
-  apus_store_part_f32x16(v, p, n)
-}
-@inline(__always) func less(_ a: Vector, _ b: Vector) -> IntVector { apus_less_f32x16(a, b) }
-@inline(__always) func select(_ mask: IntVector, _ a: Vector, _ b: Vector) -> Vector {
-  apus_select_f32x16(mask, a, b)
-}
-
-/// As in AVX512/ISA.swift.
-@inline(__always) var tileRows: Int { 12 }
-@inline(__always) var middleTileRows: Int { 8 }
-@inline(__always) var smallTileRows: Int { 4 }
-typealias WideTile = InlineArray<24, Vector>
-typealias NarrowTile = InlineArray<12, Vector>
-typealias MiddleWideTile = InlineArray<16, Vector>
-typealias MiddleNarrowTile = InlineArray<8, Vector>
-typealias SmallWideTile = InlineArray<8, Vector>
-typealias SmallNarrowTile = InlineArray<4, Vector>
 /// A block of 16 channels.
 @inline(__always) var blockedLanes: Int { 8 }
 

@@ -1,11 +1,12 @@
 import CKernels
 
-/// See `apus_blocked_band`.
+/// See `apus_blocked_band`; of `lanes` floats the band has `lanes` / `bandDepth`.
 func blockedBand(
   _ band: UnsafePointer<apus_blocked_band>, _ x: UnsafePointer<Float>,
   _ out: UnsafeMutablePointer<Float>
 ) {
   let b = band.pointee
+  let outLanes = b.lanes / bandDepth
   // The columns inside ..< outside lie in the input.
   let inside = min(b.columns, max(0, 0 &- b.first_column))
   let outside = max(inside, min(b.columns, b.input_width &- b.first_column))
@@ -17,15 +18,15 @@ func blockedBand(
       let y = b.first_row &+ row
       let isInside = y >= 0 && y < b.input_height && inside < outside
       let end = isInside ? inside : b.columns
-      fillZeros(target, end &* b.lanes)
+      fillZeros(target, end &* outLanes)
       if isInside {
         let place = (y &* b.input_width &+ b.first_column &+ inside) &* b.lanes
-        copyFloats(
-          x + (plane &* b.x_plane &+ place), target + inside &* b.lanes,
-          (outside &- inside) &* b.lanes)
-        fillZeros(target + outside &* b.lanes, (b.columns &- outside) &* b.lanes)
+        copyToBand(
+          x + (plane &* b.x_plane &+ place), (outside &- inside) &* b.lanes,
+          target + inside &* outLanes)
+        fillZeros(target + outside &* outLanes, (b.columns &- outside) &* outLanes)
       }
-      target += b.columns &* b.lanes
+      target += b.columns &* outLanes
       row &+= 1
     }
     plane &+= 1

@@ -45,7 +45,7 @@ struct Bench: ParsableCommand {
     let f = try opened.functionIndex(options.function)
     let plan = try opened.plan(
       f, shapes: shapes.shapes, threads: threads.threads,
-      precision: precision.precision.precision)
+      precision: precision.precision)
     let session = try opened.session(plan)
     var inputs = RandomInputs(seed: seed)
     inputs.fill(session, opened)

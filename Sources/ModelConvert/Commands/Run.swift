@@ -48,7 +48,7 @@ struct Run: ParsableCommand {
     let stepped = SteppedInputs(files, opened, function: f, steps: steps)
     let plan = try opened.plan(
       f, shapes: stepped.shapes, threads: threads.threads,
-      precision: precision.precision.precision)
+      precision: precision.precision)
     let session = try opened.session(plan)
 
     var outputs = plan.outputTensors.map { t in

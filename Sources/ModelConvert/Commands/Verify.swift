@@ -69,7 +69,7 @@ struct Verify: ParsableCommand {
   }
 
   func run() throws {
-    let tested = try prepare(options.model, options.isa, precision.precision.precision)
+    let tested = try prepare(options.model, options.isa, precision.precision)
     let reference = try prepare(against ?? options.model, againstIsa ?? options.isa, .float32)
     try checkInputs(tested, reference)
     var random = RandomInputs(seed: seed)

@@ -36,17 +36,18 @@ struct ShapeOptions: ParsableArguments {
 
 enum PrecisionOption: String, ExpressibleByArgument, CaseIterable {
   case float32, bf16
-
-  var precision: Precision { self == .bf16 ? .bf16 : .float32 }
 }
 
 struct PrecisionOptions: ParsableArguments {
   @Option(
+    name: .customLong("precision"),
     help: """
       What matrices are multiplied in: float32, or bf16 with sums in float32, which needs a \
       processor with AVX-512-BF16.
       """)
-  var precision = PrecisionOption.float32
+  var option = PrecisionOption.float32
+
+  var precision: Precision { option == .bf16 ? .bf16 : .float32 }
 }
 
 struct ThreadOptions: ParsableArguments {

@@ -4,8 +4,9 @@ import ModelFormat
 /// A way to compute a convolution in channel blocks.
 ///
 /// Threads divide it by its positions: each then reads little but what it has itself written in the
-/// layer before. Only where weights are so many that they come from far, by output channels. On Zen 4 a core that writes a line of the cache anew which
-/// another has read since waits 27 ns for it, ten times as long as for one that the other has written.
+/// layer before. Only where weights are so many that they come from far, by output channels. On Zen 4
+/// a core that writes a line of the cache anew which another has read since waits 27 ns for it, ten
+/// times as long as for one that the other has written.
 protocol BlockedLayer: AnyObject {
   /// Floats that a thread needs beside the tensors.
   var scratchCount: Int { get }

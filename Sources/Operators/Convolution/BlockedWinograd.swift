@@ -260,8 +260,9 @@ final class BlockedWinograd: BlockedLayer {
 
   /// The m that computes a convolution in the least time; nil where the direct sum does.
   ///
-  /// Costs are in multiply-adds of whole vectors. They look at one item's shapes alone: the choice,
-  /// and so the bits, are the same in every batch and for every number of threads.
+  /// Costs are in multiply-adds of whole vectors. They look at one item's shapes alone, in this
+  /// layer and in those before it: the choice, and so the bits, are the same in every batch and for
+  /// every number of threads.
   ///
   /// - Parameter wordDepth: the products of the direct sum that one instruction makes in each lane.
   static func choose(

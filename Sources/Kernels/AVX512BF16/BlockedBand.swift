@@ -1,0 +1,1 @@
+../Common/BlockedBand.swift
