@@ -43,8 +43,9 @@ final class ThreadPool: Threads {
     var open: UInt64 = 0
     var step: Unmanaged<Step>?
     var memory: UnsafeMutablePointer<UnsafeMutableRawPointer>?
-    /// By share: the worker that has claimed it.
-    var holders: InlineArray<64, Int8> = .init(repeating: 0)
+    /// By share: the worker that has claimed it, which writes it. Memory of its own, since to Swift
+    /// an array's elements are one variable.
+    let holders: UnsafeMutablePointer<Int8>
     /// A bit for each share that a worker has done: on a line of its own, on which the caller spins.
     var done: UInt64 = 0
     var padding: InlineArray<8, Int64> = .init(repeating: 0)
@@ -54,6 +55,8 @@ final class ThreadPool: Threads {
   private let team: UnsafeMutablePointer<Team>
   private var handles: [pthread_t] = []
 
+  /// The bits of Team's words.
+  private static var mostShares: Int { 64 }
   /// Microseconds of spinning before a worker offers its processor to others.
   private static var yieldAfter: Int64 { 20 }
   /// Microseconds of waiting that are not worth a remedy.
@@ -70,7 +73,9 @@ final class ThreadPool: Threads {
   init(threads count: Int, spinMicroseconds: Int) throws(ApusError) {
     let count = min(count, Int(apus_sys_processor_count()))
     team = UnsafeMutablePointer<Team>.allocate(capacity: 1)
-    team.initialize(to: Team())
+    let holders = UnsafeMutablePointer<Int8>.allocate(capacity: ThreadPool.mostShares)
+    holders.initialize(repeating: 0, count: ThreadPool.mostShares)
+    team.initialize(to: Team(holders: holders))
     workers = UnsafeMutablePointer<Worker>.allocate(capacity: max(count - 1, 1))
     // All that the workers' creation allocates here comes before the first of them runs.
     handles.reserveCapacity(count)
@@ -107,6 +112,7 @@ final class ThreadPool: Threads {
       ThreadPool.destroy(workers + k)
     }
     workers.deallocate()
+    team.pointee.holders.deallocate()
     team.deallocate()
   }
 
