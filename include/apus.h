@@ -327,9 +327,13 @@ typedef struct apus_session_options {
   /* One that the processor lacks is APUS_ERROR_UNSUPPORTED_PROCESSOR, never something else instead:
    * apus_model_has_precision() tells beforehand. */
   apus_precision precision;
+  /* Nonzero: no convolution is computed by Winograd's transforms. Packed weights then take the
+   * model's bytes, not up to seven times as many, and 3 x 3 convolutions more time. */
+  int no_winograd;
 } apus_session_options;
 #define APUS_SESSION_OPTIONS_INIT \
-  { sizeof(apus_session_options), NULL, 0, NULL, 0, NULL, 0, 0, NULL, NULL, APUS_PRECISION_FLOAT32 }
+  { sizeof(apus_session_options), NULL, 0, NULL, 0, NULL, 0, 0, NULL, NULL, APUS_PRECISION_FLOAT32, \
+    0 }
 
 /* Sets *bytes to the exact size of the arena that apus_session_create() needs with the same options
  * (whose arena and arena_size are not looked at).

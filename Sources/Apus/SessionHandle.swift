@@ -54,7 +54,8 @@ struct SessionRequest {
     }
     let plan = try Plan(
       model, function: function, inputShapes: SessionRequest.shapes(options),
-      threads: max(Int(options.threads), 1), precision: precision)
+      threads: max(Int(options.threads), 1),
+      options: PlanOptions(precision: precision, usesWinograd: options.no_winograd == 0))
     arenaSize = plan.arenaSize
     if onlySize { return }
     let arenaSize = options.arena_size < 0 ? Int.max : Int(options.arena_size)

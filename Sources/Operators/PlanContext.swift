@@ -153,6 +153,8 @@ public final class PlanContext {
   public let matrixKernels: UnsafePointer<apus_kernels>
   /// The session's threads.
   public let threads: Int
+  /// Whether convolutions may be computed by Winograd's transforms.
+  public let usesWinograd: Bool
 
   private let inputSlots: [Int]
   private var outputSlots: [Int]
@@ -187,14 +189,15 @@ public final class PlanContext {
 
   public init(
     node: NodeContext, kernels: UnsafePointer<apus_kernels>,
-    matrixKernels: UnsafePointer<apus_kernels>, threads: Int, inputSlots: [Int],
-    outputSlots: [Int], firstNewSlot: Int, blockedInputs: [Int]? = nil, largestConvolution: Int = 0,
-    sum: FollowingSum? = nil
+    matrixKernels: UnsafePointer<apus_kernels>, threads: Int, usesWinograd: Bool = true,
+    inputSlots: [Int], outputSlots: [Int], firstNewSlot: Int, blockedInputs: [Int]? = nil,
+    largestConvolution: Int = 0, sum: FollowingSum? = nil
   ) {
     self.node = node
     self.kernels = kernels
     self.matrixKernels = matrixKernels
     self.threads = threads
+    self.usesWinograd = usesWinograd
     self.inputSlots = inputSlots
     self.outputSlots = outputSlots
     self.firstNewSlot = firstNewSlot

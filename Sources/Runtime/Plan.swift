@@ -15,6 +15,23 @@ public struct InputShape {
   }
 }
 
+/// How a function shall compute.
+public struct PlanOptions {
+  public var precision: Precision
+  /// Whether convolutions may be computed by Winograd's transforms.
+  public var usesWinograd: Bool
+  /// Whether convolutions may compute the sums behind them: what stands between is then not to be had.
+  public var fusesSums: Bool
+
+  public init(
+    precision: Precision = .float32, usesWinograd: Bool = true, fusesSums: Bool = true
+  ) {
+    self.precision = precision
+    self.usesWinograd = usesWinograd
+    self.fusesSums = fusesSums
+  }
+}
+
 /// A function prepared for given input shapes and threads: what to do, in which order, and where
 /// everything lies in the arena. Made without the arena itself, so that its size can be asked for.
 public final class Plan {
@@ -22,8 +39,7 @@ public final class Plan {
   public let functionIndex: Int
   public let function: FunctionRecord
   public let threads: Int
-  /// Convolutions may compute the sums behind them: what stands between is then not to be had.
-  let fusesSums: Bool
+  let options: PlanOptions
   /// The kernels of products with constant matrices.
   let matrixKernels: UnsafePointer<apus_kernels>
 
@@ -89,12 +105,12 @@ public final class Plan {
 
   public init(
     _ model: Model, function index: Int, inputShapes: [InputShape] = [], threads: Int = 1,
-    precision: Precision = .float32, fusesSums: Bool = true
+    options: PlanOptions = PlanOptions()
   ) throws(ApusError) {
     self.model = model
-    matrixKernels = try model.matrixKernels(precision)
+    matrixKernels = try model.matrixKernels(options.precision)
     self.threads = threads
-    self.fusesSums = fusesSums
+    self.options = options
     functionIndex = index
     function = model.file.function(index)
     tensors = [TensorInfo?](repeating: nil, count: model.file.count(.tensors))

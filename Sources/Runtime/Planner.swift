@@ -249,8 +249,8 @@ struct Planner {
     let behind = mayUseBlocks ? sumBehind(node) : nil
     let context = PlanContext(
       node: node, kernels: UnsafePointer(model.kernels), matrixKernels: plan.matrixKernels,
-      threads: plan.threads,
-      inputSlots: inputs, outputSlots: outputs, firstNewSlot: root.count,
+      threads: plan.threads, usesWinograd: plan.options.usesWinograd, inputSlots: inputs,
+      outputSlots: outputs, firstNewSlot: root.count,
       blockedInputs: mayUseBlocks ? inputs.map { $0 < 0 ? -1 : blocked[$0]?.slot ?? -1 } : nil,
       largestConvolution: largestConvolution, sum: behind?.sum)
     try node.definition.plan(context)

@@ -98,19 +98,33 @@ public final class Session {
     _ plan: Plan, _ arena: UnsafeMutableRawPointer,
     _ pointers: UnsafeMutablePointer<UnsafeMutableRawPointer>
   ) throws(ApusError) {
-    var packed: [UnsafeMutableRawPointer] = []
-    packed.reserveCapacity(plan.packed.count)
-    for packing in plan.packed { packed.append(try plan.model.find(packing)) }
+    let packed = try findPackings(plan)
     for i in plan.slots.indices {
       let pointer: UnsafeMutableRawPointer
       switch plan.slots[i] {
       case .none: pointer = arena
       case .buffer(let b, let offset): pointer = arena + plan.buffers[b].offset + offset
       case .constant(let constant): pointer = UnsafeMutableRawPointer(mutating: constant)
-      case .packed(let k): pointer = packed[k]
+      case .packed(let k): pointer = packed[k] ?? arena
       }
       (pointers + i).initialize(to: pointer)
     }
+  }
+
+  /// The large ones first: while a packing is made its weights are in memory twice, and that is the
+  /// less the fewer are there already.
+  private static func findPackings(_ plan: Plan) throws(ApusError) -> [UnsafeMutableRawPointer?] {
+    var packed = [UnsafeMutableRawPointer?](repeating: nil, count: plan.packed.count)
+    var least = 0
+    for packing in plan.packed { least = max(least, packing.byteCount) }
+    repeat {
+      least /= 2
+      for (k, packing) in plan.packed.enumerated()
+      where packed[k] == nil && packing.byteCount >= least {
+        packed[k] = try plan.model.find(packing)
+      }
+    } while least > 0
+    return packed
   }
 
   private static func findInputAliases(_ plan: Plan) -> [[(slot: Int, offset: Int)]] {

@@ -59,7 +59,7 @@ void with_failures(const char *path) {
   apus::session_options wanted;
   wanted.input_shape("x", {2, 3}).threads(2).spin_microseconds(1).function("main");
   CHECK(model.has_precision(apus::precision::float32));
-  wanted.precision(apus::precision::float32);
+  wanted.precision(apus::precision::float32).winograd(false);
   wanted.parallel_for(
       [](void *, size_t count, apus_task task, void *argument) {
         for (size_t i = 0; i < count; i++) task(argument, i);

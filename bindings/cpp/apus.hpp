@@ -319,6 +319,11 @@ class session_options {
     precision_ = wanted;
     return *this;
   }
+  /// Whether convolutions may be computed by Winograd's transforms: faster, for more memory.
+  session_options &winograd(bool allowed) noexcept {
+    winograd_ = allowed;
+    return *this;
+  }
   /// The caller's memory, aligned to APUS_ARENA_ALIGNMENT, kept until the session is gone.
   session_options &arena(void *memory, std::size_t bytes) noexcept {
     arena_ = memory;
@@ -348,6 +353,7 @@ class session_options {
     raw.parallel_for = parallel_for_;
     raw.parallel_for_context = parallel_for_context_;
     raw.precision = static_cast<apus_precision>(precision_);
+    raw.no_winograd = !winograd_;
     raw.arena = arena_;
     raw.arena_size = arena_size_;
     raw.input_shapes = shapes.data();
@@ -361,6 +367,7 @@ class session_options {
   apus_parallel_for parallel_for_ = nullptr;
   void *parallel_for_context_ = nullptr;
   apus::precision precision_ = apus::precision::float32;
+  bool winograd_ = true;
   void *arena_ = nullptr;
   std::size_t arena_size_ = 0;
   std::vector<std::pair<std::string, apus::shape>> shapes_;

@@ -15,7 +15,7 @@ struct Bench: ParsableCommand {
   @OptionGroup var options: ModelOptions
   @OptionGroup var shapes: ShapeOptions
   @OptionGroup var threads: ThreadOptions
-  @OptionGroup var precision: PrecisionOptions
+  @OptionGroup var arithmetic: ArithmeticOptions
 
   @Option(parsing: .unconditional, help: "How long to time runs, after a warm-up.")
   var seconds = 2.0
@@ -45,7 +45,7 @@ struct Bench: ParsableCommand {
     let f = try opened.functionIndex(options.function)
     let plan = try opened.plan(
       f, shapes: shapes.shapes, threads: threads.threads,
-      precision: precision.precision)
+      options: arithmetic.plan)
     let session = try opened.session(plan)
     var inputs = RandomInputs(seed: seed)
     inputs.fill(session, opened)

@@ -11,7 +11,8 @@ struct Compile: ParsableCommand {
     discussion: """
       The file opens everywhere as before; where the processor's kernels are those of a target, a \
       session uses the packed weights where they lie in the file. They are for the shapes given \
-      here: a session with other shapes packs what differs. Weights are then in the file twice.
+      here: a session with other shapes packs what differs. Weights are then in the file twice. \
+      --no-winograd packs for sessions that have that option too.
 
       Targets are the levels of the x86-64 psABI: x86-64, x86-64-v3, x86-64-v4; native is this \
       processor's. Packing for a target needs a processor that has it.
@@ -31,6 +32,7 @@ struct Compile: ParsableCommand {
   var output: String
 
   @OptionGroup var shapes: ShapeOptions
+  @OptionGroup var winograd: WinogradOptions
 
   func validate() throws {
     guard !target.isEmpty else { throw ValidationError("--target is missing: x86-64-v4, for one") }
@@ -83,10 +85,11 @@ struct Compile: ParsableCommand {
       }
       defer { packed.close() }
       let opened = OpenedModel(path: model, model: packed)
+      let options = PlanOptions(usesWinograd: winograd.usesWinograd)
       for f in opened.functionNames.indices {
         let named = Set(opened.inputTensors(f).map { opened.name(tensor: $0) })
         let own = shapes.shapes.filter { $0.name.map(named.contains) ?? true }
-        try opened.session(opened.plan(f, shapes: own)).close()
+        try opened.session(opened.plan(f, shapes: own, options: options)).close()
       }
       packed.forEachPacking { packings.add(node: $0, tag: $1, $2, set) }
     }

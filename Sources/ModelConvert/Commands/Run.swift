@@ -23,7 +23,7 @@ struct Run: ParsableCommand {
   @OptionGroup var options: ModelOptions
   @OptionGroup var inputs: InputOptions
   @OptionGroup var threads: ThreadOptions
-  @OptionGroup var precision: PrecisionOptions
+  @OptionGroup var arithmetic: ArithmeticOptions
 
   @Option(
     help: ArgumentHelp(
@@ -48,7 +48,7 @@ struct Run: ParsableCommand {
     let stepped = SteppedInputs(files, opened, function: f, steps: steps)
     let plan = try opened.plan(
       f, shapes: stepped.shapes, threads: threads.threads,
-      precision: precision.precision)
+      options: arithmetic.plan)
     let session = try opened.session(plan)
 
     var outputs = plan.outputTensors.map { t in

@@ -17,8 +17,8 @@ struct Verify: ParsableCommand {
         SQNR      10 log10(sum r^2 / sum (x - r)^2), in dB
 
       Fails (exit code 1) where max rel of a tensor is above the tolerance. With --against-isa the \
-      reference is the same model on other kernels. --precision is the model's own: the reference \
-      is in float32, and the same model where none is named.
+      reference is the same model on other kernels. --precision and --no-winograd are the model's \
+      own: the reference is as a session without options, and the same model where none is named.
 
       With --steps both run N times and carry their states on, on new inputs each time: arrays are \
       read as 'run' reads them, and each row of the table covers all steps.
@@ -33,7 +33,7 @@ struct Verify: ParsableCommand {
   @OptionGroup var inputs: InputOptions
   @OptionGroup var shapes: ShapeOptions
   @OptionGroup var threads: ThreadOptions
-  @OptionGroup var precision: PrecisionOptions
+  @OptionGroup var arithmetic: ArithmeticOptions
 
   @Option(
     help: ArgumentHelp("The reference model.", valueName: "other.apus"),
@@ -56,7 +56,8 @@ struct Verify: ParsableCommand {
   var json = false
 
   mutating func validate() throws {
-    guard against != nil || againstIsa != nil || precision.precision != .float32 else {
+    let isPlain = arithmetic.plan.precision == .float32 && arithmetic.plan.usesWinograd
+    guard against != nil || againstIsa != nil || !isPlain else {
       throw ValidationError("--against OTHER.apus or --against-isa ISA is needed")
     }
     guard tolerance >= 0 else {
@@ -69,8 +70,8 @@ struct Verify: ParsableCommand {
   }
 
   func run() throws {
-    let tested = try prepare(options.model, options.isa, precision.precision)
-    let reference = try prepare(against ?? options.model, againstIsa ?? options.isa, .float32)
+    let tested = try prepare(options.model, options.isa, arithmetic.plan)
+    let reference = try prepare(against ?? options.model, againstIsa ?? options.isa, PlanOptions())
     try checkInputs(tested, reference)
     var random = RandomInputs(seed: seed)
     func capture() throws -> (Capture, Capture) {
@@ -99,23 +100,23 @@ struct Verify: ParsableCommand {
   }
 
   private func prepare(
-    _ path: String, _ isa: String?, _ precision: Precision
+    _ path: String, _ isa: String?, _ planOptions: PlanOptions
   ) throws -> Side {
     let opened = try OpenedModel(path: path, isa: isa)
     let f = try opened.functionIndex(options.function)
     // Every layer's result is compared: none is fused, which changes no bit.
+    var planOptions = planOptions
+    planOptions.fusesSums = false
     let plan: Plan
     var files: SteppedInputs?
     if inputs.inputs.isEmpty {
       plan = try opened.plan(
-        f, shapes: shapes.shapes, threads: threads.threads, precision: precision,
-        fusesSums: false)
+        f, shapes: shapes.shapes, threads: threads.threads, options: planOptions)
     } else {
       let read = SteppedInputs(
         try InputFiles(inputs.inputs, opened, function: f), opened, function: f, steps: steps)
       plan = try opened.plan(
-        f, shapes: read.shapes, threads: threads.threads, precision: precision,
-        fusesSums: false)
+        f, shapes: read.shapes, threads: threads.threads, options: planOptions)
       files = read
     }
     return Side(opened: opened, session: try opened.session(plan), files: files)

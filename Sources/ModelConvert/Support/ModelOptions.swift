@@ -38,16 +38,31 @@ enum PrecisionOption: String, ExpressibleByArgument, CaseIterable {
   case float32, bf16
 }
 
-struct PrecisionOptions: ParsableArguments {
+/// How a session shall compute.
+struct ArithmeticOptions: ParsableArguments {
   @Option(
-    name: .customLong("precision"),
     help: """
       What matrices are multiplied in: float32, or bf16 with sums in float32, which needs a \
       processor with AVX-512-BF16.
       """)
-  var option = PrecisionOption.float32
+  var precision = PrecisionOption.float32
 
-  var precision: Precision { option == .bf16 ? .bf16 : .float32 }
+  @OptionGroup var winograd: WinogradOptions
+
+  var plan: PlanOptions {
+    PlanOptions(
+      precision: precision == .bf16 ? .bf16 : .float32, usesWinograd: winograd.usesWinograd)
+  }
+}
+
+struct WinogradOptions: ParsableArguments {
+  @Flag(
+    name: .customLong("winograd"), inversion: .prefixedNo,
+    help: """
+      Compute 3 x 3 convolutions by Winograd's transforms where that is faster; without them \
+      packed weights take less memory.
+      """)
+  var usesWinograd = true
 }
 
 struct ThreadOptions: ParsableArguments {

@@ -108,7 +108,7 @@ struct OpenedModel {
   /// Plans function `f` for the given shapes.
   func plan(
     _ f: Int, shapes: [(name: String, dimensions: [Int])] = [], threads: Int = 1,
-    precision: Precision = .float32, fusesSums: Bool = true
+    options: PlanOptions = PlanOptions()
   ) throws -> Plan {
     try naming(path) { () throws(ApusError) in
       // The names must stay where they are until the plan is made.
@@ -119,15 +119,13 @@ struct OpenedModel {
         inputShapes.append(InputShape(Name(cString: text), Shape(shape.dimensions)))
       }
       return try Plan(
-        model, function: f, inputShapes: inputShapes, threads: threads, precision: precision,
-        fusesSums: fusesSums)
+        model, function: f, inputShapes: inputShapes, threads: threads, options: options)
     }
   }
 
   /// As above, for the shapes of a command line: a shape without a name is the only input's.
   func plan(
-    _ f: Int, shapes: [InputShapeArgument], threads: Int = 1, precision: Precision = .float32,
-    fusesSums: Bool = true
+    _ f: Int, shapes: [InputShapeArgument], threads: Int = 1, options: PlanOptions = PlanOptions()
   ) throws -> Plan {
     let inputs = inputTensors(f)
     return try plan(
@@ -140,7 +138,7 @@ struct OpenedModel {
               + "NAME=\(shape.dimensions.map(String.init).joined(separator: ","))")
         }
         return (name(tensor: inputs[0]), shape.dimensions)
-      }, threads: threads, precision: precision, fusesSums: fusesSums)
+      }, threads: threads, options: options)
   }
 
   func session(_ plan: Plan) throws -> Session {

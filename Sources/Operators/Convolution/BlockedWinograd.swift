@@ -307,7 +307,7 @@ extension PlanContext {
     insteadOf direct: UnsafePointer<apus_kernels>, work: Int
   ) -> Bool {
     // Fewer channels than lanes: most of what the input's transform computes is nothing.
-    guard input.channels >= input.width else { return false }
+    guard usesWinograd, input.channels >= input.width else { return false }
     let limit = BlockedWinograd.scratchLimit(
       geometry, input: input, output: output, largest: largestConvolution)
     guard

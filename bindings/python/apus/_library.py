@@ -89,6 +89,7 @@ class CSessionOptions(Structure):
         ("parallel_for", c_void_p),
         ("parallel_for_context", c_void_p),
         ("precision", c_int),
+        ("no_winograd", c_int),
     ]
 
 

@@ -136,6 +136,7 @@ class Model:
         function: Optional[str] = None,
         spin_microseconds: Optional[int] = None,
         precision: str = "float32",
+        winograd: bool = True,
     ) -> Session:
         """Plans a function and makes a session that runs it.
 
@@ -149,6 +150,8 @@ class Model:
                 sleeps. None: 200; 1: next to none, for machines that have other work.
             precision: what matrices are multiplied in: "float32" or "bf16", faster and with half
                 of the memory for weights, where `precisions` has it; see apus_precision in apus.h.
+            winograd: whether 3 x 3 convolutions may be computed by Winograd's transforms: faster,
+                but packed weights take up to seven times the model's bytes.
         """
         handle = self._pointer
         options = CSessionOptions(struct_size=sizeof(CSessionOptions))
@@ -161,6 +164,7 @@ class Model:
                 f"precision is {precision!r}; there are {' and '.join(_PRECISIONS)}",
             )
         options.precision = _PRECISIONS.index(precision)
+        options.no_winograd = not winograd
         if function is not None:
             options.function = _encode("function", function)
         if shapes:
