@@ -91,6 +91,12 @@ open class Step {
     self.threads = max(1, min(threads, work / Step.minimumWorkOfThread))
   }
 
+  /// As many threads as there are layers to share, of `work` each time.
+  final func shareLayers(_ count: Int, work: Int, among threads: Int) {
+    self.work = work
+    self.threads = min(count, threads)
+  }
+
   /// Below this a second thread costs more than it brings.
   private static var minimumWorkOfThread: Int { 16_384 }
 
@@ -111,6 +117,15 @@ open class Step {
 
   /// The index of the step that runs after this one, which is step `i`: a jump overrides it.
   open func next(after i: Int, _ memory: Memory) -> Int { i + 1 }
+
+  /// One step for this and the next one, which several threads compute at once where one after the
+  /// other they could not; nil where there is none.
+  ///
+  /// - Parameter isSame: whether two slots lie in the same memory.
+  open func join(_ next: Step, isSame: (Slot, Slot) -> Bool) -> Step? { nil }
+
+  /// Itself, if it is a recurrent layer.
+  var recurrent: RecurrentStep? { nil }
 }
 
 /// Weights in a kernel's own order: computed once for each model, shared by its sessions.

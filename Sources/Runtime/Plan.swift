@@ -20,15 +20,16 @@ public struct PlanOptions {
   public var precision: Precision
   /// Whether convolutions may be computed by Winograd's transforms.
   public var usesWinograd: Bool
-  /// Whether convolutions may compute the sums behind them: what stands between is then not to be had.
-  public var fusesSums: Bool
+  /// Whether nodes may be computed together, as a convolution and the sum behind it: what stands
+  /// between is then not to be had.
+  public var joinsNodes: Bool
 
   public init(
-    precision: Precision = .float32, usesWinograd: Bool = true, fusesSums: Bool = true
+    precision: Precision = .float32, usesWinograd: Bool = true, joinsNodes: Bool = true
   ) {
     self.precision = precision
     self.usesWinograd = usesWinograd
-    self.fusesSums = fusesSums
+    self.joinsNodes = joinsNodes
   }
 }
 

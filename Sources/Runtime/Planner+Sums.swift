@@ -46,7 +46,7 @@ extension Planner {
   /// The Add that alone reads what a convolution puts out, together with the Relu or Clip that alone
   /// reads the sum, where what is added lies in channel blocks by now.
   func sumBehind(_ node: NodeContext) -> SumBehind? {
-    guard plan.options.fusesSums, node.record.opcode == convOperator.opcode,
+    guard plan.options.joinsNodes, node.record.opcode == convOperator.opcode,
       !node.hasAttribute("activation_minimum"), !node.hasAttribute("activation_maximum")
     else { return nil }
     let t = Int(file.index(Int(node.record.outputs)))

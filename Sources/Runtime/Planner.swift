@@ -281,8 +281,10 @@ struct Planner {
       }
     }
 
-    let start = plan.steps.count
-    for step in context.steps { append(step, node.nodeIndex) }
+    let start = joinSteps(context) ? plan.steps.count - 1 : plan.steps.count
+    if start == plan.steps.count {
+      for step in context.steps { append(step, node.nodeIndex) }
+    }
     for view in context.views {
       let from = inputs[view.input]
       let to = outputs[view.output]
@@ -315,6 +317,21 @@ struct Planner {
       requests.append(
         Request(from: from, to: context.blockedOutputs[0], step: start, endStep: end))
     }
+  }
+
+  /// Lets the step before compute the node as well, where the two gain by it.
+  private func joinSteps(_ context: PlanContext) -> Bool {
+    guard plan.options.joinsNodes, plan.threads > 1, outerNode == nil, context.views.isEmpty,
+      context.steps.count == 1, let last = plan.steps.last,
+      let step = last.join(
+        context.steps[0],
+        isSame: { (a, b) in
+          root[Int(a.index)] == root[Int(b.index)]
+            && rootOffset[Int(a.index)] == rootOffset[Int(b.index)]
+        })
+    else { return false }
+    plan.steps[plan.steps.count - 1] = step
+    return true
   }
 
   /// Whether only one of the node's inputs lies in this memory: another may be read in another order.

@@ -106,7 +106,7 @@ struct Verify: ParsableCommand {
     let f = try opened.functionIndex(options.function)
     // Every layer's result is compared: none is fused, which changes no bit.
     var planOptions = planOptions
-    planOptions.fusesSums = false
+    planOptions.joinsNodes = false
     let plan: Plan
     var files: SteppedInputs?
     if inputs.inputs.isEmpty {

@@ -46,6 +46,7 @@ final class BlockedConvolution: BlockedLayer {
   struct Band {
     /// All but first_row and rows.
     let descriptor: apus_blocked_band
+    let stepX: Int
     let stepY: Int
     let padY: Int
     let extentY: Int
@@ -117,12 +118,11 @@ final class BlockedConvolution: BlockedLayer {
     width = g.output[2]
     rowLength = geometry.output[2]
     let isInPlace = g.staysInside && wordDepth == 1
-    let isPointwise = g.staysInside && g.kernelCount == 1 && g.stride[2] == 1
-    // A single row, as 1 x 1 convolutions have, is cut.
-    cutsRow = depth * height == 1 && (isInPlace || isPointwise)
+    // A single row, as 1 x 1 convolutions and those of sequences have, is cut.
+    cutsRow = depth * height == 1
     let fit = cacheShare / (planes * lanes * 4) / 84 * 84
     unitWidth = cutsRow ? max(28, min(width, fit)) : width
-    let columns = isInPlace ? g.input[2] : cutsRow ? unitWidth : g.span(2)
+    let columns = isInPlace ? g.input[2] : (unitWidth - 1) * g.stride[2] + g.extent(2)
     let rowStride = columns * lanes
     let extent = g.extent(1)
     /// Bytes of one row of all planes.
@@ -184,7 +184,7 @@ final class BlockedConvolution: BlockedLayer {
         planes: planes, lanes: floats, input_height: g.input[1], input_width: g.input[2],
         x_plane: input.positions * floats, out_plane: planeStride, first_row: 0, rows: 0,
         first_column: -g.padBegin[2], columns: columns),
-      stepY: g.stride[1], padY: g.padBegin[1], extentY: extent, slices: g.kernel[0],
+      stepX: g.stride[2], stepY: g.stride[1], padY: g.padBegin[1], extentY: extent, slices: g.kernel[0],
       inputSlices: g.input[0], stepZ: g.stride[0], padZ: g.padBegin[0], dilationZ: g.dilation[0])
   }
 
@@ -297,8 +297,7 @@ final class BlockedConvolution: BlockedLayer {
     var b = band.descriptor
     b.first_row = firstRow * band.stepY - band.padY
     b.rows = (rows - 1) * band.stepY + band.extentY
-    // Rows with padding are whole.
-    b.first_column += first
+    b.first_column += first * band.stepX
     let height = b.input_height
     for slice in 0..<(band.slices + slices - 1) {
       let z = firstSlice * band.stepZ - band.padZ + slice * band.dilationZ

@@ -20,11 +20,11 @@ final class RecurrentStep: Step {
   /// for each other: with half of that two were slower than one.
   private static var minimumSharedWork: Int { 65_536 }
 
-  private let node: RecurrentNode
+  let node: RecurrentNode
   private let kernels: UnsafePointer<apus_kernels>
-  private let weights: RecurrentWeights
+  let weights: RecurrentWeights
   private var layers: InlineArray<2, apus_recurrent_layer>
-  private var slots: RecurrentSlots
+  private(set) var slots: RecurrentSlots
   private let group: Int
   private let groups: Int
   private let sharesUnits: Bool
@@ -33,12 +33,12 @@ final class RecurrentStep: Step {
   /// How many of them are done.
   private var position = 0
   /// For each item and thread.
-  private let progress: UnsafeMutablePointer<RecurrentProducts.Progress>
-  private let threadCount: Int
+  let progress: UnsafeMutablePointer<RecurrentProducts.Progress>
+  let threadCount: Int
   /// Time steps that are projected together.
   private let projectedSteps: Int
   /// Whether the next ones' projection is computed between the steps of these.
-  private let looksAhead: Bool
+  let looksAhead: Bool
   /// Whether the rows of a group may be at different times: their vectors are then gathered.
   private let isRagged: Bool
 
@@ -152,9 +152,15 @@ final class RecurrentStep: Step {
     return i + 1
   }
 
+  override var recurrent: RecurrentStep? { self }
+
+  override func join(_ next: Step, isSame: (Slot, Slot) -> Bool) -> Step? {
+    next.recurrent.flatMap { RecurrentStack.join(self, $0, isSame: isSame) }
+  }
+
   /// One direction of one group of batch entries; of its hidden units those in `blocks`, of its
   /// time steps the halves in `halves`: the first ends where r⊙h is needed.
-  private func run(
+  func run(
     _ memory: Memory, _ item: Int, _ scratchIndex: Int, _ blocks: Range<Int>,
     _ halves: Range<Int>, _ progress: inout RecurrentProducts.Progress
   ) {
