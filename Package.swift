@@ -147,7 +147,9 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: ["Training", "Zoo", "Graph", "Runtime", "ModelFormat", "Operators"]),
-    .testTarget(name: "GraphTests", dependencies: ["Graph", "ModelFormat", "Runtime"]),
+    .testTarget(
+      name: "GraphTests",
+      dependencies: ["Graph", "ModelFormat", "Runtime", "CKernels", "SessionValues"]),
     .testTarget(
       name: "NumPyFileTests", dependencies: ["NumPyFile"],
       exclude: ["Fixtures", "make_fixtures.py"]),

@@ -16,6 +16,15 @@ LOCAL int32_t apus_sys_processor_count(void) {
   return INT32_MAX;
 }
 
+LOCAL int64_t apus_sys_core_cache(void) {
+  int64_t bytes = 0;
+#ifdef _SC_LEVEL2_CACHE_SIZE
+  bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+  if (bytes <= 0) return 1 << 20;
+  return bytes < 128 << 10 ? 128 << 10 : bytes > 4 << 20 ? 4 << 20 : bytes;
+}
+
 LOCAL void apus_sys_leave_processor(int32_t processor) {
   cpu_set_t all, others;
   if (sched_getaffinity(0, sizeof all, &all) != 0) return;

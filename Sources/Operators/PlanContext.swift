@@ -115,17 +115,25 @@ open class Step {
   /// elements.
   open func run(_ memory: Memory, _ share: Share) {}
 
-  /// The index of the step that runs after this one, which is step `i`: a jump overrides it.
-  open func next(after i: Int, _ memory: Memory) -> Int { i + 1 }
+  /// Itself, where it is one of those.
+  fileprivate final var jumping: Unmanaged<JumpingStep>?
 
-  /// One step for this and the next one, which several threads compute at once where one after the
-  /// other they could not; nil where there is none.
-  ///
-  /// - Parameter isSame: whether two slots lie in the same memory.
-  open func join(_ next: Step, isSame: (Slot, Slot) -> Bool) -> Step? { nil }
+  /// The index of the step that runs after this one, which is step `i`.
+  @inline(__always) public final func next(after i: Int, _ memory: Memory) -> Int {
+    guard let jumping else { return i + 1 }
+    return jumping._withUnsafeGuaranteedRef { $0.jump(from: i, memory) }
+  }
+}
 
-  /// Itself, if it is a recurrent layer.
-  var recurrent: RecurrentStep? { nil }
+/// A step behind which a run may go on elsewhere than with the next one.
+open class JumpingStep: Step {
+  public override init() {
+    super.init()
+    jumping = Unmanaged.passUnretained(self)
+  }
+
+  /// The index of the step that runs after this one, which is step `i`.
+  open func jump(from i: Int, _ memory: Memory) -> Int { i + 1 }
 }
 
 /// Weights in a kernel's own order: computed once for each model, shared by its sessions.
@@ -201,6 +209,8 @@ public final class PlanContext {
   /// A sum that the node's steps may compute, and whether they do.
   public let sum: FollowingSum?
   public internal(set) var takesSum = false
+  /// The node's only step, if it is a recurrent layer.
+  public internal(set) var recurrentLayer: RecurrentStep?
 
   public init(
     node: NodeContext, kernels: UnsafePointer<apus_kernels>,

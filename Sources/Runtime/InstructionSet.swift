@@ -52,5 +52,6 @@ public enum InstructionSet: Int, CaseIterable {
     case .avx512: kernels_fill_avx512(table)
     case .avx512vnni: kernels_fill_avx512vnni(table)
     }
+    table.pointee.core_cache = Int(apus_sys_core_cache())
   }
 }

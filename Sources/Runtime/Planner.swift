@@ -31,6 +31,8 @@ struct Planner {
   private var isDone: [Bool]
   /// See PlanContext.
   private var largestConvolution = 0
+  /// The recurrent layer that was planned last, with those before it that it is computed with.
+  private var stack: (layers: RecurrentStack, step: Int)?
 
   /// A tensor in channel blocks.
   struct BlockedTensor {
@@ -320,18 +322,24 @@ struct Planner {
   }
 
   /// Lets the step before compute the node as well, where the two gain by it.
-  private func joinSteps(_ context: PlanContext) -> Bool {
-    guard plan.options.joinsNodes, plan.threads > 1, outerNode == nil, context.views.isEmpty,
-      context.steps.count == 1, let last = plan.steps.last,
-      let step = last.join(
-        context.steps[0],
-        isSame: { (a, b) in
-          root[Int(a.index)] == root[Int(b.index)]
-            && rootOffset[Int(a.index)] == rootOffset[Int(b.index)]
-        })
+  private mutating func joinSteps(_ context: PlanContext) -> Bool {
+    guard plan.options.joinsNodes, plan.threads > 1, outerNode == nil,
+      let layer = context.recurrentLayer
     else { return false }
-    plan.steps[plan.steps.count - 1] = step
-    return true
+    let last = plan.steps.count - 1
+    if let stack, stack.step == last,
+      stack.layers.add(
+        layer,
+        isSame: { (a, b) in
+          let (a, b) = (Int(a.index), Int(b.index))
+          return root[a] == root[b] && rootOffset[a] == rootOffset[b]
+        })
+    {
+      plan.steps[last] = stack.layers
+      return true
+    }
+    stack = (RecurrentStack(layer), last + 1)
+    return false
   }
 
   /// Whether only one of the node's inputs lies in this memory: another may be read in another order.

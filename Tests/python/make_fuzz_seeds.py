@@ -90,6 +90,7 @@ def main() -> None:
     for name, writer in samples.all_samples():
         (folder / f"{name}.apus").write_bytes(writer.to_bytes())
     (folder / "large").mkdir(exist_ok=True)
+    (folder / "large" / "stack.apus").write_bytes(models.stack().to_bytes())
     for name, writer in samples.all_samples(large=True):
         (folder / "large" / f"{name}.apus").write_bytes(writer.to_bytes())
 

@@ -102,6 +102,25 @@ def channel_blocks(batch="batch") -> Writer:
     return writer
 
 
+def stack() -> Writer:
+    """Two recurrent layers on top of each other, and a convolution of the sequence, with work for
+    several threads."""
+    rng = np.random.default_rng(1990)
+    writer = Writer()
+    f = writer.function("main")
+    x = f.input("x", "float32", (1, 32, 25))
+    w = random_weight(writer, rng, 64, 32, 9)
+    (x,) = add_node(f, "Conv", [x, w], {"pads": [4, 4]})
+    (x,) = add_node(f, "Transpose", [x], {"perm": [2, 0, 1]})
+    for _ in range(2):
+        w, r = (random_weight(writer, rng, 1, 4 * 64, 64) for _ in "wr")
+        (x,) = add_node(f, "LSTM", [x, w, r], {"hidden_size": 64})
+        (x,) = add_node(f, "Squeeze", [x, writer.weight(np.array([1]))])
+    f.output(x, "y", "float32", (25, 1, 64))
+    open_model(writer)
+    return writer
+
+
 def char_rnn(hidden: int = 64, symbols: int = 256, characters: str = "") -> Writer:
     """Two LSTM layers that read one token or many and keep their state."""
     rng = np.random.default_rng(1997)

@@ -199,6 +199,9 @@ typedef struct apus_kernels {
   const char *name;
   /// float lanes of a vector register.
   intptr_t vector_width;
+  /// Bytes of the core's own (second-level) cache, which blocks are fitted to. No bit of a result
+  /// depends on it.
+  intptr_t core_cache;
 
   // MARK: Element-wise, one input (in place)
   /// y[i] = f(x[i]), f one of APUS_UNARY_…

@@ -49,6 +49,9 @@ int32_t apus_sys_processor(void);
 /// How many processors the calling thread may run on; a large number: unknown.
 int32_t apus_sys_processor_count(void);
 
+/// Bytes of a core's second-level cache, 128 KB to 4 MB; 1 MB where it is unknown.
+int64_t apus_sys_core_cache(void);
+
 /// Moves the calling thread to another processor than this, where it may run on others.
 void apus_sys_leave_processor(int32_t processor);
 

@@ -68,8 +68,8 @@ final class BlockedConvolution: BlockedLayer {
     let weights: Int
   }
 
-  /// Bytes of a unit's input that should stay in the cache beside the weights.
-  private static var cacheShare: Int { 192 << 10 }
+  /// Of the core's cache, what a unit's input should take beside the weights: in sixteenths.
+  private static var cacheShare: Int { 3 }
 
   /// Beyond so many products for each that the groups ask for, the plain layout computes faster.
   static var mostProducts: Int { 8 }
@@ -99,7 +99,7 @@ final class BlockedConvolution: BlockedLayer {
   ) {
     // Scratch memory stays small beside what the layer works on.
     let cacheShare = min(
-      BlockedConvolution.cacheShare,
+      BlockedConvolution.cacheShare * kernels.pointee.core_cache / 16,
       ConvolutionLayer.byteCount(geometry, input: input, output: output) / 12)
     self.kernels = kernels
     self.input = input

@@ -64,7 +64,8 @@ final class BlockedWinograd: BlockedLayer {
     weightStride = kernels.pointee.blocked_packed_count(output.channels, input.channels, slices)
     // Weights that stay in the core's cache beside it: a block that does as well. Others are read
     // anew for each block, so let there be few.
-    let limit = min(points * weightStride * 4 <= 1 << 20 ? 512 << 10 : 3 << 20, scratchLimit)
+    let cache = kernels.pointee.core_cache
+    let limit = min(points * weightStride * 4 <= cache ? cache / 2 : 3 << 20, scratchLimit)
     let fewest = BlockedWinograd.fewestTiles
     let fit = limit / BlockedWinograd.tileBytes(geometry, m, input: input, output: output)
     dividesBlocks =

@@ -45,27 +45,16 @@ let maxPoolOperator = Operator(
     let indices = context.optionalOutput(1)
     let isColumnMajor = node.int("storage_order", default: 0) != 0
     let work = poolMultiplyAccumulates(node)
-    switch node.input(0).dataType {
-    case .int8:
+    let type = node.input(0).dataType
+    var y = context.optionalOutput(0)
+    if type == .float32, let values = y {
       context.emit(
-        MaxPoolIndicesStep<Int8>(
-          pool, x: x, y: context.optionalOutput(0), indices: indices, least: -128, isColumnMajor),
-        work: work)
-    case .uint8:
+        MaxPoolStep(context.kernels.pointee.max_pool, pool, x: x, y: values), work: work)
+      y = nil
+    }
+    if y != nil || indices != nil {
       context.emit(
-        MaxPoolIndicesStep<UInt8>(
-          pool, x: x, y: context.optionalOutput(0), indices: indices, least: 0, isColumnMajor),
-        work: work)
-    default:
-      if let y = context.optionalOutput(0) {
-        context.emit(MaxPoolStep(context.kernels.pointee.max_pool, pool, x: x, y: y), work: work)
-      }
-      if let indices {
-        context.emit(
-          MaxPoolIndicesStep<Float>(
-            pool, x: x, y: nil, indices: indices, least: -Float.infinity, isColumnMajor),
-          work: work)
-      }
+        MaxPoolIndicesStep(type, pool, x: x, y: y, indices: indices, isColumnMajor), work: work)
     }
   },
   multiplyAccumulates: poolMultiplyAccumulates)

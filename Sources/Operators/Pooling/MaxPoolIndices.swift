@@ -2,31 +2,38 @@ import CKernels
 import ModelFormat
 
 /// The largest element under each window and where it lies, element by element: float32 for the
-/// positions alone, which few networks ask for, and the integer types.
-final class MaxPoolIndicesStep<Element: Comparable & BitwiseCopyable>: Step {
+/// positions alone, which few networks ask for, and the integer types, whose numbers float32 has as
+/// they are: the code for each type would be 3 KB.
+final class MaxPoolIndicesStep: Step {
+  private let type: DataType
   private let pool: PoolPlan
   private let x: Slot
   private let y: Slot?
   private let indices: Slot?
   /// What a window that holds nothing gives.
-  private let least: Element
+  private let least: Float
   /// Positions of a plane are counted with its first axis fastest.
   private let isColumnMajor: Bool
 
   init(
-    _ pool: PoolPlan, x: Slot, y: Slot?, indices: Slot?, least: Element, _ isColumnMajor: Bool
+    _ type: DataType, _ pool: PoolPlan, x: Slot, y: Slot?, indices: Slot?, _ isColumnMajor: Bool
   ) {
+    self.type = type
     self.pool = pool
     self.x = x
     self.y = y
     self.indices = indices
-    self.least = least
+    switch type {
+    case .int8: least = -128
+    case .uint8: least = 0
+    default: least = -.infinity
+    }
     self.isColumnMajor = isColumnMajor
   }
 
   override func run(_ memory: Memory, _ share: Share) {
     let w = pool.window
-    let input = UnsafePointer(memory[x].assumingMemoryBound(to: Element.self))
+    let input = UnsafeRawPointer(memory[x])
     pool.split.forEach(share) { (plane, firstRow, endRow) in
       let base = plane * pool.inputCount
       var row = firstRow
@@ -36,14 +43,14 @@ final class MaxPoolIndicesStep<Element: Comparable & BitwiseCopyable>: Step {
           var best = -1
           var value = least
           w.forEach(z: row / w.output_height, y: row % w.output_height, x: column) { position in
-            let element = input[base + position]
+            let element = load(input, base + position)
             if element > value || (best < 0 && element == value) {
               best = position
               value = element
             }
           }
           let at = plane * pool.outputCount + row * w.output_width + column
-          if let y { memory[y].assumingMemoryBound(to: Element.self)[at] = value }
+          if let y { store(value, memory[y], at) }
           if let indices {
             memory[indices].assumingMemoryBound(to: Int64.self)[at] =
               Int64(base + order(max(best, 0)))
@@ -52,6 +59,22 @@ final class MaxPoolIndicesStep<Element: Comparable & BitwiseCopyable>: Step {
         }
         row += 1
       }
+    }
+  }
+
+  @inline(__always) private func load(_ data: UnsafeRawPointer, _ i: Int) -> Float {
+    switch type {
+    case .int8: Float(data.load(fromByteOffset: i, as: Int8.self))
+    case .uint8: Float(data.load(fromByteOffset: i, as: UInt8.self))
+    default: data.load(fromByteOffset: i * 4, as: Float.self)
+    }
+  }
+
+  private func store(_ value: Float, _ data: UnsafeMutableRawPointer, _ i: Int) {
+    switch type {
+    case .int8: data.storeBytes(of: Int8(value), toByteOffset: i, as: Int8.self)
+    case .uint8: data.storeBytes(of: UInt8(value), toByteOffset: i, as: UInt8.self)
+    default: data.storeBytes(of: value, toByteOffset: i * 4, as: Float.self)
     }
   }
 

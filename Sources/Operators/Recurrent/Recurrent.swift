@@ -65,6 +65,7 @@ private func planRecurrent(_ kind: RecurrentKind, _ context: PlanContext) throws
   }
   if slots.initialC != nil, slots.yc != nil { context.allowInPlace(input: 6, output: 2) }
   context.emit(step, work: node.multiplyAccumulates, shares: step.mostShares)
+  if isConstant { context.recurrentLayer = step }
 }
 
 /// Whether W, R and, where they are there, B and the peepholes are constants.

@@ -1,7 +1,7 @@
 /// Recurrent layers of one sequence, each reading the one before it, at once: while a layer works at
 /// some time steps, another works at earlier ones of the next layer. The session runs the step in
 /// turns of eight time steps; in each, every layer does those that the layers before it have done.
-final class RecurrentStack: Step {
+public final class RecurrentStack: JumpingStep {
   /// Multiply-accumulates of a layer's turn that are worth the threads' waiting for each other.
   private static var minimumTurn: Int { 65_536 }
 
@@ -12,36 +12,30 @@ final class RecurrentStack: Step {
   /// The next turn of the first layer.
   private var position = 0
 
-  private init(_ first: RecurrentStep) {
+  public init(_ first: RecurrentStep) {
     layers = [first]
     delays = [0]
     turns = first.turns
   }
 
-  /// The two layers at once, where that pays and nothing but the sequence connects them.
-  static func join(
-    _ first: RecurrentStep, _ second: RecurrentStep, isSame: (Slot, Slot) -> Bool
-  ) -> RecurrentStack? {
-    guard first.hasTurns, first.turnWork >= minimumTurn else { return nil }
-    return RecurrentStack(first).join(second, isSame: isSame)
-  }
-
-  override func join(_ next: Step, isSame: (Slot, Slot) -> Bool) -> Step? {
-    next.recurrent.flatMap { join($0, isSame: isSame) }
-  }
-
-  private func join(_ next: RecurrentStep, isSame: (Slot, Slot) -> Bool) -> RecurrentStack? {
-    guard let last = layers.last, next.hasTurns, next.turnWork >= RecurrentStack.minimumTurn,
+  /// Takes up the layer that reads the last one, where that pays and nothing but the sequence connects
+  /// them; false elsewhere.
+  ///
+  /// - Parameter isSame: whether two slots lie in the same memory.
+  public func add(_ next: RecurrentStep, isSame: (Slot, Slot) -> Bool) -> Bool {
+    let last = layers[layers.count - 1]
+    guard last.hasTurns, next.hasTurns,
+      min(last.turnWork, next.turnWork) >= RecurrentStack.minimumTurn,
       next.reads(last, isSame: isSame)
-    else { return nil }
-    for layer in layers where next.touchesStates(of: layer, isSame: isSame) { return nil }
+    else { return false }
+    for layer in layers where next.touchesStates(of: layer, isSame: isSame) { return false }
     delays.append(delays[delays.count - 1] + next.turnsAhead)
     layers.append(next)
-    shareLayers(layers.count, work: layers.reduce(0) { $0 + $1.turnWork }, among: next.threadCount)
-    return self
+    shareLayers(layers.count, work: layers.count * next.turnWork, among: next.threadCount)
+    return true
   }
 
-  override func run(_ memory: Memory, _ share: Share) {
+  public override func run(_ memory: Memory, _ share: Share) {
     // Those that have begun and have not ended, each where its weights are in the cache; where there
     // are fewer than shares, the caller's share, the first, is not without one.
     var first = 0
@@ -54,7 +48,7 @@ final class RecurrentStack: Step {
     }
   }
 
-  override func next(after i: Int, _ memory: Memory) -> Int {
+  public override func jump(from i: Int, _ memory: Memory) -> Int {
     position += 1
     if position < turns + delays[delays.count - 1] { return i }
     position = 0
@@ -89,13 +83,16 @@ extension RecurrentStep {
 
   /// Whether the layer starts from what `other` starts from, and may write over, or ends with.
   func touchesStates(of other: RecurrentStep, isSame: (Slot, Slot) -> Bool) -> Bool {
+    func touches(_ own: Slot?, _ slot: Slot?) -> Bool {
+      guard let own, let slot else { return false }
+      return isSame(own, slot)
+    }
+    let theirs = other.slots
     for own in [slots.initialH, slots.initialC] {
-      guard let own else { continue }
-      let others = [
-        other.slots.initialH, other.slots.initialC, other.slots.y, other.slots.yh, other.slots.yc,
-      ]
-      for slot in others {
-        if let slot, isSame(own, slot) { return true }
+      if touches(own, theirs.initialH) || touches(own, theirs.initialC) || touches(own, theirs.y)
+        || touches(own, theirs.yh) || touches(own, theirs.yc)
+      {
+        return true
       }
     }
     return false

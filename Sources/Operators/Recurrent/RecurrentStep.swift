@@ -10,7 +10,7 @@ import ModelFormat
 /// For T > 1 and small groups, W·x is computed for several time steps at once: the weights are then
 /// read once for all of them. A single sequence goes further: the steps' products R·h wait for
 /// memory, and W·x of the next eight steps is computed meanwhile (see Gemv.swift).
-final class RecurrentStep: Step {
+public final class RecurrentStep: JumpingStep {
   /// Batch entries that go through the sequence together, at most: each read of the weights serves
   /// all of them.
   static var maximumGroup: Int { 16 }
@@ -118,7 +118,7 @@ final class RecurrentStep: Step {
   /// Shares that the step can be cut into.
   var mostShares: Int { sharesUnits ? Int.max : groups &* node.directions }
 
-  override func run(_ memory: Memory, _ share: Share) {
+  public override func run(_ memory: Memory, _ share: Share) {
     let items = groups &* node.directions
     if !sharesUnits {
       for item in share.part(of: items) {
@@ -145,17 +145,11 @@ final class RecurrentStep: Step {
     }
   }
 
-  override func next(after i: Int, _ memory: Memory) -> Int {
+  public override func jump(from i: Int, _ memory: Memory) -> Int {
     position += 1
     if position < parts &* node.time { return i }
     position = 0
     return i + 1
-  }
-
-  override var recurrent: RecurrentStep? { self }
-
-  override func join(_ next: Step, isSame: (Slot, Slot) -> Bool) -> Step? {
-    next.recurrent.flatMap { RecurrentStack.join(self, $0, isSame: isSame) }
   }
 
   /// One direction of one group of batch entries; of its hidden units those in `blocks`, of its

@@ -6,20 +6,20 @@ import Operators
 // through and out of bodies.
 
 /// Goes on at `target`.
-final class JumpStep: Step {
+final class JumpStep: JumpingStep {
   var target = 0
 
-  override func next(after i: Int, _ memory: Memory) -> Int { target }
+  override func jump(from i: Int, _ memory: Memory) -> Int { target }
 }
 
 /// Goes on with the step behind it where the condition holds, else at `elseTarget`.
-final class BranchStep: Step {
+final class BranchStep: JumpingStep {
   private let condition: Slot
   var elseTarget = 0
 
   init(_ condition: Slot) { self.condition = condition }
 
-  override func next(after i: Int, _ memory: Memory) -> Int {
+  override func jump(from i: Int, _ memory: Memory) -> Int {
     memory[condition].load(as: UInt8.self) != 0 ? i + 1 : elseTarget
   }
 }
@@ -46,7 +46,7 @@ struct LoopControl {
 }
 
 /// Before a loop's body: no iteration is done. Goes to `exit` where none shall be.
-final class LoopBeginStep: Step {
+final class LoopBeginStep: JumpingStep {
   private let control: LoopControl
   var exit = 0
 
@@ -64,13 +64,13 @@ final class LoopBeginStep: Step {
     return memory[initial].load(as: UInt8.self) != 0
   }
 
-  override func next(after i: Int, _ memory: Memory) -> Int {
+  override func jump(from i: Int, _ memory: Memory) -> Int {
     startsTrue(memory) && control.mayGoOn(memory, 0) ? i + 1 : exit
   }
 }
 
 /// Behind a loop's body: back to `start`, or on.
-final class LoopEndStep: Step {
+final class LoopEndStep: JumpingStep {
   private let control: LoopControl
   private let start: Int
 
@@ -88,7 +88,7 @@ final class LoopEndStep: Step {
     }
   }
 
-  override func next(after i: Int, _ memory: Memory) -> Int {
+  override func jump(from i: Int, _ memory: Memory) -> Int {
     let done = Int(memory[control.iteration].load(as: Int64.self))
     if let condition = control.condition, memory[condition].load(as: UInt8.self) == 0 {
       return i + 1
