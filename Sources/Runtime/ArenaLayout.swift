@@ -40,16 +40,25 @@ struct ArenaLayout {
   /// The most bytes of tensors and states (no scratch) alive at one step.
   var lowerBound = 0
 
-  private enum Order: CaseIterable { case bySize, byLifetime, byStart }
+  private enum Order { case bySize, byLifetime, byStart, byLoad }
 
   init(_ buffers: [Buffer], stepCount: Int) {
     self.buffers = buffers
-    lowerBound = ArenaLayout.lowerBound(buffers, stepCount, rounded: false)
-    let reachable = ArenaLayout.lowerBound(buffers, stepCount, rounded: true)
+    lowerBound = ArenaLayout.alive(buffers, stepCount, rounded: false).max() ?? 0
+    let alive = ArenaLayout.alive(buffers, stepCount, rounded: true)
+    let reachable = alive.max() ?? 0
+    // By buffer: the most bytes that are alive at one of its steps.
+    var loads: [Int] = []
+    loads.reserveCapacity(buffers.count)
+    for b in buffers {
+      var most = 0
+      for step in b.firstStep...max(b.firstStep, b.lastStep) { most = max(most, alive[step]) }
+      loads.append(most)
+    }
     var best = Int.max
-    for order in [Order.bySize, .byLifetime, .byStart] {
+    for order in [Order.bySize, .byLifetime, .byStart, .byLoad] {
       var candidate = buffers
-      let size = ArenaLayout.place(&candidate, order)
+      let size = ArenaLayout.place(&candidate, order, loads)
       if size < best {
         best = size
         self.buffers = candidate
@@ -59,28 +68,24 @@ struct ArenaLayout {
     size = best == Int.max ? 0 : best
   }
 
-  private static func lowerBound(_ buffers: [Buffer], _ stepCount: Int, rounded: Bool) -> Int {
+  /// Bytes that are alive, by step: what is placed if `rounded`, else tensors and states alone.
+  private static func alive(_ buffers: [Buffer], _ stepCount: Int, rounded: Bool) -> [Int] {
     var change = [Int](repeating: 0, count: stepCount + 1)
     for b in buffers where rounded || !b.isScratch {
       let bytes = rounded ? b.placedSize : b.byteCount
       change[b.firstStep] += bytes
       change[b.lastStep + 1] -= bytes
     }
-    var alive = 0
-    var most = 0
-    for c in change {
-      alive += c
-      most = max(most, alive)
-    }
-    return most
+    for step in 1..<change.count { change[step] += change[step - 1] }
+    return change
   }
 
   /// Gives each buffer the lowest offset that is free during its life; returns the arena's size.
-  private static func place(_ buffers: inout [Buffer], _ order: Order) -> Int {
+  private static func place(_ buffers: inout [Buffer], _ order: Order, _ loads: [Int]) -> Int {
     var indices: [Int] = []
     indices.reserveCapacity(buffers.count)
     for i in buffers.indices { indices.append(i) }
-    mergeSort(&indices) { precedes($0, $1, buffers, order) }
+    mergeSort(&indices) { precedes($0, $1, buffers, order, loads) }
     // Placed buffers in the order of their offsets.
     var placed: [Int] = []
     placed.reserveCapacity(buffers.count)
@@ -106,7 +111,9 @@ struct ArenaLayout {
   }
 
   /// Whether `a` is placed before `b`. Total, so that the layout never depends on the sort.
-  private static func precedes(_ a: Int, _ b: Int, _ buffers: [Buffer], _ order: Order) -> Bool {
+  private static func precedes(
+    _ a: Int, _ b: Int, _ buffers: [Buffer], _ order: Order, _ loads: [Int]
+  ) -> Bool {
     let x = buffers[a]
     let y = buffers[b]
     switch order {
@@ -119,6 +126,9 @@ struct ArenaLayout {
       if x.placedSize != y.placedSize { return x.placedSize > y.placedSize }
     case .byStart:
       if x.firstStep != y.firstStep { return x.firstStep < y.firstStep }
+      if x.placedSize != y.placedSize { return x.placedSize > y.placedSize }
+    case .byLoad:
+      if loads[a] != loads[b] { return loads[a] > loads[b] }
       if x.placedSize != y.placedSize { return x.placedSize > y.placedSize }
     }
     return a < b

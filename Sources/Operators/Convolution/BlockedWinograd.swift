@@ -248,15 +248,15 @@ final class BlockedWinograd: BlockedLayer {
     (m + 2) * (m + 2) * (geometry.kernel[0] * input.blocks + output.blocks) * input.width * 4
   }
 
-  /// Scratch memory stays small beside what the layer works on, most so where all of that is little;
-  /// or it fits beside the layer in what the largest layer of the network has needed.
+  /// Scratch memory stays small beside what the layer works on, where that is little beside its
+  /// weights; or it fits beside the layer in what the largest layer of the network has needed.
   static func scratchLimit(
     _ geometry: SpatialGeometry, input: ChannelBlocks, output: ChannelBlocks, largest: Int
   ) -> Int {
     let layer = ConvolutionLayer.byteCount(geometry, input: input, output: output)
-    if layer < 192 << 10 { return layer / 6 }
-    let beside = largest - ConvolutionLayer.itemByteCount(input: input, output: output)
-    return max(layer / 2, 260 << 10, beside)
+    let item = ConvolutionLayer.itemByteCount(input: input, output: output)
+    if layer < 184 << 10 { return max(layer / 6, (layer - item) * 2 / 3) }
+    return max(layer / 2, 260 << 10, largest - item)
   }
 
   /// The m that computes a convolution in the least time; nil where the direct sum does.
