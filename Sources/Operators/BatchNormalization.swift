@@ -6,7 +6,7 @@ import ModelFormat
 /// Inputs X [N, C, D1 … Dr], scale, B, input_mean, input_var [C]. With training_mode 1 mean and var are
 /// those of X itself, and two more outputs [C] hold momentum · input_mean + (1 − momentum) · mean, and
 /// the same of the variances. ONNX BatchNormalization, float32.
-let batchNormalizationOperator = Operator(
+public let batchNormalizationOperator = Operator(
   opcode: 16, name: "BatchNormalization",
   attributes: [
     AttributeSpec("epsilon", .float), AttributeSpec("momentum", .float),
@@ -82,9 +82,11 @@ extension PlanContext {
       dilation_x: 1, pad_z: 0, pad_y: 0, pad_x: 0, pad_end_z: 0, pad_end_y: 0, pad_end_x: 0)
     emit(
       BlockedDepthwiseStep(
-        kernels, window, input: blocks, output: blocks, Activation(node), x: blockedInput(0),
+        kernels, window, input: blocks, output: blocks,
+        epilogue.map { Activation($0) } ?? Activation(node), x: blockedInput(0),
         weights: factors, bias: shifts, y: blockedOutput(0)),
       work: blocks.count)
+    takesEpilogue = epilogue != nil
     return true
   }
 }

@@ -152,15 +152,15 @@ public struct PackedWeights {
   public let fill: (UnsafeMutableRawPointer) -> Void
 }
 
-/// The sum behind a layer, which the layer may compute as it stores its own result: output 0 then is
+/// What follows a layer and the layer may compute as it stores its own result: output 0 then is
 /// clip(result + addend).
-public struct FollowingSum {
-  /// In channel blocks, of the output's shape.
-  public let addend: Slot
+public struct Epilogue {
+  /// In channel blocks, of the output's shape; nil: nothing is added.
+  public let addend: Slot?
   public let minimum: Float
   public let maximum: Float
 
-  public init(addend: Slot, minimum: Float, maximum: Float) {
+  public init(addend: Slot?, minimum: Float, maximum: Float) {
     self.addend = addend
     self.minimum = minimum
     self.maximum = maximum
@@ -206,9 +206,9 @@ public final class PlanContext {
   /// Bytes of input and output of one item in the largest convolution of the function so far: what the
   /// arena holds anyhow.
   public internal(set) var largestConvolution: Int
-  /// A sum that the node's steps may compute, and whether they do.
-  public let sum: FollowingSum?
-  public internal(set) var takesSum = false
+  /// What the node's steps may compute beside it, and whether they do.
+  public let epilogue: Epilogue?
+  public internal(set) var takesEpilogue = false
   /// The node's only step, if it is a recurrent layer.
   public internal(set) var recurrentLayer: RecurrentStep?
 
@@ -216,7 +216,7 @@ public final class PlanContext {
     node: NodeContext, kernels: UnsafePointer<apus_kernels>,
     matrixKernels: UnsafePointer<apus_kernels>, threads: Int, usesWinograd: Bool = true,
     inputSlots: [Int], outputSlots: [Int], firstNewSlot: Int, blockedInputs: [Int]? = nil,
-    largestConvolution: Int = 0, sum: FollowingSum? = nil
+    largestConvolution: Int = 0, epilogue: Epilogue? = nil
   ) {
     self.node = node
     self.kernels = kernels
@@ -228,7 +228,7 @@ public final class PlanContext {
     self.firstNewSlot = firstNewSlot
     mayUseBlocks = blockedInputs != nil
     self.largestConvolution = largestConvolution
-    self.sum = sum
+    self.epilogue = epilogue
     self.blockedInputs = blockedInputs ?? [Int](repeating: -1, count: inputSlots.count)
     blockedOutputs = [Int](repeating: -1, count: outputSlots.count)
     plainInputs = [Bool](repeating: false, count: inputSlots.count)

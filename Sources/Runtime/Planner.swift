@@ -248,13 +248,13 @@ struct Planner {
   private mutating func planNode(_ node: NodeContext) throws(ApusError) {
     let inputs = slotList(node.record.inputs, node.inputs.count)
     var outputs = slotList(node.record.outputs, node.outputCount)
-    let behind = mayUseBlocks ? sumBehind(node) : nil
+    let behind = mayUseBlocks ? nodesBehind(node) : nil
     let context = PlanContext(
       node: node, kernels: UnsafePointer(model.kernels), matrixKernels: plan.matrixKernels,
       threads: plan.threads, usesWinograd: plan.options.usesWinograd, inputSlots: inputs,
       outputSlots: outputs, firstNewSlot: root.count,
       blockedInputs: mayUseBlocks ? inputs.map { $0 < 0 ? -1 : blocked[$0]?.slot ?? -1 } : nil,
-      largestConvolution: largestConvolution, sum: behind?.sum)
+      largestConvolution: largestConvolution, epilogue: behind?.epilogue)
     try node.definition.plan(context)
     largestConvolution = context.largestConvolution
     addSlots(context)
@@ -267,9 +267,9 @@ struct Planner {
       }
       if context.blockedInputs[i] >= 0 { read.append(context.blockedInputs[i]) }
     }
-    if context.takesSum, let behind {
+    if context.takesEpilogue, let behind {
       outputs = [behind.output]
-      read.append(Int(behind.sum.addend.index))
+      if let addend = behind.epilogue.addend { read.append(Int(addend.index)) }
       for n in behind.nodes { isDone[n] = true }
     }
     noteBlocked(context, inputs, outputs)
@@ -315,7 +315,9 @@ struct Planner {
         requests.append(Request(from: from, to: to, step: start, endStep: end))
       }
     }
-    if context.takesSum, let from = behind.map({ Int($0.sum.addend.index) }), isReadOnce(from, read) {
+    if context.takesEpilogue, let from = behind?.epilogue.addend.map({ Int($0.index) }),
+      isReadOnce(from, read)
+    {
       requests.append(
         Request(from: from, to: context.blockedOutputs[0], step: start, endStep: end))
     }

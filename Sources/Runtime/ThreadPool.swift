@@ -61,6 +61,9 @@ final class ThreadPool: Threads {
   private static var yieldAfter: Int64 { 20 }
   /// Microseconds of waiting that are not worth a remedy.
   private static var leastLoss: Int64 { 100 }
+  /// What is beyond that was no other work on a processor: the process was stopped for a while, or the
+  /// machine asleep.
+  private static var mostLoss: Int64 { 20_000 }
   /// How much longer than the last loss a lone worker rests: it costs a fifteenth of the time at most.
   private static var restForLoss: Int64 { 15 }
 
@@ -157,7 +160,7 @@ final class ThreadPool: Threads {
     // Shares are alike: one that takes many times as long as the caller's has been interrupted.
     if lost <= max(3 * (ready - start), ThreadPool.leastLoss) { return }
     // Together the workers cost no more than one alone may.
-    let rest = ThreadPool.restForLoss * lost * Int64(handles.count)
+    let rest = ThreadPool.restForLoss * min(lost, ThreadPool.mostLoss) * Int64(handles.count)
     while missing != 0 {
       let holder = Int(team.pointee.holders[missing.trailingZeroBitCount])
       workers[holder - 1].restsUntil = now + rest

@@ -54,15 +54,15 @@ private final class BlockedLayerStep: Step {
 
 extension PlanContext {
   /// Emits the step of a layer that writes output 0 in channel blocks; the bias is input 2. It
-  /// computes the sum behind the node too, if there is one.
+  /// computes the node's epilogue too, if there is one.
   func emit(
     _ layer: any BlockedLayer, x: Slot, weights: Slot, _ output: ChannelBlocks, work: Int
   ) {
     let scratchCount = layer.scratchCount
-    takesSum = sum != nil
+    takesEpilogue = epilogue != nil
     emit(
       BlockedLayerStep(
-        layer, x: x, weights: weights, bias: blockedBias(output), addend: sum?.addend,
+        layer, x: x, weights: weights, bias: blockedBias(output), addend: epilogue?.addend,
         y: blockedOutput(0),
         scratch: scratchCount > 0 ? scratch(byteCount: 4 * scratchCount * threads) : nil),
       work: work)

@@ -67,12 +67,15 @@ final class BlockedWinograd: BlockedLayer {
     let cache = kernels.pointee.core_cache
     let limit = min(points * weightStride * 4 <= cache ? cache / 2 : 3 << 20, scratchLimit)
     let fewest = BlockedWinograd.fewestTiles
-    let fit = limit / BlockedWinograd.tileBytes(geometry, m, input: input, output: output)
+    let tileBytes = BlockedWinograd.tileBytes(geometry, m, input: input, output: output)
+    let fit = limit / tileBytes
+    // All tiles, where nearly all fit: a rest of a few would read all weights once more.
+    let takesAll = tiles <= fit || 3 * tiles <= 4 * fit && tiles * tileBytes <= scratchLimit
     dividesBlocks =
       threads > 1 && output.blocks >= 4 * threads
       && points * weightStride > BlockedWinograd.fewWeights * input.count
     let share = dividesBlocks ? tiles * planes : (tiles * planes + threads - 1) / threads
-    blockTiles = max(1, min(tiles, max(fewest, fit / fewest * fewest), share))
+    blockTiles = max(1, min(takesAll ? tiles : max(fewest, fit / fewest * fewest), tiles, share))
     blockPlanes = blockTiles == tiles ? max(1, min(planes, fit / tiles, share / tiles)) : 1
     // Points at multiples of 4 KiB would share a few lines of the cache.
     func spread(_ count: Int) -> Int { count % 256 == 0 ? count + v : count }
@@ -235,6 +238,9 @@ final class BlockedWinograd: BlockedLayer {
     }
   }
 
+  /// Bytes of weights that no run finds in a cache.
+  private static var fromMemory: Int { 24 << 20 }
+
   /// Fewer tiles in a block do not keep the multipliers busy.
   private static var fewestTiles: Int { 14 }
 
@@ -286,9 +292,11 @@ final class BlockedWinograd: BlockedLayer {
       let transforms =
         tiles
         * (geometry.kernel[0] * input.blocks * cost.input + output.blocks * cost.output)
-      // Short sums keep the multipliers less busy, and large weights come from far.
+      // Short sums keep the multipliers less busy, and large weights come from far: from memory where
+      // there are more than fit any cache, and all threads together wait for that.
       let multiplications = tiles * points * products * 10 / 9
-      let weights = points * products * input.width / 4
+      let byteCount = points * products * input.width * 4
+      let weights = byteCount / 16 * (byteCount > fromMemory ? 2 : 1)
       let total = transforms + multiplications + weights
       let scratch = min(tiles, fewestTiles) * tileBytes(geometry, m, input: input, output: output)
       if total < least, scratch <= scratchLimit {

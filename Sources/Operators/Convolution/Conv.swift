@@ -98,10 +98,10 @@ struct Activation {
   let minimum: Float
   let maximum: Float
 
-  /// That of the sum behind the node instead.
-  init(_ sum: FollowingSum) {
-    minimum = sum.minimum
-    maximum = sum.maximum
+  /// That of the nodes behind instead.
+  init(_ epilogue: Epilogue) {
+    minimum = epilogue.minimum
+    maximum = epilogue.maximum
   }
 
   init(_ node: NodeContext) {

@@ -1,4 +1,4 @@
-"""Convolutions that compute the sum behind them as they store: the same bits as one by one."""
+"""Layers that compute what is behind them as they store: the same bits as one by one."""
 
 from __future__ import annotations
 
@@ -84,3 +84,39 @@ def test_sums_have_no_step_of_their_own(kind: str, tmp_path: Path) -> None:
         layers = [layer["operator"] for layer in found["layers"]]
         add = layers.index("Add")
         assert (add in steps) == shows
+
+
+def normalization(clip: str, isa: str, shows: bool) -> tuple:
+    """Conv → BatchNormalization → Relu or Clip in channel blocks; with `shows` what the normalisation
+    puts out is an output too."""
+    rng = np.random.default_rng(5)
+    writer = Writer()
+    f = writer.function("main")
+    x = f.input("x", "float32", SHAPE)
+    w = writer.weight(random_array(rng, (40, 40, 1, 1)) / np.float32(6))
+    (x,) = add_node(f, "Conv", [x, w])
+    scale, bias, mean = (writer.weight(random_array(rng, (40,))) for _ in range(3))
+    variance = writer.weight(np.abs(random_array(rng, (40,))) + np.float32(0.1))
+    (middle,) = add_node(f, "BatchNormalization", [x, scale, bias, mean, variance])
+    limits = [writer.weight(np.float32(v)) for v in (-0.25, 0.5)] if clip == "Clip" else []
+    (y,) = add_node(f, clip, [middle, *limits])
+    for i, output in enumerate([y, middle] if shows else [y]):
+        f.output(output, f"y{i}", "float32", SHAPE)
+    return writer, open_model(writer, isa=isa)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("clip", ["Relu", "Clip"])
+def test_normalization_clips(clip: str, isa: str, tmp_path: Path) -> None:
+    x = random_array(np.random.default_rng(3), SHAPE)
+    wanted = normalization(clip, isa, shows=True)[1].session().run({"x": x})
+    low, high = (0, np.inf) if clip == "Relu" else (np.float32(-0.25), np.float32(0.5))
+    assert_same_bits(wanted["y0"], np.clip(wanted["y1"], low, high))
+    writer, model = normalization(clip, isa, shows=False)
+    for threads in (1, 3):
+        with model.session(threads=threads) as session:
+            assert_same_bits(session.run({"x": x})["y0"], wanted["y0"])
+    (tmp_path / "net.apus").write_bytes(writer.to_bytes())
+    found = json.loads(cli.run("inspect", "net.apus", "--json", cwd=tmp_path).stdout)
+    layers = [layer["operator"] for layer in found["layers"]]
+    assert layers.index(clip) not in found["arena"]["step_layers"]

@@ -33,26 +33,29 @@ struct Readers {
   func onlyReader(of t: Int) -> Int? { count[t] == 1 && last[t] >= 0 ? last[t] : nil }
 }
 
-/// The sum behind a layer that its steps may compute as they store.
-struct SumBehind {
-  let sum: FollowingSum
+/// Nodes behind a layer that its steps may compute as they store.
+struct NodesBehind {
+  let epilogue: Epilogue
   /// The tensor that the last of the nodes puts out.
   let output: Int
-  /// Add, and what clips its result, if anything does.
   let nodes: [Int]
 }
 
 extension Planner {
-  /// The Add that alone reads what a convolution puts out, together with the Relu or Clip that alone
-  /// reads the sum, where what is added lies in channel blocks by now.
-  func sumBehind(_ node: NodeContext) -> SumBehind? {
-    guard plan.options.joinsNodes, node.record.opcode == convOperator.opcode,
-      !node.hasAttribute("activation_minimum"), !node.hasAttribute("activation_maximum")
+  /// The nodes whose work a node may do, each the only reader of what comes before it: behind a
+  /// convolution an Add, where what is added lies in channel blocks by now; behind that, or behind a
+  /// batch normalisation, a Relu or Clip.
+  func nodesBehind(_ node: NodeContext) -> NodesBehind? {
+    guard plan.options.joinsNodes, node.outputCount > 0, !node.hasAttribute("activation_minimum"),
+      !node.hasAttribute("activation_maximum")
     else { return nil }
     let t = Int(file.index(Int(node.record.outputs)))
-    guard let n = readers.onlyReader(of: t), file.node(n).opcode == addOperator.opcode else {
-      return nil
+    if node.record.opcode == batchNormalizationOperator.opcode {
+      return clipBehind(t, addend: nil, nodes: [])
     }
+    guard node.record.opcode == convOperator.opcode, let n = readers.onlyReader(of: t),
+      file.node(n).opcode == addOperator.opcode
+    else { return nil }
     let add = file.node(n)
     let operands = slotList(add.inputs, 2)
     let other = operands[0] == t ? operands[1] : operands[0]
@@ -60,14 +63,19 @@ extension Planner {
       info.shape == node.outputs[0].shape
     else { return nil }
     let sum = Int(file.index(Int(add.outputs)))
-    if let m = readers.onlyReader(of: sum), let (low, high) = limits(m) {
-      return SumBehind(
-        sum: FollowingSum(addend: Slot(addend.slot), minimum: low, maximum: high),
-        output: Int(file.index(Int(file.node(m).outputs))), nodes: [n, m])
-    }
-    return SumBehind(
-      sum: FollowingSum(addend: Slot(addend.slot), minimum: -Float.infinity, maximum: Float.infinity),
+    if let both = clipBehind(sum, addend: Slot(addend.slot), nodes: [n]) { return both }
+    return NodesBehind(
+      epilogue: Epilogue(
+        addend: Slot(addend.slot), minimum: -Float.infinity, maximum: Float.infinity),
       output: sum, nodes: [n])
+  }
+
+  /// With the node that clips the tensor `t`, and alone reads it.
+  private func clipBehind(_ t: Int, addend: Slot?, nodes: [Int]) -> NodesBehind? {
+    guard let n = readers.onlyReader(of: t), let (low, high) = limits(n) else { return nil }
+    return NodesBehind(
+      epilogue: Epilogue(addend: addend, minimum: low, maximum: high),
+      output: Int(file.index(Int(file.node(n).outputs))), nodes: nodes + [n])
   }
 
   /// Between which limits the node clips its input; nil where it does anything else.
