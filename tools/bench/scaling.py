@@ -208,8 +208,7 @@ def plot(sweep: Sweep, points: List[Point], left: int, top: int) -> List[str]:
     parts.append(chart.text(x(first.size), bottom, str(first.size), size=10))
     parts.append(chart.text(x(last.size), bottom, f"{last.size} {sweep.axis}", "end", size=10))
     for p in (first, last):
-        label = f"{p.microseconds:.3g} µs"
-        parts.append(chart.text(left + 4, y(p.microseconds) + 3, label, size=10))
+        parts.append(chart.text(left + 4, y(p.microseconds) - 4, duration(p.microseconds), size=10))
     for i, p in enumerate(points):
         above = above_trend(points, i)
         color = chart.SLOWER if above and above > BAR else chart.FASTER
@@ -217,6 +216,12 @@ def plot(sweep: Sweep, points: List[Point], left: int, top: int) -> List[str]:
             f'<circle cx="{x(p.size)}" cy="{y(p.microseconds)}" r="1.8" fill="{color}"/>'
         )
     return parts
+
+
+def duration(microseconds: float) -> str:
+    if microseconds >= 1000:
+        return f"{microseconds / 1000:.3g} ms"
+    return f"{microseconds:.3g} µs"
 
 
 def picture(results: Dict[str, List[Point]]) -> str:
