@@ -197,7 +197,7 @@ def plot(sweep: Sweep, points: List[Point], left: int, top: int) -> List[str]:
         return lambda v: round(low + (high - low) * (math.log(v) - a) / ((b - a) or 1), 1)
 
     x = scale([p.size for p in points], left + MARGIN, left + WIDTH - 12)
-    y = scale([p.microseconds for p in points], top + HEIGHT - 34, top + 30)
+    y = scale([p.microseconds for p in points], top + HEIGHT - 34, top + 42)
     path = " ".join(f"{x(p.size)},{y(p.microseconds)}" for p in points)
     parts = [
         chart.text(left + 8, top + 16, sweep.title),
