@@ -82,8 +82,7 @@ extension PlanContext {
       dilation_x: 1, pad_z: 0, pad_y: 0, pad_x: 0, pad_end_z: 0, pad_end_y: 0, pad_end_x: 0)
     emit(
       BlockedDepthwiseStep(
-        kernels, window, input: blocks, output: blocks,
-        epilogue.map { Activation($0) } ?? Activation(node), x: blockedInput(0),
+        kernels, window, input: blocks, output: blocks, Activation(self), x: blockedInput(0),
         weights: factors, bias: shifts, y: blockedOutput(0)),
       work: blocks.count)
     takesEpilogue = epilogue != nil

@@ -136,6 +136,20 @@ open class JumpingStep: Step {
   open func jump(from i: Int, _ memory: Memory) -> Int { i + 1 }
 }
 
+/// A step that runs several times before the run goes on.
+public class RepeatedStep: JumpingStep {
+  /// How often, and how many of these are done.
+  final var repetitions = 1
+  final var position = 0
+
+  public final override func jump(from i: Int, _ memory: Memory) -> Int {
+    position += 1
+    if position < repetitions { return i }
+    position = 0
+    return i + 1
+  }
+}
+
 /// Weights in a kernel's own order: computed once for each model, shared by its sessions.
 public struct PackedWeights {
   /// Of the orders below: one more whenever any kernel's order changes, so that files compiled

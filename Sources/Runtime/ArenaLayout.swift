@@ -47,18 +47,10 @@ struct ArenaLayout {
     lowerBound = ArenaLayout.alive(buffers, stepCount, rounded: false).max() ?? 0
     let alive = ArenaLayout.alive(buffers, stepCount, rounded: true)
     let reachable = alive.max() ?? 0
-    // By buffer: the most bytes that are alive at one of its steps.
-    var loads: [Int] = []
-    loads.reserveCapacity(buffers.count)
-    for b in buffers {
-      var most = 0
-      for step in b.firstStep...max(b.firstStep, b.lastStep) { most = max(most, alive[step]) }
-      loads.append(most)
-    }
     var best = Int.max
     for order in [Order.bySize, .byLifetime, .byStart, .byLoad] {
       var candidate = buffers
-      let size = ArenaLayout.place(&candidate, order, loads)
+      let size = ArenaLayout.place(&candidate, ArenaLayout.keys(buffers, order, alive))
       if size < best {
         best = size
         self.buffers = candidate
@@ -80,12 +72,36 @@ struct ArenaLayout {
     return change
   }
 
-  /// Gives each buffer the lowest offset that is free during its life; returns the arena's size.
-  private static func place(_ buffers: inout [Buffer], _ order: Order, _ loads: [Int]) -> Int {
+  /// By buffer: what is smaller is placed first.
+  private static func keys(_ buffers: [Buffer], _ order: Order, _ alive: [Int]) -> [Int] {
+    var keys: [Int] = []
+    keys.reserveCapacity(buffers.count)
+    for b in buffers {
+      switch order {
+      case .bySize: keys.append(0)
+      case .byLifetime: keys.append(b.firstStep - b.lastStep)
+      case .byStart: keys.append(b.firstStep)
+      case .byLoad:
+        // The most bytes that are alive at one of its steps.
+        var most = 0
+        for step in b.firstStep...max(b.firstStep, b.lastStep) { most = max(most, alive[step]) }
+        keys.append(-most)
+      }
+    }
+    return keys
+  }
+
+  /// Gives each buffer the lowest offset that is free during its life; returns the arena's size. Those
+  /// of one key go by size, then by number: the layout never depends on the sort.
+  private static func place(_ buffers: inout [Buffer], _ keys: [Int]) -> Int {
     var indices: [Int] = []
     indices.reserveCapacity(buffers.count)
     for i in buffers.indices { indices.append(i) }
-    mergeSort(&indices) { precedes($0, $1, buffers, order, loads) }
+    mergeSort(&indices) { (a, b) in
+      if keys[a] != keys[b] { return keys[a] < keys[b] }
+      let (x, y) = (buffers[a].placedSize, buffers[b].placedSize)
+      return x != y ? x > y : a < b
+    }
     // Placed buffers in the order of their offsets.
     var placed: [Int] = []
     placed.reserveCapacity(buffers.count)
@@ -108,29 +124,5 @@ struct ArenaLayout {
       }
     }
     return size
-  }
-
-  /// Whether `a` is placed before `b`. Total, so that the layout never depends on the sort.
-  private static func precedes(
-    _ a: Int, _ b: Int, _ buffers: [Buffer], _ order: Order, _ loads: [Int]
-  ) -> Bool {
-    let x = buffers[a]
-    let y = buffers[b]
-    switch order {
-    case .bySize:
-      if x.placedSize != y.placedSize { return x.placedSize > y.placedSize }
-    case .byLifetime:
-      let lx = x.lastStep - x.firstStep
-      let ly = y.lastStep - y.firstStep
-      if lx != ly { return lx > ly }
-      if x.placedSize != y.placedSize { return x.placedSize > y.placedSize }
-    case .byStart:
-      if x.firstStep != y.firstStep { return x.firstStep < y.firstStep }
-      if x.placedSize != y.placedSize { return x.placedSize > y.placedSize }
-    case .byLoad:
-      if loads[a] != loads[b] { return loads[a] > loads[b] }
-      if x.placedSize != y.placedSize { return x.placedSize > y.placedSize }
-    }
-    return a < b
   }
 }

@@ -98,33 +98,23 @@ public final class Session {
     _ plan: Plan, _ arena: UnsafeMutableRawPointer,
     _ pointers: UnsafeMutablePointer<UnsafeMutableRawPointer>
   ) throws(ApusError) {
-    let packed = try findPackings(plan)
+    var packed = [UnsafeMutableRawPointer](repeating: arena, count: plan.packed.count)
+    // The large ones first: while a packing is made its weights are in memory twice, and that is the
+    // less the fewer are there already.
+    var order: [Int] = []
+    for k in plan.packed.indices { order.append(k) }
+    mergeSort(&order) { plan.packed[$0].byteCount > plan.packed[$1].byteCount }
+    for k in order { packed[k] = try plan.model.find(plan.packed[k]) }
     for i in plan.slots.indices {
       let pointer: UnsafeMutableRawPointer
       switch plan.slots[i] {
       case .none: pointer = arena
       case .buffer(let b, let offset): pointer = arena + plan.buffers[b].offset + offset
       case .constant(let constant): pointer = UnsafeMutableRawPointer(mutating: constant)
-      case .packed(let k): pointer = packed[k] ?? arena
+      case .packed(let k): pointer = packed[k]
       }
       (pointers + i).initialize(to: pointer)
     }
-  }
-
-  /// The large ones first: while a packing is made its weights are in memory twice, and that is the
-  /// less the fewer are there already.
-  private static func findPackings(_ plan: Plan) throws(ApusError) -> [UnsafeMutableRawPointer?] {
-    var packed = [UnsafeMutableRawPointer?](repeating: nil, count: plan.packed.count)
-    var least = 0
-    for packing in plan.packed { least = max(least, packing.byteCount) }
-    repeat {
-      least /= 2
-      for (k, packing) in plan.packed.enumerated()
-      where packed[k] == nil && packing.byteCount >= least {
-        packed[k] = try plan.model.find(packing)
-      }
-    } while least > 0
-    return packed
   }
 
   private static func findInputAliases(_ plan: Plan) -> [[(slot: Int, offset: Int)]] {

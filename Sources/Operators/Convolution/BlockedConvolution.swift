@@ -424,7 +424,7 @@ extension PlanContext {
       planBlockedDepthwise(geometry, values, Activation(node), work: work)
       return true
     }
-    let activation = epilogue.map { Activation($0) } ?? Activation(node)
+    let activation = Activation(self)
     let channels = node.input(0).shape[1]
     let input = ChannelBlocks(node.input(0).shape, kernels)
     let output = ChannelBlocks(node.outputs[0].shape, kernels)

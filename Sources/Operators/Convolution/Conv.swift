@@ -98,14 +98,15 @@ struct Activation {
   let minimum: Float
   let maximum: Float
 
-  /// That of the nodes behind instead.
-  init(_ epilogue: Epilogue) {
-    minimum = epilogue.minimum
-    maximum = epilogue.maximum
-  }
-
   init(_ node: NodeContext) {
     minimum = node.float("activation_minimum", default: -Float.infinity)
     maximum = node.float("activation_maximum", default: Float.infinity)
+  }
+
+  /// That of the node's epilogue, if it has one.
+  init(_ context: PlanContext) {
+    let own = Activation(context.node)
+    minimum = context.epilogue?.minimum ?? own.minimum
+    maximum = context.epilogue?.maximum ?? own.maximum
   }
 }

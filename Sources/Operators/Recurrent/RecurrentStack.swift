@@ -1,7 +1,7 @@
 /// Recurrent layers of one sequence, each reading the one before it, at once: while a layer works at
 /// some time steps, another works at earlier ones of the next layer. The session runs the step in
 /// turns of eight time steps; in each, every layer does those that the layers before it have done.
-public final class RecurrentStack: JumpingStep {
+public final class RecurrentStack: RepeatedStep {
   /// Multiply-accumulates of a layer's turn that are worth the threads' waiting for each other.
   private static var minimumTurn: Int { 65_536 }
 
@@ -9,8 +9,6 @@ public final class RecurrentStack: JumpingStep {
   /// By layer: how many turns it is behind the first.
   private var delays: [Int]
   private let turns: Int
-  /// The next turn of the first layer.
-  private var position = 0
 
   public init(_ first: RecurrentStep) {
     layers = [first]
@@ -29,8 +27,10 @@ public final class RecurrentStack: JumpingStep {
       next.reads(last, isSame: isSame)
     else { return false }
     for layer in layers where next.touchesStates(of: layer, isSame: isSame) { return false }
-    delays.append(delays[delays.count - 1] + next.turnsAhead)
+    let delay = delays[delays.count - 1] + next.turnsAhead
+    delays.append(delay)
     layers.append(next)
+    repetitions = turns + delay
     shareLayers(layers.count, work: layers.count * next.turnWork, among: next.threadCount)
     return true
   }
@@ -46,13 +46,6 @@ public final class RecurrentStack: JumpingStep {
     for i in first..<end where (i &- start) % share.count == share.index {
       layers[i].run(memory, turn: position &- delays[i])
     }
-  }
-
-  public override func jump(from i: Int, _ memory: Memory) -> Int {
-    position += 1
-    if position < turns + delays[delays.count - 1] { return i }
-    position = 0
-    return i + 1
   }
 }
 

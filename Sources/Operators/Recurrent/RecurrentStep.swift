@@ -10,7 +10,7 @@ import ModelFormat
 /// For T > 1 and small groups, W·x is computed for several time steps at once: the weights are then
 /// read once for all of them. A single sequence goes further: the steps' products R·h wait for
 /// memory, and W·x of the next eight steps is computed meanwhile (see Gemv.swift).
-public final class RecurrentStep: JumpingStep {
+public final class RecurrentStep: RepeatedStep {
   /// Batch entries that go through the sequence together, at most: each read of the weights serves
   /// all of them.
   static var maximumGroup: Int { 16 }
@@ -30,8 +30,6 @@ public final class RecurrentStep: JumpingStep {
   private let sharesUnits: Bool
   /// Runs of this step for a time step, if it runs for each: 1 or 2. Else 0.
   private let parts: Int
-  /// How many of them are done.
-  private var position = 0
   /// For each item and thread.
   let progress: UnsafeMutablePointer<RecurrentProducts.Progress>
   let threadCount: Int
@@ -107,6 +105,8 @@ public final class RecurrentStep: JumpingStep {
         node.clip == .infinity
           && RecurrentActivations.isStandard(node.activations, first, node.kind) ? 1 : 0
     }
+    super.init()
+    repetitions = max(1, parts &* node.time)
     self.slots.scratch = scratch(scratchSize * shares)
   }
 
@@ -143,13 +143,6 @@ public final class RecurrentStep: JumpingStep {
         run(memory, item, item, blocks, first..<first &+ 3 &- parts, &own.pointee)
       }
     }
-  }
-
-  public override func jump(from i: Int, _ memory: Memory) -> Int {
-    position += 1
-    if position < parts &* node.time { return i }
-    position = 0
-    return i + 1
   }
 
   /// One direction of one group of batch entries; of its hidden units those in `blocks`, of its
