@@ -5,7 +5,8 @@ import Training
 /// stands here and not in the library; Tests/python/test_operators_page.py checks every line of it:
 /// the types by opening a model of each, the operator sets against the onnx package.
 enum OperatorFacts {
-  /// The element types that the first input may have (of Where: what it chooses from).
+  /// The element types that the first input may have (of Where: what it chooses from; of
+  /// QLinearConcat: what it joins).
   static func types(_ operatorName: String) -> [String] { types[operatorName] ?? [] }
 
   /// The operator set that brought the operator; nil for one that is not ONNX's.
@@ -18,8 +19,17 @@ enum OperatorFacts {
 
   private static let rules: [String: GradientRule<Float>] = gradientRules()
 
+  private static let lookup = "QLinearLookup"
+
   private static let integerForms = [
     "Conv": "QLinearConv", "MatMul": "QLinearMatMul", "Gemm": "QLinearMatMul",
+    "AveragePool": "QLinearAveragePool", "GlobalAveragePool": "QLinearGlobalAveragePool",
+    "Sigmoid": lookup, "Tanh": lookup, "Softplus": lookup, "Softsign": lookup, "Mish": lookup,
+    "HardSwish": lookup, "Exp": lookup, "Floor": lookup, "Ceil": lookup, "Round": lookup,
+    "Erf": lookup, "Sin": lookup, "Cos": lookup, "Log": lookup, "Sqrt": lookup,
+    "Reciprocal": lookup, "LeakyRelu": lookup, "Elu": lookup, "Celu": lookup, "Selu": lookup,
+    "ThresholdedRelu": lookup, "Swish": lookup, "HardSigmoid": lookup, "Gelu": lookup,
+    "PRelu": lookup,
   ]
 
   private static let types: [String: [String]] = byName(typeLists) {
@@ -87,7 +97,8 @@ private let typeLists: [(key: String, operators: String)] = [
   (
     "uint8 int8",
     """
-    MatMulInteger QLinearMatMul ConvInteger QLinearConv
+    MatMulInteger QLinearMatMul ConvInteger QLinearConv QLinearAdd QLinearMul QLinearAveragePool
+    QLinearGlobalAveragePool QLinearConcat QLinearLookup
     """
   ),
   (

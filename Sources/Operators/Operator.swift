@@ -13,10 +13,16 @@ public struct Operator {
   /// An attribute's key in the file is its position here, so this list only ever grows.
   public let attributes: [AttributeSpec]
   /// How many inputs a node may have, those left out in the middle included.
-  public let inputs: ClosedRange<Int>
-  public let outputs: ClosedRange<Int>
+  public var inputs: ClosedRange<Int> { Int(fewestInputs)...Int(mostInputs) }
+  public var outputs: ClosedRange<Int> { Int(fewestOutputs)...Int(mostOutputs) }
   /// Inputs below this number may not be left out.
-  public let requiredInputs: Int
+  public var requiredInputs: Int { Int(required) }
+  // Small, as every operator is copied into the list of all.
+  private let fewestInputs: UInt16
+  private let mostInputs: UInt16
+  private let fewestOutputs: UInt16
+  private let mostOutputs: UInt16
+  private let required: UInt16
   /// Checks the node's attributes and its inputs' types and shapes, and sets `context.outputs`.
   /// Whatever `plan` and the steps rely on is checked here.
   public let infer: (NodeContext) throws(ApusError) -> Void
@@ -30,8 +36,10 @@ public struct Operator {
   public let dependsOnShapesOnly: Bool
   /// Set where the node runs functions of the file: the planner infers and plans it.
   public let control: ControlFlow?
-  /// One line for docs/operators.md: what differs from ONNX, what is restricted.
-  public let notes: StaticString
+  #if !hasFeature(Embedded)
+    /// One line for docs/operators.md: what differs from ONNX, what is restricted.
+    public let notes: StaticString
+  #endif
 
   public init(
     opcode: UInt16, name: StaticString, attributes: [AttributeSpec] = [],
@@ -45,11 +53,15 @@ public struct Operator {
     self.opcode = opcode
     self.name = name
     self.attributes = attributes
-    self.inputs = inputs
-    self.outputs = outputs
-    self.requiredInputs = requiredInputs ?? inputs.lowerBound
+    fewestInputs = UInt16(inputs.lowerBound)
+    mostInputs = UInt16(inputs.upperBound)
+    fewestOutputs = UInt16(outputs.lowerBound)
+    mostOutputs = UInt16(outputs.upperBound)
+    required = UInt16(requiredInputs ?? inputs.lowerBound)
     self.dependsOnShapesOnly = dependsOnShapesOnly
-    self.notes = notes
+    #if !hasFeature(Embedded)
+      self.notes = notes
+    #endif
     self.control = control
     self.infer = infer
     self.plan = plan

@@ -76,8 +76,9 @@ private let rules: [String: GradientRule<Double>] = gradientRules()
       "And", "ArgMax", "ArgMin", "ConstantOfShape", "ConvInteger", "DequantizeLinear",
       "DynamicQuantizeLinear", "Equal", "EyeLike", "Greater", "GreaterOrEqual", "Hardmax", "IsInf",
       "IsNaN", "Less", "LessOrEqual", "MatMulInteger", "Mod", "NonMaxSuppression", "NonZero", "Not",
-      "OneHot", "Or", "QLinearConv", "QLinearMatMul", "QuantizeLinear", "Range", "Shape", "Size",
-      "Xor",
+      "OneHot", "Or", "QLinearAdd", "QLinearAveragePool", "QLinearConcat", "QLinearConv",
+      "QLinearGlobalAveragePool", "QLinearLookup", "QLinearMatMul", "QLinearMul", "QuantizeLinear",
+      "Range", "Shape", "Size", "Xor",
       // What no recipe has needed so far.
       "Acos", "Acosh", "AffineGrid", "Asin", "Asinh", "Atan", "Atanh", "Attention",
       "CausalConvWithState", "CenterCropPad", "Col2Im", "Cosh", "CumSum", "DeformConv",

@@ -16,6 +16,7 @@ def run_onnx(
     attributes: Mapping[str, Any] = {},
     outputs: int = 1,
     opset: int = 22,
+    domain: str = "",
 ) -> List[np.ndarray]:
     """The outputs of one node. An input of None is left out."""
     names = [f"x{i}" if array is not None else "" for i, array in enumerate(inputs)]
@@ -25,11 +26,13 @@ def run_onnx(
         for name, array in zip(names, inputs) if array is not None
     ]  # fmt: skip
     results = [f"y{i}" for i in range(outputs)]
-    node = helper.make_node(op, names, results, **attributes)
+    node = helper.make_node(op, names, results, domain=domain, **attributes)
     graph = helper.make_graph(
         [node], "one_node", values, [onnx.ValueInfoProto(name=name) for name in results])
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    opsets = [helper.make_opsetid("", opset)]
+    if domain:
+        opsets.append(helper.make_opsetid(domain, 1))
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

@@ -783,6 +783,46 @@ def _quantized_conv(large: bool) -> Iterator[Case]:
     yield Case(parameters(_bytes(n, c, s, s), _bytes(m, c, 1, 1)), constants=weights)
 
 
+def _quantized_sum(large: bool) -> Iterator[Case]:
+    shape = (4, 24, 31, 29) if large else (2, 3, 2)
+    for kind, other in [(np.uint8, shape), (np.int8, (*shape[1:-1], 1))]:
+        yield Case([
+            _bytes(*shape, dtype=kind), _scale(), _bytes(dtype=kind), _bytes(*other, dtype=kind),
+            _scale(), _bytes(dtype=kind), _scale(), _bytes(dtype=kind)],
+            constants=[1, 2, 4, 5, 6, 7])  # fmt: skip
+    yield Case([_bytes(*shape), _scale(), None, _bytes(*shape), _scale(), None, _scale()])
+
+
+def _quantized_pool(pool: Cases, large: bool) -> Iterator[Case]:
+    """The samples of the pool of floats, as bytes of either type."""
+    for i, case in enumerate(pool(large)):
+        kind = (np.uint8, np.int8)[i % 2]
+        shape = np.shape(case.inputs[0])
+        zero = _bytes(dtype=kind)
+        inputs = [_bytes(*shape, dtype=kind), _scale(), zero, _scale(), zero]
+        yield Case(inputs, case.attributes, constants=[1, 2, 3, 4] if i % 3 else [])
+    yield Case([inputs[0].view(np.uint8), _scale(), None, _scale()], case.attributes)
+
+
+def _quantized_concat(large: bool) -> Iterator[Case]:
+    shape = (4, 24, 31, 29) if large else (2, 3, 2)
+    for kind in (np.uint8, np.int8):
+        scale, zero = _scale(), _bytes(dtype=kind)
+        yield Case([
+            scale, zero, _bytes(*shape, dtype=kind), scale, zero, _bytes(*shape, dtype=kind),
+            _scale(), _bytes(dtype=kind)], {"axis": 1}, constants=[0, 1, 3, 4])  # fmt: skip
+
+
+def _quantized_lookup(large: bool) -> Iterator[Case]:
+    shape = (4, 24, 31, 29) if large else (2, 3, 2)
+    for kind in (np.uint8, np.int8):
+        yield Case([
+            _bytes(*shape, dtype=kind), _scale(), _bytes(dtype=kind), _bytes(256), _scale(),
+            _bytes(dtype=kind)],
+            {"function": "LeakyRelu,Neg", "parameters": [0.1, 0, 0, 0]}, constants=[1, 2, 3, 4, 5])  # fmt: skip
+    yield Case([_bytes(*shape), _scale(), None, _bytes(256), _scale()])
+
+
 SAMPLES: Dict[str, Cases] = {
     **dict.fromkeys(
         ["Sigmoid", "Tanh", "Softplus", "Softsign", "HardSwish", "Mish", "Exp", "Floor", "Ceil",
@@ -889,6 +929,12 @@ SAMPLES: Dict[str, Cases] = {
     "QLinearMatMul": _quantized_matmul,
     "ConvInteger": _integer_conv,
     "QLinearConv": _quantized_conv,
+    "QLinearAdd": _quantized_sum,
+    "QLinearMul": _quantized_sum,
+    "QLinearAveragePool": partial(_quantized_pool, _average_pool),
+    "QLinearGlobalAveragePool": partial(_quantized_pool, _global_pool),
+    "QLinearConcat": _quantized_concat,
+    "QLinearLookup": _quantized_lookup,
     **{kind: partial(_recurrent, kind) for kind in ("RNN", "LSTM", "GRU")},
 }  # fmt: skip
 

@@ -87,8 +87,10 @@ def mlp() -> tuple:
 
 # What is left in floats after the pass, and in integers.
 NETWORKS = {
-    "conv": (conv_net, {"QLinearConv": 3, "MaxPool": 1}, {"Conv", "Gemm", "Relu"}),
-    "depthwise": (depthwise_net, {"QLinearConv": 4, "Add": 1}, {"Conv", "Relu"}),
+    "conv": (
+        conv_net, {"QLinearConv": 3, "MaxPool": 1, "QLinearGlobalAveragePool": 1},
+        {"Conv", "Gemm", "Relu", "GlobalAveragePool"}),
+    "depthwise": (depthwise_net, {"QLinearConv": 4, "QLinearAdd": 1}, {"Conv", "Relu", "Add"}),
     "mlp": (mlp, {"QLinearMatMul": 2, "QLinearConv": 1}, {"MatMul", "Gemm"}),
 }
 TYPES = {"U8S8": (QuantType.QUInt8, QuantType.QInt8), "S8S8": (QuantType.QInt8, QuantType.QInt8)}
@@ -298,14 +300,16 @@ def test_branches_join_in_integers(tmp_path: Path) -> None:
         "QuantizeLinear": 1, "QLinearConv": 2, "Clip": 1, "Concat": 1, "DequantizeLinear": 1}
 
 
-def test_concat_of_different_steps_stays(tmp_path: Path) -> None:
+def test_concat_of_different_steps(tmp_path: Path) -> None:
     g = Pairs()
     x = g.pair("x", 0.03, 120)
     a = g.pair(conv(g, x), 0.05, 128)
     b = g.pair(conv(g, x), 0.06, 128)
-    g.pair(g.add("Concat", f"{a} {b}", axis=1), 0.05, 128, y="y")
+    g.weights["c"] = bytes_(1, 2, 4, 4).astype(np.int8)
+    c = g.dq("c", 0.04, 3, np.int8)
+    g.pair(g.add("Concat", f"{a} {b} {c}", axis=1), 0.05, 128, y="y")
     assert g.check(tmp_path, normal(1, 3, 6, 6)) == {
-        "QuantizeLinear": 2, "QLinearConv": 2, "Concat": 1, "DequantizeLinear": 3}
+        "QuantizeLinear": 1, "QLinearConv": 2, "QLinearConcat": 1, "DequantizeLinear": 1}
 
 
 def test_parts_of_a_split(tmp_path: Path) -> None:
@@ -317,6 +321,141 @@ def test_parts_of_a_split(tmp_path: Path) -> None:
     g.nodes.append(node("Add", f"{a} {b}", "y"))
     assert g.check(tmp_path, normal(1, 4, 6, 6)) == {
         "QuantizeLinear": 1, "Split": 1, "QLinearConv": 2, "DequantizeLinear": 2, "Add": 1}
+
+
+# ---- Sums, means and functions of one number ----------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+@pytest.mark.parametrize("op", ["Add", "Mul"])
+def test_sums_and_products(tmp_path: Path, op: str, kind) -> None:
+    g = Pairs()
+    a = g.pair("x", 0.0213, 5, kind)
+    b = g.pair(g.add("Transpose", a, perm=[0, 1, 3, 2]), 0.0307, 7, kind)
+    g.weights["c"] = bytes_(3, 1, 1).astype(np.int8)
+    s = g.pair(g.add(op, f"{a} {b}"), 0.0319, 9, kind)
+    g.pair(g.add("Relu", g.add(op, f"{s} {g.dq('c', 0.0109, 0, np.int8)}")), 0.0211, 0, kind, y="y")
+    left = g.check(tmp_path, normal(2, 3, 9, 9))
+    assert left == {
+        "QuantizeLinear": 1, "QLinearLookup": 1, "Transpose": 1, "QLinear" + op: 2,
+        "DequantizeLinear": 1, **({"Clip": 1} if kind == np.int8 else {})}  # fmt: skip
+
+
+MEANS = [
+    ("AveragePool", {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1}, None),
+    ("AveragePool", {"kernel_shape": [2, 2], "strides": [2, 2]}, None),
+    ("GlobalAveragePool", {}, None), ("ReduceMean", {}, [2, 3]),
+    ("ReduceMean", {"keepdims": 0}, [-1, 2]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("op, attributes, axes", MEANS)
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+def test_means(tmp_path: Path, op: str, attributes: dict, axes, kind) -> None:
+    g = Pairs()
+    x = g.pair("x", 0.02, 5, kind)
+    if axes:
+        g.weights["axes"] = np.int64(axes)
+        x += " axes"
+    g.pair(g.add(op, x, **attributes), 0.017, 9, kind, y="y")
+    left = g.check(tmp_path, normal(2, 30, 8, 8))
+    wanted = "QLinearAveragePool" if op == "AveragePool" else "QLinearGlobalAveragePool"
+    assert left == {
+        "QuantizeLinear": 1, wanted: 1, "DequantizeLinear": 1,
+        **({"Squeeze": 1} if attributes.get("keepdims") == 0 else {})}  # fmt: skip
+
+
+def test_means_over_other_axes_stay(tmp_path: Path) -> None:
+    g = Pairs()
+    g.weights["axes"] = np.int64([1, 2])
+    g.pair(g.add("ReduceMean", g.pair("x", 0.02, 5) + " axes"), 0.017, 9, y="y")
+    assert g.check(tmp_path, normal(2, 3, 8, 8))["ReduceMean"] == 1
+
+
+FUNCTIONS = [
+    ("Sigmoid", {}), ("Tanh", {}), ("LeakyRelu", {"alpha": 0.1}), ("LeakyRelu", {}),
+    ("HardSwish", {}), ("HardSigmoid", {}), ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.4}),
+    ("Elu", {"alpha": 0.7}), ("Selu", {}), ("Celu", {"alpha": 0.8}), ("Gelu", {}),
+    ("Gelu", {"approximate": "tanh"}), ("Softplus", {}), ("Softsign", {}), ("Mish", {}), ("Exp", {}),
+    ("Abs", {}), ("Neg", {}), ("Erf", {}), ("Sin", {}), ("Cos", {}), ("ThresholdedRelu", {}),
+    ("Floor", {}), ("Ceil", {}), ("Round", {}), ("Sign", {}), ("Log", {}), ("Sqrt", {}),
+    ("Reciprocal", {}), ("Relu", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("op, attributes", FUNCTIONS)
+def test_functions_become_tables(tmp_path: Path, op: str, attributes: dict) -> None:
+    """All 256 values, into either type."""
+    for kind, scale in [(np.uint8, 0.03), (np.int8, 0.11)]:
+        g = Pairs()
+        info = np.iinfo(kind)
+        zero = info.min if op in ("Log", "Sqrt", "Reciprocal") else int(info.min + 120)
+        g.pair(g.add(op, g.pair("x", scale, zero, kind), **attributes), 0.013, zero, kind, y="y")
+        x = (np.arange(info.min, info.max + 1) - zero).astype(np.float32) * np.float32(scale)
+        assert g.check(tmp_path, x[None]) == {
+            "QuantizeLinear": 1, "QLinearLookup": 1, "DequantizeLinear": 1}
+
+
+CONSTANTS = [
+    ("Add", "x c"), ("Add", "c x"), ("Sub", "x c"), ("Sub", "c x"), ("Mul", "x c"), ("Mul", "c x"),
+    ("Div", "x c"), ("Div", "c x"), ("Pow", "x c"), ("PRelu", "x c"), ("Clip", "x a b"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("quantised", [False, True])
+@pytest.mark.parametrize("op, inputs", CONSTANTS)
+def test_operators_with_a_number(tmp_path: Path, op: str, inputs: str, quantised: bool) -> None:
+    g = Pairs()
+    # Steps without a common divisor: few results lie halfway between two.
+    g.weights.update({"a": np.float32(-0.5), "b": np.float32(1.25), "c": np.float32(3)})
+    names = {"x": g.pair("x", 0.0311, 120), "a": "a", "b": "b", "c": "c"}
+    if quantised and op != "Clip":
+        g.weights["c"] = np.uint8(13)
+        names["c"] = g.dq("c", 0.25, 1)
+    g.pair(g.add(op, " ".join(names[i] for i in inputs.split())), 0.0217, 100, y="y")
+    x = (np.arange(256) - 120).astype(np.float32) * np.float32(0.0311)
+    assert g.check(tmp_path, x[None]) == {
+        "QuantizeLinear": 1, "QLinearLookup": 1, "DequantizeLinear": 1}
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+@pytest.mark.parametrize("gate", ["Sigmoid", "HardSigmoid", "Tanh"])
+def test_gates_become_tables(tmp_path: Path, gate: str, pairs: bool) -> None:
+    """x · Sigmoid(x) and the like, with a pair of its own for the gate or without one."""
+    g = Pairs()
+    x = g.pair("x", 0.05, 120)
+    s = g.add(gate, x)
+    if pairs:
+        s = g.pair(s, 1 / 128, 100)
+    g.pair(g.add("Mul", f"{s} {x}"), 0.03, 20, y="y")
+    x = (np.arange(256) - 120).astype(np.float32) * np.float32(0.05)
+    assert g.check(tmp_path, x[None]) == {
+        "QuantizeLinear": 1, "QLinearLookup": 1, "DequantizeLinear": 1}
+
+
+def test_functions_behind_each_other_are_one_table(tmp_path: Path) -> None:
+    """HardSwish as PyTorch writes it: x · Clip(x + 3; 0, 6) / 6, each with its pair."""
+    g = Pairs()
+    g.weights.update({
+        "three": np.float32(3), "zero": np.float32(0), "six": np.float32(6)})
+    x = g.pair("x", 0.05, 120)
+    a = g.pair(g.add("Add", f"{x} three"), 0.05, 60)
+    c = g.pair(g.add("Clip", f"{a} zero six"), 6 / 255, 0)
+    m = g.pair(g.add("Mul", f"{x} {c}"), 0.2, 20)
+    g.pair(g.add("Div", f"{m} six"), 0.04, 30, y="y")
+    x = (np.arange(256) - 120).astype(np.float32) * np.float32(0.05)
+    assert g.check(tmp_path, x[None]) == {
+        "QuantizeLinear": 1, "QLinearLookup": 1, "DequantizeLinear": 1}
+
+
+def test_another_scale(tmp_path: Path) -> None:
+    """From one scale to another, before and behind what moves elements."""
+    g = Pairs()
+    x = g.pair("x", 0.05, 120)
+    a = g.pair(g.add("Transpose", x, perm=[1, 0]), 0.03, 100)
+    g.pair(g.add("Relu", a), 0.02, 0, np.int8, y="y")
+    assert g.check(tmp_path, normal(30, 40)) == {
+        "QuantizeLinear": 1, "QLinearLookup": 2, "Transpose": 1, "DequantizeLinear": 1}
 
 
 def test_pooling_without_a_pair_of_its_own(tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ def accepted(op: str) -> list:
     for t in TYPES:
         for _, case in samples.cases(op):
             inputs = [None if a is None else np.asarray(a) for a in case.inputs]
-            first = 1 if op == "Where" else next(i for i, a in enumerate(inputs) if a is not None)
+            first = {"Where": 1, "QLinearConcat": 2}.get(op, 0)
+            first = next(i for i, a in enumerate(inputs) if a is not None and i >= first)
             old = inputs[first].dtype
             together = [a if a is None or a.dtype != old else a.astype(t) for a in inputs]
             if op == "Where":

@@ -6,29 +6,7 @@ import ModelFormat
 let concatOperator = Operator(
   opcode: 106, name: "Concat", attributes: [AttributeSpec("axis", .int)], inputs: 1...65535,
   infer: { (context) throws(ApusError) in
-    let first = context.input(0)
-    let rank = first.shape.rank
-    let axis = try concatAxis(context)
-    var total = 0
-    for i in 0..<context.inputs.count {
-      guard let input = context.optionalInput(i) else {
-        throw context.error(.invalidModel, "input \(i) is left out")
-      }
-      try context.requireType(i, first.dataType)
-      try context.require(
-        input.shape.rank == rank, "input \(i) is \(input.shape) and input 0 is \(first.shape)")
-      for d in 0..<rank where d != axis {
-        try context.require(
-          input.shape[d] == first.shape[d],
-          "input \(i) is \(input.shape), input 0 is \(first.shape): dimension \(d) differs")
-      }
-      total += input.shape[axis]
-      try context.require(
-        total <= Shape.maximumCount, "axis \(axis) of the output would be too long")
-    }
-    var shape = first.shape
-    shape[axis] = total
-    try context.setOutput(first.dataType, shape)
+    try context.setOutput(context.input(0).dataType, try concatShape(context))
   },
   plan: { (context) throws(ApusError) in
     let node = context.node
@@ -52,9 +30,38 @@ let concatOperator = Operator(
     }
   })
 
-private func concatAxis(_ context: NodeContext) throws(ApusError) -> Int {
-  let rank = context.input(0).shape.rank
-  try context.require(rank > 0, "input 0 is a scalar, which cannot be concatenated")
+/// The shape of inputs `first`, `first + step` … after one another.
+func concatShape(
+  _ context: NodeContext, first: Int = 0, step: Int = 1
+) throws(ApusError) -> Shape {
+  let axis = try concatAxis(context, first)
+  var shape = context.input(first).shape
+  var total = 0
+  var i = first
+  while i < context.inputs.count {
+    guard let input = context.optionalInput(i) else {
+      throw context.error(.invalidModel, "input \(i) is left out")
+    }
+    try context.requireType(i, context.input(first).dataType)
+    try context.require(
+      input.shape.rank == shape.rank, "input \(i) is \(input.shape) and input \(first) is \(shape)")
+    for d in 0..<shape.rank where d != axis {
+      try context.require(
+        input.shape[d] == shape[d],
+        "input \(i) is \(input.shape), input \(first) is \(shape): dimension \(d) differs")
+    }
+    total += input.shape[axis]
+    try context.require(
+      total <= Shape.maximumCount, "axis \(axis) of the output would be too long")
+    i += step
+  }
+  shape[axis] = total
+  return shape
+}
+
+func concatAxis(_ context: NodeContext, _ first: Int = 0) throws(ApusError) -> Int {
+  let rank = context.input(first).shape.rank
+  try context.require(rank > 0, "input \(first) is a scalar, which cannot be concatenated")
   return try context.normalizedAxis(context.int("axis", default: 0), rank: rank)
 }
 

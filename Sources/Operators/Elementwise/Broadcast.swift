@@ -64,10 +64,12 @@ struct Broadcast {
 }
 
 extension NodeContext {
-  /// The shape of all inputs broadcast together, NumPy's rules.
-  func broadcastShape() throws(ApusError) -> Shape {
+  /// The shape of all inputs, or of every `step`th below `end`, broadcast together, NumPy's rules.
+  @inline(never)
+  func broadcastShape(every step: Int = 1, below end: Int = .max) throws(ApusError) -> Shape {
     var shape = input(0).shape
-    for i in 1..<max(1, inputs.count) {
+    var i = step
+    while i < min(inputs.count, end) {
       let x = input(i).shape
       let rank = max(shape.rank, x.rank)
       var result = Shape(repeating: 1, rank: rank)
@@ -79,6 +81,7 @@ extension NodeContext {
         result[last: d] = m == 1 ? n : m
       }
       shape = result
+      i += step
     }
     return shape
   }

@@ -8,12 +8,7 @@ import ModelFormat
 /// Input X [N, C, D1 … Dr], 1 ≤ r ≤ 3. ONNX AveragePool, float32.
 let averagePoolOperator = Operator(
   opcode: 13, name: "AveragePool",
-  attributes: [
-    AttributeSpec("auto_pad", .string), AttributeSpec("ceil_mode", .int),
-    AttributeSpec("count_include_pad", .int), AttributeSpec("dilations", .ints),
-    AttributeSpec("kernel_shape", .ints), AttributeSpec("pads", .ints),
-    AttributeSpec("strides", .ints),
-  ],
+  attributes: averagePoolAttributes(),
   inputs: 1...1,
   notes: "1 to 3 spatial axes, float32.",
   infer: { (context) throws(ApusError) in
@@ -43,6 +38,16 @@ let averagePoolOperator = Operator(
       work: poolMultiplyAccumulates(node))
   },
   multiplyAccumulates: poolMultiplyAccumulates)
+
+@inline(never)
+func averagePoolAttributes() -> [AttributeSpec] {
+  [
+    AttributeSpec("auto_pad", .string), AttributeSpec("ceil_mode", .int),
+    AttributeSpec("count_include_pad", .int), AttributeSpec("dilations", .ints),
+    AttributeSpec("kernel_shape", .ints), AttributeSpec("pads", .ints),
+    AttributeSpec("strides", .ints),
+  ]
+}
 
 private final class AveragePoolStep: Step {
   typealias Kernel = @convention(c) (

@@ -13,13 +13,7 @@ private func globalPool(opcode: UInt16, name: StaticString, isMean: Bool) -> Ope
     opcode: opcode, name: name, inputs: 1...1,
     infer: { (context) throws(ApusError) in
       try context.requireFloat32()
-      try context.requireRank(0, 2...Shape.maximumRank)
-      var shape = context.input(0).shape
-      try context.require(
-        shape.product(2, shape.rank) > 0 || shape[0] * shape[1] == 0,
-        "the spatial axes of \(shape) hold nothing")
-      for axis in 2..<shape.rank { shape[axis] = 1 }
-      try context.setOutput(.float32, shape)
+      try context.inferGlobalPool()
     },
     plan: { (context) throws(ApusError) in
       let shape = context.node.input(0).shape
@@ -39,6 +33,20 @@ private func globalPool(opcode: UInt16, name: StaticString, isMean: Bool) -> Ope
         work: shape.count)
     },
     multiplyAccumulates: { $0.input(0).shape.count })
+}
+
+extension NodeContext {
+  /// Sets the output: input 0 with 1 in place of its spatial axes.
+  @inline(never)
+  func inferGlobalPool() throws(ApusError) {
+    try requireRank(0, 2...Shape.maximumRank)
+    var shape = input(0).shape
+    try require(
+      shape.product(2, shape.rank) > 0 || shape[0] * shape[1] == 0,
+      "the spatial axes of \(shape) hold nothing")
+    for axis in 2..<shape.rank { shape[axis] = 1 }
+    try setOutput(input(0).dataType, shape)
+  }
 }
 
 private final class GlobalPoolStep: Step {

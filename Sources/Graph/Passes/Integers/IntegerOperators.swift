@@ -3,11 +3,16 @@ import ModelFormat
 /// DequantizeLinear → layer → QuantizeLinear becomes the layer in integers.
 ///
 /// - Conv, MatMul and Gemm become QLinearConv and QLinearMatMul.
+/// - Sums, products and means become QLinearAdd, QLinearMul, QLinearAveragePool and
+///   QLinearGlobalAveragePool; a Concat of other scales than its result's QLinearConcat.
+/// - Operators of one number, those of a number and a constant among them, become QLinearLookup, as
+///   many of them as there are after each other; so does x · f(x).
 /// - What only moves elements, or picks the largest, works on the integers as it is.
 /// - Relu and Clip go where the integers' range clips already; else they clip the integers.
-/// - A QuantizeLinear that undoes a DequantizeLinear goes with it.
+/// - A QuantizeLinear that undoes a DequantizeLinear goes with it; one of another scale becomes a
+///   QLinearLookup.
 ///
-/// What has no integer operator (Add, Sigmoid, AveragePool …) stays between its pair.
+/// What has no integer operator (Softmax, Resize between pixels …) stays between its pair.
 let integerOperators = GraphPass(
   "integer-operators", "Compute quantised layers in integers"
 ) { editor in
@@ -21,7 +26,7 @@ let integerOperators = GraphPass(
     rewrite.perform(x, writing: y)
     count += 1
   }
-  return count
+  return count + mergeLookups(editor)
 }
 
 /// Of nodes that quantise the same tensor in the same way one is enough.
@@ -85,8 +90,10 @@ final class IntegerRewrite {
   func isPossible(_ x: Value) -> Bool {
     guard let node = editor.producer(of: x) else { return false }
     if node.op == "DequantizeLinear" {
-      return LinearQuantization(node)?.isSame(as: parameters) ?? false
+      guard let own = LinearQuantization(node) else { return false }
+      return own.isSame(as: parameters) || (reader == nil && own.isForBytes)
     }
+    if reader == nil, table(x) != nil { return true }
     guard isReadByAccepted(x) else { return false }
     let inputs = node.inputs.prefix(dataInputs(node))
     switch node.op {
@@ -101,10 +108,19 @@ final class IntegerRewrite {
         guard output.dataType == .float32, isReadByAccepted(output) else { return false }
       }
     default:
-      return reader == nil && IntegerLayer(node, editor, before: place) != nil
+      return reader == nil
+        && (IntegerLayer(node, editor, before: place) != nil
+          || IntegerArithmetic(node, editor, parameters) != nil)
     }
     accepted.append(node)
     return inputs.allSatisfy { $0.map { $0.logicalType == .float32 && isPossible($0) } ?? false }
+  }
+
+  /// The operators of one number that lead to `x` from a dequantised tensor. Relu and Clip alone need
+  /// none where the scale stays.
+  private func table(_ x: Value) -> IntegerTable? {
+    guard let table = IntegerTable(x, editor) else { return nil }
+    return table.isClip && table.parameters.isSame(as: parameters) ? nil : table
   }
 
   private func isReadByAccepted(_ x: Value) -> Bool {
@@ -149,7 +165,18 @@ final class IntegerRewrite {
   @discardableResult
   func perform(_ x: Value, writing y: Value? = nil) -> Value {
     guard let node = editor.producer(of: x) else { return x }
-    if node.op == "DequantizeLinear" { return pass(node.inputs[0]!, as: y) }
+    if node.op == "DequantizeLinear" {
+      guard let own = LinearQuantization(node), !own.isSame(as: parameters) else {
+        return pass(node.inputs[0]!, as: y)
+      }
+      return requantize(node.inputs[0]!, own, into: target(x, y))
+    }
+    if reader == nil, let table = table(x) {
+      let target = self.target(x, y)
+      // What stood there goes where nobody else reads it.
+      table.emit(parameters, into: target, before: place, editor)
+      return target
+    }
     let target = self.target(x, y)
     switch node.op {
     case "Relu", "Clip":
@@ -159,12 +186,15 @@ final class IntegerRewrite {
     case let op where IntegerRewrite.moving.contains(op):
       return move(node, x, into: target)
     default:
-      // As in isPossible, so it is a layer that has an integer form.
-      guard let layer = IntegerLayer(node, editor, before: place) else { return target }
-      clip(node.limits ?? (-.infinity, .infinity), node, into: target) { y in
-        let sums = y ?? Value(x.name + ".unclipped", self.parameters.type, x.shape)
-        layer.emit(self.parameters, into: sums)
-        return sums
+      // As in isPossible, so it is a layer or a sum or the like that has an integer form.
+      if let sum = IntegerArithmetic(node, editor, parameters) {
+        sum.emit(parameters, into: target, before: place)
+      } else if let layer = IntegerLayer(node, editor, before: place) {
+        clip(node.limits ?? (-.infinity, .infinity), node, into: target) { y in
+          let sums = y ?? Value(x.name + ".unclipped", self.parameters.type, x.shape)
+          layer.emit(self.parameters, into: sums)
+          return sums
+        }
       }
     }
     editor.remove(node)
@@ -189,6 +219,13 @@ final class IntegerRewrite {
     return y
   }
 
+  /// Other integers for the same numbers.
+  private func requantize(_ q: Value, _ own: LinearQuantization, into y: Value) -> Value {
+    let lookup = ByteFunction([]).lookup(name: y.name + ".scale", q, own, parameters, into: y)
+    editor.insert(lookup, before: place)
+    return y
+  }
+
   /// Relu and Clip: what the range of the integers does already needs no node.
   private func clip(
     _ limits: (lower: Float, upper: Float), _ node: Node, into y: Value,
@@ -208,6 +245,7 @@ final class IntegerRewrite {
   }
 
   private func move(_ node: Node, _ x: Value, into y: Value) -> Value {
+    if node.op == "Concat", let joined = join(node, into: y) { return joined }
     var inputs = node.inputs
     for i in 0..<dataInputs(node) { inputs[i] = perform(node.inputs[i]!) }
     if node.op == "Pad" {
@@ -224,6 +262,31 @@ final class IntegerRewrite {
     editor.insert(
       Node(
         node.op, name: node.name, inputs: inputs, outputs: outputs, attributes: node.attributes),
+      before: place)
+    return y
+  }
+
+  /// A Concat of integers of other scales; nil where there are none.
+  private func join(_ node: Node, into y: Value) -> Value? {
+    /// What an input was dequantised from, if that is of another scale.
+    func other(_ x: Value?) -> (Value, LinearQuantization)? {
+      guard reader == nil, let source = editor.producer(of: x), let q = source.input(0),
+        let own = LinearQuantization(source), !own.isSame(as: parameters),
+        own.type == parameters.type || q.kind == .weight
+      else { return nil }
+      return q.retyped(own, to: parameters.type)
+    }
+    guard node.inputs.contains(where: { other($0) != nil }) else { return nil }
+    var inputs: [Value?] = [parameters.scale, parameters.zero]
+    for x in node.inputs {
+      let (q, own) = other(x) ?? (perform(x!), parameters)
+      inputs += [q, own.scale, own.zero]
+    }
+    editor.remove(node)
+    editor.insert(
+      Node(
+        "QLinearConcat", name: node.name, inputs: inputs, outputs: [y],
+        attributes: node.attributes),
       before: place)
     return y
   }

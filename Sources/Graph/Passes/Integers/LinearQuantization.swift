@@ -3,7 +3,7 @@ import ModelFormat
 /// The parameters of a QuantizeLinear or DequantizeLinear, where they are constants:
 ///
 ///     q = saturate(round(x / scale) + zero point),   x = (q − zero point) · scale.
-struct LinearQuantization {
+public struct LinearQuantization {
   /// Of the integers.
   let type: DataType
   /// nil: one scale and zero point for all.
@@ -13,6 +13,27 @@ struct LinearQuantization {
   /// The same as values that nodes can read; the zero point is made where it was left out.
   let scale: Value
   let zero: Value
+
+  /// One pair for a tensor of 8 bits; nil where a parameter is no constant.
+  public init?(_ type: DataType, _ scale: Value?, _ zero: Value?) {
+    guard let scale, scale.hasRealFloats, let number = scale.realFloats.first,
+      scale.count == 1, number > 0, number.isFinite, type == .int8 || type == .uint8
+    else { return nil }
+    self.type = type
+    axis = nil
+    scales = [number]
+    self.scale = scale
+    if let zero {
+      guard zero.dataType == type, let elements = zero.smallIntegers, elements.count == 1 else {
+        return nil
+      }
+      zeros = elements
+      self.zero = zero
+    } else {
+      zeros = [0]
+      self.zero = Value(scale.name + ".zero_point", type, [], kind: .weight, bytes: [0])
+    }
+  }
 
   /// - Returns: nil where a parameter is no constant, or belongs to a block.
   init?(_ node: Node) {
@@ -49,6 +70,12 @@ struct LinearQuantization {
 
   var range: ClosedRange<Int32> { type == .int8 ? -128...127 : 0...255 }
 
+  /// The same for bytes of the other type, whose numbers are 128 apart; one pair for the tensor.
+  func retyped(_ type: DataType) -> LinearQuantization {
+    LinearQuantization(
+      type, scale, constant(zero.name, zeros[0] + (type == .int8 ? -128 : 128), type)) ?? self
+  }
+
   func isSame(as other: LinearQuantization) -> Bool {
     type == other.type && axis == other.axis && scales == other.scales && zeros == other.zeros
   }
@@ -60,9 +87,9 @@ struct LinearQuantization {
     return q < Float(range.upperBound) ? Int32(q) : range.upperBound
   }
 
-  /// A constant of the type of the integers.
-  func constant(_ name: String, _ q: Int32) -> Value {
-    Value(name, type, [], kind: .weight, bytes: [UInt8(truncatingIfNeeded: q)])
+  /// A constant of the type of the integers, or another.
+  func constant(_ name: String, _ q: Int32, _ other: DataType? = nil) -> Value {
+    Value(name, other ?? type, [], kind: .weight, bytes: [UInt8(truncatingIfNeeded: q)])
   }
 }
 

@@ -1,0 +1,195 @@
+import CKernels
+import ModelFormat
+
+/// The mean under a window: y = saturate(round(sum / n / y scale + y zero point)), where sum adds up
+/// x scale · (x − x zero point) over the n elements of the window that count, as in AveragePool.
+///
+/// Inputs X [N, C, D1 … Dr], its scale and zero point, Y's scale and zero point (a number each); int8
+/// or uint8, 1 ≤ r ≤ 3. In float32, each step rounded by itself, the window in row-major order;
+/// halves to even. ONNX Runtime's com.microsoft QLinearAveragePool of channels_last 0, to the bit;
+/// only with ceil_mode and count_include_pad it also counts what lies behind the padding.
+let qLinearAveragePoolOperator = Operator(
+  opcode: 269, name: "QLinearAveragePool",
+  attributes: averagePoolAttributes(),
+  inputs: 4...5, requiredInputs: 2, notes: "1 to 3 spatial axes.",
+  infer: { (context) throws(ApusError) in
+    let type = try requirePool(context)
+    let x = context.input(0).shape
+    try context.setOutput(type, try poolGeometry(context).outputShape(batch: x[0], channels: x[1]))
+  },
+  plan: { (context) throws(ApusError) in
+    if context.node.outputs[0].shape.count == 0 { return }
+    let node = context.node
+    let pool = PoolPlan(try poolGeometry(node), node.input(0).shape)
+    context.emit(
+      QLinearAveragePoolStep(
+        context, pool, includesPadding: node.int("count_include_pad", default: 0) != 0),
+      work: poolMultiplyAccumulates(node))
+  },
+  multiplyAccumulates: poolMultiplyAccumulates)
+
+/// The mean of each channel: y = saturate(round(Σ (x − x zero point) · r) + y zero point) with r = x
+/// scale / (y scale · elements), in float32 from the sum on, halves to even.
+///
+/// Inputs as QLinearAveragePool's. ONNX Runtime's com.microsoft QLinearGlobalAveragePool of
+/// channels_last 0, to the bit.
+let qLinearGlobalAveragePoolOperator = Operator(
+  opcode: 270, name: "QLinearGlobalAveragePool", inputs: 4...5, requiredInputs: 2,
+  infer: { (context) throws(ApusError) in
+    _ = try requirePool(context)
+    try context.inferGlobalPool()
+    // Their sum has to be an int32.
+    try context.require(
+      context.input(0).shape.count / max(1, context.outputs[0].shape.count) < 1 << 23, .unsupported,
+      "the spatial axes are too large")
+  },
+  plan: { (context) throws(ApusError) in
+    let shape = context.node.input(0).shape
+    if context.node.outputs[0].shape.count == 0 { return }
+    context.emit(QLinearGlobalPoolStep(context), work: shape.count)
+  },
+  multiplyAccumulates: { $0.input(0).shape.count })
+
+private func requirePool(_ context: NodeContext) throws(ApusError) -> DataType {
+  try context.requireQuantized(0, scale: 1)
+  return try context.requireQuantized(0, scale: 3)
+}
+
+/// A mean under a window, but for how the window's elements are found.
+struct QLinearMean {
+  let xScale: Float
+  let xZero: Float
+  let yScale: Float
+  let yZero: Float
+
+  init(_ x: QLinearScale, _ y: QLinearScale, _ memory: Memory) {
+    (xScale, xZero) = x.read(memory)
+    (yScale, yZero) = y.read(memory)
+  }
+
+  /// What an element adds to the sum.
+  @inline(__always) func term(_ x: Float) -> Float { xScale * (x - xZero) }
+
+  /// The result, not yet rounded.
+  @inline(__always) func mean(_ sum: Float, of count: Float) -> Float {
+    sum / count / yScale + yZero
+  }
+}
+
+private final class QLinearAveragePoolStep: Step {
+  private let pool: PoolPlan
+  private let includesPadding: Bool
+  private let x: Slot
+  private let y: Slot
+  private let xScale: QLinearScale
+  private let yScale: QLinearScale
+
+  init(_ context: PlanContext, _ pool: PoolPlan, includesPadding: Bool) {
+    let type = context.node.input(0).dataType
+    self.pool = pool
+    self.includesPadding = includesPadding
+    x = context.input(0)
+    y = context.output(0)
+    xScale = QLinearScale(context, 1, type)
+    yScale = QLinearScale(context, 3, type)
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    let w = pool.window
+    let mean = QLinearMean(xScale, yScale, memory)
+    let rounding = ByteRounding(yScale.type)
+    let flip = Int32(truncatingIfNeeded: xScale.type.flip)
+    let x = memory[x].assumingMemoryBound(to: UInt8.self)
+    let y = memory[y].assumingMemoryBound(to: UInt8.self)
+    let slices = pool.split.rows / w.output_height
+    for row in share.part(of: pool.split.planes &* pool.split.rows) {
+      let slice = row / w.output_height
+      let plane = slice / slices
+      let zTaps = taps(
+        slice &- plane &* slices, w.stride_z, w.dilation_z, w.kernel_depth, w.input_depth, w.pad_z,
+        w.pad_end_z)
+      let yTaps = taps(
+        row &- slice &* w.output_height, w.stride_y, w.dilation_y, w.kernel_height, w.input_height,
+        w.pad_y, w.pad_end_y)
+      var column = 0
+      while column < w.output_width {
+        let xTaps = taps(
+          column, w.stride_x, w.dilation_x, w.kernel_width, w.input_width, w.pad_x, w.pad_end_x)
+        var sum: Float = 0
+        var kz = zTaps.begin
+        while kz < zTaps.end {
+          var ky = yTaps.begin
+          while ky < yTaps.end {
+            let line = (plane &* w.input_depth &+ zTaps.first &+ kz &* w.dilation_z)
+              &* w.input_height &+ yTaps.first &+ ky &* w.dilation_y
+            let start = x + (line &* w.input_width &+ xTaps.first)
+            var kx = xTaps.begin
+            while kx < xTaps.end {
+              sum += mean.term(start[kx &* w.dilation_x].number(flip))
+              kx &+= 1
+            }
+            ky &+= 1
+          }
+          kz &+= 1
+        }
+        let count = zTaps.count &* yTaps.count &* xTaps.count
+        y[row &* w.output_width &+ column] = rounding.byte(mean.mean(sum, of: Float(count)))
+        column &+= 1
+      }
+    }
+  }
+
+  /// Along one axis: where the window begins, which of its elements lie inside the input (the first,
+  /// and the one behind the last), and how many count.
+  @inline(never)
+  private func taps(
+    _ position: Int, _ stride: Int, _ dilation: Int, _ kernel: Int, _ size: Int, _ pad: Int,
+    _ padEnd: Int
+  ) -> (first: Int, begin: Int, end: Int, count: Int) {
+    let first = position &* stride &- pad
+    let begin = first < 0 ? (dilation &- 1 &- first) / dilation : 0
+    let end = max(begin, min(kernel, (size &- first &+ dilation &- 1) / dilation))
+    let padded = min(kernel, (size &+ padEnd &- first &+ dilation &- 1) / dilation)
+    return (first, begin, end, includesPadding ? padded : end &- begin)
+  }
+}
+
+private final class QLinearGlobalPoolStep: Step {
+  private let planes: Int
+  private let count: Int
+  private let x: Slot
+  private let y: Slot
+  private let xScale: QLinearScale
+  private let yScale: QLinearScale
+
+  init(_ context: PlanContext) {
+    let input = context.node.input(0)
+    planes = input.shape[0] * input.shape[1]
+    count = input.shape.product(2, input.shape.rank)
+    x = context.input(0)
+    y = context.output(0)
+    xScale = QLinearScale(context, 1, input.dataType)
+    yScale = QLinearScale(context, 3, input.dataType)
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    let input = memory[x].assumingMemoryBound(to: UInt8.self)
+    let output = memory[y].assumingMemoryBound(to: UInt8.self)
+    let (x, y) = (xScale.read(memory), yScale.read(memory))
+    let ratio = x.scale / (y.scale * Float(count))
+    let flip = UInt8(truncatingIfNeeded: xScale.type.flip)
+    // That of the integers without their sign.
+    let offset = Int32(truncatingIfNeeded: count) &* (Int32(x.zero) &+ Int32(flip))
+    let rounding = ByteRounding(yScale.type, zero: y.zero)
+    for plane in share.part(of: planes) {
+      var sum: Int32 = 0
+      var i = plane &* count
+      let end = i &+ count
+      while i < end {
+        sum &+= Int32(input[i] ^ flip)
+        i &+= 1
+      }
+      output[plane] = rounding.byte(Float(sum &- offset) * ratio)
+    }
+  }
+}
