@@ -118,10 +118,12 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: ["Graph", "Zoo", "COpenBLAS", "CImage", "NumPyFile", .product(name: "Yams", package: "Yams")]),
+    .target(
+      name: "Quantization", dependencies: ["Graph", "Runtime", "Operators", "ModelFormat"]),
     .executableTarget(
       name: "ModelConvert",
       dependencies: [
-        "Graph", "Zoo", "Training", "ONNX", "Runtime", "Operators", "ModelFormat", "NumPyFile",
+        "Graph", "Zoo", "Training", "Quantization", "ONNX", "Runtime", "Operators", "ModelFormat", "NumPyFile",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     // Built with sanitizers by `make test`: Tests/Robustness.

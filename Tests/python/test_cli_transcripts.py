@@ -70,11 +70,3 @@ def test_without_arguments_the_help_is_an_error(tmp_path: Path) -> None:
     result = cli.run(cwd=tmp_path)
     assert result.code == 2 and result.stdout == ""
     assert cli.run("--help", cwd=tmp_path).stdout.strip() == result.stderr.strip()
-
-
-@pytest.mark.parametrize("command", ["quantize"])
-def test_help_marks_what_is_not_built(command: str, tmp_path: Path) -> None:
-    text = " ".join(cli.run("--help", cwd=tmp_path).stdout.split())
-    entry = text[text.index(f" {command} ") :]
-    assert entry.index("(not in this version)") < 80
-    assert "not in this version" in cli.run(command, "--help", cwd=tmp_path).stdout

@@ -17,7 +17,7 @@ public struct GraphPass {
   /// Rewrites one function; returns how many things it changed.
   let apply: (FunctionEditor) -> Int
 
-  init(
+  public init(
     _ name: String, _ summary: String, isLast: Bool = false,
     _ apply: @escaping (FunctionEditor) -> Int
   ) {

@@ -2,16 +2,16 @@ import ModelFormat
 
 /// A layer that multiplies its input with a constant weight and sums: Conv, ConvTranspose, Gemm or
 /// MatMul. What by channel scales and shifts its input or its result can become part of it.
-struct LinearLayer {
-  let node: Node
-  let weight: Value
+public struct LinearLayer {
+  public let node: Node
+  public let weight: Value
   /// Channels of its input and of its result.
-  let inputs: Int
-  let outputs: Int
+  public let inputs: Int
+  public let outputs: Int
   /// The result's dimensions, the place of its channels among them, and that of the input's.
   let rank: Int
-  let outputAxis: Int
-  let inputAxis: Int
+  public let outputAxis: Int
+  public let inputAxis: Int
   /// The weight is [outer, inner, taps]; outer are the output's channels, or the input's.
   private let outer: Int
   private let inner: Int
@@ -20,7 +20,7 @@ struct LinearLayer {
   private let outerIsOutput: Bool
 
   /// nil where the node is no such layer, or its weight not constant.
-  init?(_ node: Node?) {
+  public init?(_ node: Node?) {
     guard let node, let weight = node.input(1), weight.hasRealFloats,
       let shape = weight.fixedShape, shape.count >= 2, shape.allSatisfy({ $0 > 0 })
     else { return nil }
@@ -56,13 +56,13 @@ struct LinearLayer {
   }
 
   /// Whether nothing stands between the sums and the result.
-  var isPlain: Bool {
+  public var isPlain: Bool {
     node.attributes["activation_minimum"] == nil && node.attributes["activation_maximum"] == nil
   }
 
   /// What is added to each output channel; nil where it is not a constant by channel, or the layer
   /// can add nothing.
-  var bias: [Double]? {
+  public var bias: [Double]? {
     if node.op == "MatMul" { return rank == 2 ? [Double](repeating: 0, count: outputs) : nil }
     guard let bias = node.input(2) else { return [Double](repeating: 0, count: outputs) }
     let beta = node.op == "Gemm" ? Double(node.float("beta", default: 1)) : 1
@@ -77,10 +77,28 @@ struct LinearLayer {
       && (mode == "VALID" || (node.ints("pads") ?? []).allSatisfy { $0 == 0 })
   }
 
+  /// The largest magnitude among the weights of each output or each input channel.
+  public func largest(byOutput: Bool) -> [Double] {
+    var result = [Double](repeating: 0, count: byOutput ? outputs : inputs)
+    let w = weight.realFloats
+    var k = 0
+    for o in 0..<outer {
+      let first = o / (outer / group) * inner
+      for i in 0..<inner {
+        let channel = byOutput == outerIsOutput ? o : first + i
+        for _ in 0..<taps {
+          result[channel] = max(result[channel], abs(Double(w[k])))
+          k += 1
+        }
+      }
+    }
+    return result
+  }
+
   // MARK: Changed weights
 
   /// The weight with each number multiplied by what belongs to its output or its input channel.
-  func weight(times factors: [Double], byOutput: Bool) -> Value? {
+  public func weight(times factors: [Double], byOutput: Bool) -> Value? {
     var numbers = weight.realFloats
     numbers.withUnsafeMutableBufferPointer { w in
       var k = 0
@@ -120,7 +138,7 @@ struct LinearLayer {
   }
 
   /// Gives the layer another weight and bias. A MatMul that gets a bias becomes a Gemm.
-  func set(_ editor: FunctionEditor, weight: Value?, bias: [Double]?) {
+  public func set(_ editor: FunctionEditor, weight: Value?, bias: [Double]?) {
     if let weight { editor.setInput(1, of: node, to: weight) }
     guard let bias else { return }
     let old = node.input(2)

@@ -1,7 +1,7 @@
 extension Node {
   /// What Relu, Clip with constant limits, or a clip that is part of a layer clips to; nil where it
   /// is not known.
-  var limits: (lower: Float, upper: Float)? {
+  public var limits: (lower: Float, upper: Float)? {
     switch op {
     case "Relu": return (0, .infinity)
     case "Clip":

@@ -2,13 +2,13 @@ import ModelFormat
 
 extension Value {
   /// Whether it is a weight of real numbers, however wide they are stored.
-  var hasRealFloats: Bool {
+  public var hasRealFloats: Bool {
     kind == .weight && quantization == nil
       && (dataType == .float32 || dataType == .float16 || dataType == .bfloat16)
   }
 
   /// The numbers of such a weight.
-  var realFloats: [Float] {
+  public var realFloats: [Float] {
     if dataType == .float32 { return floats }
     let isHalf = dataType == .float16
     return bytes.withUnsafeBytes { source in

@@ -41,7 +41,11 @@ struct InputFiles {
   let inputs: [Input]
 
   /// Reads the files and checks that each input has one array of its type.
-  init(_ arguments: [InputArgument], _ opened: OpenedModel, function f: Int) throws {
+  ///
+  /// - Parameter option: What gives a file on the command line, for errors.
+  init(
+    _ arguments: [InputArgument], _ opened: OpenedModel, function f: Int, option: String = "--input"
+  ) throws {
     let tensors = opened.inputTensors(f)
     let names = tensors.map { opened.name(tensor: $0) }
     var found: [String: (array: NumPyArray, source: String)] = [:]
@@ -59,7 +63,7 @@ struct InputFiles {
     }
     let missing = names.filter { found[$0] == nil }
     guard missing.isEmpty else {
-      let each = missing.map { "--input \(InputFiles.quoted($0))=FILE.npy" }.joined(separator: " ")
+      let each = missing.map { "\(option) \(InputFiles.quoted($0))=FILE.npy" }.joined(separator: " ")
       throw Failure("\(opened.path): no array for \(InputFiles.list(missing)); give \(each)")
     }
     inputs = names.map { Input(name: $0, source: found[$0]!.source, array: found[$0]!.array) }

@@ -12,11 +12,14 @@ public struct LoadedData {
 extension Recipe {
   /// Reads the data.
   ///
-  /// - Parameter path: Takes the place of the recipe's path.
-  public func loadData(path: String? = nil) throws -> LoadedData {
+  /// - Parameters:
+  ///   - path: Takes the place of the recipe's path.
+  ///   - batch: Samples (text: streams) in a batch of every part; none is shuffled or augmented then,
+  ///     as where a trained network is looked at.
+  public func loadData(path: String? = nil, inspectingIn batch: Int? = nil) throws -> LoadedData {
     let path = path ?? data.resolvedPath
     if case .text(let reader, let unit, let minimumCount) = data.reader {
-      return try loadText(reader, unit, minimumCount, path)
+      return try loadText(reader, unit, minimumCount, path, batch)
     }
     var samples = try data.read(path, part: .training)
     var tests: Samples?
@@ -48,6 +51,11 @@ extension Recipe {
       }
     }
     func batches(_ samples: Samples, _ indices: [Int], training: Bool) throws -> SampleBatches {
+      if let batch {
+        return try SampleBatches(
+          samples, indices: indices, transforms: transforms, batchSize: batch, seed: seed,
+          training: false)
+      }
       let size = min(indices.count, batchSize ?? indices.count)
       // A network is tested in batches of some size even where it is trained sample by sample.
       return try SampleBatches(
@@ -72,7 +80,8 @@ extension Recipe {
   /// The text from its beginning is trained on; its end is held out. A folder's files come in an
   /// order drawn by the split's seed.
   private func loadText(
-    _ reader: TextReader, _ unit: Vocabulary.Unit, _ minimumCount: Int, _ path: String
+    _ reader: TextReader, _ unit: Vocabulary.Unit, _ minimumCount: Int, _ path: String,
+    _ batch: Int?
   ) throws -> LoadedData {
     var reader = reader
     reader.seed = data.splitSeed
@@ -85,7 +94,7 @@ extension Recipe {
     let training = tokens.count - tests - validations
     func batches(_ range: Range<Int>, _ part: String) throws -> TokenBatches {
       try TokenBatches(
-        tokens[range], vocabulary: vocabulary, batchSize: batchSize!, length: window,
+        tokens[range], vocabulary: vocabulary, batchSize: batch ?? batchSize!, length: window,
         name: "\(path): \(part)")
     }
     return LoadedData(

@@ -102,8 +102,11 @@ struct IntegerLayer {
     func add(
       _ op: String, _ inputs: [Value?], _ output: Value, _ attributes: [String: Attribute] = [:]
     ) {
+      // The name is the layer's alone.
+      let isLayer = op.hasPrefix("QLinear")
+      let name = isLayer || node.name.isEmpty ? node.name : node.name + "." + op.lowercased()
       editor.insert(
-        Node(op, name: node.name, inputs: inputs, outputs: [output], attributes: attributes),
+        Node(op, name: name, inputs: inputs, outputs: [output], attributes: attributes),
         before: place)
     }
     func layer(_ op: String, _ input: Value, _ weights: Value, _ output: Value) {

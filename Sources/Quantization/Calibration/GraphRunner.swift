@@ -1,0 +1,111 @@
+import Graph
+import ModelFormat
+import Operators
+import Runtime
+
+/// Runs a model in memory, and shows tensors on the way.
+final class GraphRunner {
+  private let memory: UnsafeMutableRawPointer
+  private let model: Model
+  let session: Session
+  private var plan: Plan { session.plan }
+  private let names: [UnsafeMutablePointer<CChar>]
+  private var watched: [Int: [Int]] = [:]
+  private var buffer: UnsafeMutableRawPointer?
+
+  init(
+    _ bytes: [UInt8], function: Int, shapes: [(name: String, dimensions: [Int])], threads: Int
+  ) throws {
+    let memory = UnsafeMutableRawPointer.allocate(
+      byteCount: max(bytes.count, 1), alignment: Format.alignment)
+    self.memory = memory
+    bytes.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+    // The names must stay where they are until the plan is made.
+    names = shapes.map { shape in
+      let bytes = shape.name.utf8CString
+      let text = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
+      for i in bytes.indices { (text + i).initialize(to: bytes[i]) }
+      return text
+    }
+    do {
+      model = try Model(bytes: memory, size: bytes.count, verifyWeights: false)
+      let inputs = zip(names, shapes).map {
+        InputShape(Name(cString: $0), Shape($1.dimensions))
+      }
+      // Every tensor is looked at: no node is computed together with another.
+      session = try Session(
+        Plan(
+          model, function: function, inputShapes: inputs, threads: threads,
+          options: PlanOptions(joinsNodes: false)))
+    } catch {
+      throw QuantizationError(String(error.message))
+    }
+  }
+
+  deinit {
+    session.close()
+    model.close()
+    memory.deallocate()
+    buffer?.deallocate()
+    for name in names { name.deallocate() }
+  }
+
+  /// Asks for tensors to be shown in each run.
+  func watch(_ tensors: Set<Int>) {
+    // A layer's tensors are looked at after its last step: later ones may use their memory. A layer
+    // without steps is a view of what the steps before it made.
+    var last = [Int](repeating: -1, count: plan.nodes.count)
+    let first = Int(plan.function.firstNode)
+    for (step, node) in plan.stepNodes.enumerated() where node >= 0 { last[node - first] = step }
+    for i in last.indices.dropFirst() { last[i] = max(last[i], last[i - 1]) }
+    watched = [:]
+    var size = 1
+    func add(_ t: Int, after step: Int) {
+      guard tensors.contains(t), let info = plan.tensors[t] else { return }
+      watched[step, default: []].append(t)
+      size = max(size, info.byteCount)
+    }
+    let early = Set(plan.inputTensors + plan.stateTensors)
+    for t in early { add(t, after: GraphRunner.beforeAll) }
+    for (i, step) in last.enumerated() {
+      let record = model.file.node(plan.nodes[i].nodeIndex)
+      for k in 0..<Int(record.outputCount) {
+        let t = model.file.index(Int(record.outputs) + k)
+        if t != Format.none { add(Int(t), after: step) }
+      }
+    }
+    buffer?.deallocate()
+    buffer = .allocate(byteCount: size, alignment: Format.alignment)
+  }
+
+  private static let beforeAll = -2
+
+  /// Runs once.
+  ///
+  /// - Parameter show: Called with each watched tensor, its elements and its shape.
+  func run(show: @escaping (Int, UnsafeMutableRawPointer, [Int]) -> Void = { _, _, _ in }) throws {
+    func look(_ step: Int) {
+      for t in watched[step] ?? [] {
+        guard let buffer else { continue }
+        session.copy(tensor: t, to: buffer)
+        let shape = plan.shape(tensor: t)
+        show(t, buffer, (0..<shape.rank).map { shape[$0] })
+      }
+    }
+    look(GraphRunner.beforeAll)
+    look(-1)
+    do { try session.run(afterStep: { look($0) }) } catch {
+      throw QuantizationError(String(error.message))
+    }
+  }
+
+  /// The elements of an output, a float32.
+  func output(_ i: Int) -> (shape: [Int], elements: [Float]) {
+    let info = session.info(output: i)
+    let data = session.data(output: i).assumingMemoryBound(to: Float.self)
+    return (
+      (0..<info.shape.rank).map { info.shape[$0] },
+      Array(UnsafeBufferPointer(start: data, count: info.shape.count))
+    )
+  }
+}

@@ -1,0 +1,40 @@
+/// How a network is to be quantised.
+public struct QuantizationOptions {
+  /// Whether weights have a scale for each output channel, or one for the tensor.
+  public var perChannelWeights = true
+  public var activations = ActivationType.uint8
+  public var observer = Observer.minMax
+  /// Equalise the channels of layers that follow each other.
+  public var equalizes = true
+  /// Correct biases by the mean error that rounded weights make.
+  public var correctsBias = true
+  public var threads = 1
+
+  public init() {}
+}
+
+/// The integers that activations become. Both have a zero point.
+public enum ActivationType: String, CaseIterable {
+  case uint8, int8
+
+  var range: ClosedRange<Int32> { self == .uint8 ? 0...255 : -128...127 }
+}
+
+/// How the range of a tensor is chosen from what it held.
+public enum Observer: Equatable {
+  /// From the smallest to the largest.
+  case minMax
+  /// So many of a hundred values; what is cut off is cut from both ends alike.
+  case percentile(Double)
+  /// The range whose quantised distribution tells the most of the real one.
+  case entropy
+  /// The range with the smallest squared error.
+  case meanSquares
+}
+
+/// Why a network cannot be quantised: one sentence.
+public struct QuantizationError: Error, CustomStringConvertible {
+  public let description: String
+
+  public init(_ description: String) { self.description = description }
+}

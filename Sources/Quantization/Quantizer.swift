@@ -1,0 +1,135 @@
+import Graph
+import ModelFormat
+
+/// Quantises a network: prepares it, calibrates it once, and builds int8 networks from that.
+public final class Quantizer {
+  private let model: FloatModel
+  private let scheme: QuantizationScheme
+  private let calibration: Calibration
+  private let options: QuantizationOptions
+  private let nodes: [Node]
+  private let tensors: [Value]
+  private let samples: Int
+  private let floatBytes: Int
+
+  /// - Parameters:
+  ///   - graph: The float network; it is changed.
+  ///   - function: The number of the function that is quantised.
+  ///   - progress: Called with what is done, and how much of how much of it.
+  public init(
+    _ graph: Graph, function: Int, _ source: any CalibrationSource, _ options: QuantizationOptions,
+    floatBytes: Int, progress: @escaping (String, Int, Int) -> Void = { _, _, _ in }
+  ) throws {
+    self.options = options
+    self.floatBytes = floatBytes
+    samples = source.count
+    try Quantizer.check(graph)
+    for weight in graph.weights {
+      weight.isTrainable = false
+      widen(weight)
+    }
+    let name = graph.functions[function].name
+    try graph.apply()
+    if options.equalizes { try graph.apply([crossLayerEqualization]) }
+    model = try FloatModel(
+      graph, function: graph.functions.firstIndex { $0.name == name } ?? function)
+    scheme = try QuantizationScheme(model)
+    let opened = try model.open()
+    nodes = opened.graph.functions[model.function].nodes
+    tensors = opened.tensors
+    let calibrator = try Calibrator(model, scheme, source, options, progress: progress)
+    calibration = try calibrator.run(scheme.choose(keepingFloat: []))
+  }
+
+  private static let integerOperators: Set<String> = [
+    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger",
+  ]
+
+  private static func check(_ graph: Graph) throws {
+    for function in graph.functions {
+      for node in function.nodes
+      where integerOperators.contains(node.op) || node.op.hasPrefix("QLinear")
+        || node.op.hasPrefix("DynamicQuantize")
+      {
+        throw QuantizationError(
+          "it is quantised already: node \(node.displayName) works on integers")
+      }
+    }
+    if let weight = graph.weights.first(where: { $0.quantization != nil }) {
+      throw QuantizationError(
+        "it is quantised already: weight '\(weight.name)' is stored as \(weight.dataType.name)")
+    }
+  }
+
+  /// The number of the node of that name; nil where there is none.
+  public func node(named name: String) -> Int? {
+    nodes.firstIndex { self.name(of: $0) == name }
+  }
+
+  /// Builds the int8 network.
+  ///
+  /// - Parameter kept: Nodes that stay in floats, by their numbers.
+  public func quantize(keepingFloat kept: Set<Int> = []) throws -> (
+    file: [UInt8], report: QuantizationReport
+  ) {
+    let choice = scheme.choose(keepingFloat: kept)
+    guard choice.isInteger.contains(true) || nodes.contains(where: { $0.rule?.treatment == .storesWeights })
+    else {
+      throw QuantizationError("it has no layer that can be computed in integers")
+    }
+    let built = try QuantizedGraph(model, scheme, choice, calibration, options)
+    built.graph.setMetadata("apus.quantization", "int8")
+    let file = try built.graph.encode()
+    return (file, report(built, choice, kept, file.count))
+  }
+
+  private func report(
+    _ built: QuantizedGraph, _ choice: QuantizationScheme.Choice, _ kept: Set<Int>, _ bytes: Int
+  ) -> QuantizationReport {
+    var layers: [QuantizationReport.Layer] = []
+    for (i, node) in nodes.enumerated() {
+      let treatment = node.rule?.treatment
+      // What only moves or clips is no layer of its own.
+      if treatment == .moves || treatment == .clips { continue }
+      guard node.outputs.contains(where: { $0?.dataType == .float32 }) else { continue }
+      let outputs = scheme.results(of: i)
+      var layer = QuantizationReport.Layer(
+        name: name(of: node), operator: node.op, isInteger: built.isInteger(node, outputs))
+      if !layer.isInteger {
+        layer.reason =
+          kept.contains(i)
+          ? "kept in floats" : scheme.obstacles[i] ?? Quantizer.reason(choice.isInteger[i])
+      } else if let group = outputs.lazy.compactMap({ self.calibration.groups[self.scheme.groups[$0]] }).first {
+        layer.scale = group.parameters.scale
+        layer.zeroPoint = Int(group.parameters.zero)
+        layer.clippedShare = group.clipped
+      }
+      if let scales = built.weightScales[i], layer.isInteger {
+        layer.weightScales = [scales.min()!, scales.max()!]
+      }
+      layers.append(layer)
+    }
+    return QuantizationReport(
+      samples: samples, layers: layers, floatBytes: floatBytes, int8Bytes: bytes,
+      warnings: calibration.warnings + built.warnings)
+  }
+
+  private static func reason(_ wasChosen: Bool) -> String {
+    wasChosen
+      ? "the runtime has no integer operator for it" : "nothing beside it is computed in integers"
+  }
+
+  /// Its own name, or its first output's.
+  private func name(of node: Node) -> String {
+    if !node.name.isEmpty { return node.name }
+    return node.outputs.lazy.compactMap { $0?.name }.first { !$0.isEmpty } ?? node.op
+  }
+}
+
+/// A weight that is stored in 16 bits, as float32.
+private func widen(_ weight: Value) {
+  guard weight.hasRealFloats, weight.dataType != .float32 else { return }
+  let numbers = weight.realFloats
+  weight.dataType = .float32
+  weight.floats = numbers
+}
