@@ -29,7 +29,8 @@ enum OperatorFacts {
     "Erf": lookup, "Sin": lookup, "Cos": lookup, "Log": lookup, "Sqrt": lookup,
     "Reciprocal": lookup, "LeakyRelu": lookup, "Elu": lookup, "Celu": lookup, "Selu": lookup,
     "ThresholdedRelu": lookup, "Swish": lookup, "HardSigmoid": lookup, "Gelu": lookup,
-    "PRelu": lookup,
+    "PRelu": lookup, "RNN": "DynamicQuantizeRNN", "LSTM": "DynamicQuantizeLSTM",
+    "GRU": "DynamicQuantizeGRU",
   ]
 
   private static let types: [String: [String]] = byName(typeLists) {
@@ -62,7 +63,8 @@ private let typeLists: [(key: String, operators: String)] = [
     InstanceNormalization GroupNormalization LRN LocalContrastNormalization BatchNormalization
     Conv ConvTranspose AveragePool GlobalAveragePool GlobalMaxPool LpPool GlobalLpPool
     DeformConv CausalConvWithState NonMaxSuppression RoiAlign MaxRoiPool GridSample AffineGrid
-    Attention DynamicQuantizeLinear RNN LSTM GRU
+    Attention DynamicQuantizeLinear RNN LSTM GRU DynamicQuantizeRNN DynamicQuantizeLSTM
+    DynamicQuantizeGRU
     """
   ),
   (

@@ -548,6 +548,23 @@ def _recurrent(kind: str, large: bool) -> Iterator[Case]:
     yield Case(inputs(1, rest=5 if kind == "LSTM" else 3), {**own, "clip": 2.0}, 1, [1, 2, 3, 7])
 
 
+def _dynamic_recurrent(kind: str, large: bool) -> Iterator[Case]:
+    """The float operator's samples, their weights as integers of two types, by tensor or by column."""
+    last = 8 if kind == "LSTM" else 6
+    for k, case in enumerate(_recurrent(kind, large)):
+        inputs = [*case.inputs, *[None] * (last - len(case.inputs))]
+        scales: list = []
+        for i in (1, 2):
+            w = np.ascontiguousarray(inputs[i].transpose(0, 2, 1))
+            dtype, zero = (np.uint8, 131) if k % 2 else (np.int8, -3)
+            inputs[i] = np.clip(np.rint(w * 100) + zero, *np.array([0, 255]) - (dtype == np.int8) * 128)
+            inputs[i] = inputs[i].astype(dtype)
+            shape = (w.shape[0], w.shape[2]) if k < 2 else w.shape[:1]
+            scales += [np.full(shape, 0.01, np.float32), np.full(shape, zero, dtype)]
+        constants = [1, 2, 3, *([7] if kind == "LSTM" else []), *range(last, last + 4)]
+        yield Case([*inputs, *scales], case.attributes, case.outputs, constants)
+
+
 # ---- Positions and shapes
 
 
@@ -936,6 +953,7 @@ SAMPLES: Dict[str, Cases] = {
     "QLinearConcat": _quantized_concat,
     "QLinearLookup": _quantized_lookup,
     **{kind: partial(_recurrent, kind) for kind in ("RNN", "LSTM", "GRU")},
+    **{f"DynamicQuantize{kind}": partial(_dynamic_recurrent, kind) for kind in ("RNN", "LSTM", "GRU")},
 }  # fmt: skip
 
 

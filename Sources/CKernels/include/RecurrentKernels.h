@@ -10,6 +10,7 @@
 #ifndef APUS_RECURRENT_KERNELS_H
 #define APUS_RECURRENT_KERNELS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -56,5 +57,34 @@ typedef struct apus_recurrent_row {
   float *c_out;            // [units], may be c (LSTM)
   float *reset_h;          // [units], room for r⊙h (GRU without linear_before_reset)
 } apus_recurrent_row;
+
+// A row of floats as integers with a sign: x = (integer − zero) · scale.
+typedef struct apus_integer_row {
+  float scale;
+  int32_t zero;
+  int32_t sum;  // of the integers
+} apus_integer_row;
+
+// Rows of integers times packed weights of integers:
+//
+//     y[r][c] = start[c] + float(Σk (a[r][k] − zero[r]) · (b[k][c] − zero[c])) · (scale[r] · scale[c])
+//
+// start being the bias or y itself. The sum is exact as long as 32 bits hold it; then the product of
+// the scales, the one with the sum, and the addition round, in this order.
+typedef struct apus_integer_gemv {
+  // 32-bit words of a row, a multiple of 4; what is left of them is zeros.
+  intptr_t rows, words;
+  // A multiple of vector_width.
+  intptr_t columns;
+  const int32_t *a;                 // [rows rounded up to a multiple of 4][words]
+  const apus_integer_row *numbers;  // [rows]
+  // [panels of integer_columns][words][integer_columns], without a sign: those with one gain 128.
+  // Behind the words of each panel its columns' scales (float32), zero points (as packed), and sums
+  // Σk (b[k][c] − zero[c]).
+  const int32_t *b;
+  const float *bias;  // [columns], or NULL: adds to y
+  float *y;
+  intptr_t y_row_stride;
+} apus_integer_gemv;
 
 #endif

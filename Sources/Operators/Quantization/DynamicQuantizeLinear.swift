@@ -35,6 +35,22 @@ extension QuantizationParameters {
   init(total: Int) { self.total = total }
 }
 
+extension apus_kernels {
+  /// Scale and zero point, 0 to 255. The scale is NaN where one of the numbers is.
+  func quantization(of x: UnsafePointer<Float>, _ count: Int) -> (scale: Float, zero: Int) {
+    var lower = reduce_row(Int(APUS_REDUCE_MIN), x, count, 0)
+    var upper = reduce_row(Int(APUS_REDUCE_MAX), x, count, 0)
+    if upper.isNaN { return (upper, 0) }
+    if !(lower < 0) { lower = 0 }
+    if !(upper > 0) { upper = 0 }
+    let step = upper == lower ? 1 : (upper - lower) / 255
+    var point = (0 - lower) / step
+    // 1.5 · 2^23: the sum's last place is 1.
+    point = point > 0 ? (min(point, 255) + 12_582_912) - 12_582_912 : 0
+    return (step, Int(point))
+  }
+}
+
 /// Scale and zero point.
 private final class RangeStep: Step {
   private let kernels: UnsafePointer<apus_kernels>
@@ -54,16 +70,8 @@ private final class RangeStep: Step {
   }
 
   override func run(_ memory: Memory, _ share: Share) {
-    let reduce = kernels.pointee.reduce_row!
-    var lower = reduce(Int(APUS_REDUCE_MIN), memory.floats(x), count, 0)
-    var upper = reduce(Int(APUS_REDUCE_MAX), memory.floats(x), count, 0)
-    if !(lower < 0) { lower = 0 }
-    if !(upper > 0) { upper = 0 }
-    let step = upper == lower ? 1 : (upper - lower) / 255
-    var point = (0 - lower) / step
-    // 1.5 · 2^23: the sum's last place is 1.
-    point = point > 0 ? (min(point, 255) + 12_582_912) - 12_582_912 : 0
-    memory.mutableFloats(scale)[0] = step
-    memory[zero].storeBytes(of: UInt8(truncatingIfNeeded: Int(point)), as: UInt8.self)
+    let (step, point) = kernels.pointee.quantization(of: memory.floats(x), count)
+    memory.mutableFloats(scale)[0] = step.isNaN ? 1 : step
+    memory[zero].storeBytes(of: UInt8(truncatingIfNeeded: point), as: UInt8.self)
   }
 }

@@ -13,6 +13,8 @@ struct RecurrentSlots {
   let yc: Slot?
   let packed: Slot
   var scratch: Slot?
+  /// Rows as integers, where the weights are.
+  var integers: Slot?
 
   /// Whether h needs scratch memory: neither Y keeps every step, nor Y_h the only one.
   func needsH(_ node: RecurrentNode) -> Bool { y == nil && !(node.time == 1 && yh != nil) }

@@ -29,11 +29,14 @@ struct RecurrentProducts {
   private let start: UnsafeMutablePointer<Float>
   /// Room for the vectors of all rows, side by side, where they are not evenly spaced.
   private let gathered: UnsafeMutablePointer<Float>?
+  /// Where the weights are integers: room for rows of them.
+  private let integers: UnsafeMutablePointer<Int32>?
+
   init(
     _ kernels: UnsafePointer<apus_kernels>, _ weights: RecurrentWeights,
     _ packed: RecurrentWeights.Direction, _ places: RecurrentPlaces, _ blocks: Range<Int>,
     sums: UnsafeMutablePointer<Float>, gathered: UnsafeMutablePointer<Float>?,
-    _ progress: Progress
+    integers: UnsafeMutablePointer<Int32>?, _ progress: Progress
   ) {
     self.progress = progress
     self.kernels = kernels
@@ -43,6 +46,7 @@ struct RecurrentProducts {
     self.blocks = blocks
     start = sums
     self.gathered = gathered
+    self.integers = integers
   }
 
   private func half(_ isSecond: Bool) -> UnsafeMutablePointer<Float> {
@@ -148,7 +152,11 @@ struct RecurrentProducts {
     var g = product(
       rows: rows, x, stride: stride, weights.inputs, packed.input, columns(part),
       bias: packed.bias, sums, sumsStride)
-    kernels.pointee.gemm(&g)
+    if let integers {
+      weights.multiplyIntegers(g, integers, isBackwards: false)
+    } else {
+      kernels.pointee.gemm(&g)
+    }
   }
 
   // MARK: R·h
@@ -208,7 +216,9 @@ struct RecurrentProducts {
 
   private mutating func multiply(_ product: apus_gemm, _ isBackwards: Bool) {
     var g = product
-    if g.rows > 1 {
+    if let integers {
+      weights.multiplyIntegers(g, integers, isBackwards: isBackwards)
+    } else if g.rows > 1 {
       kernels.pointee.gemm(&g)
     } else if progress.isAhead {
       kernels.pointee.gemv(&g, &progress.ahead, isBackwards)

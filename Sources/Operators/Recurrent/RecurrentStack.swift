@@ -97,6 +97,6 @@ extension RecurrentStep {
     let end = first &+ turn &* RecurrentStep.turnLength
     let start = turn == 0 ? 0 : end &- RecurrentStep.turnLength
     if turn == 0 { progress.pointee = .init() }
-    run(memory, 0, 0, 0..<weights.blocks, 2 &* start..<2 &* end, &progress.pointee)
+    run(memory, 0, 0, 0, 0..<weights.blocks, 2 &* start..<2 &* end, &progress.pointee)
   }
 }

@@ -80,7 +80,7 @@ public final class RecurrentStep: RepeatedStep {
     // In bf16 the product costs less than its turns with the other would.
     looksAhead =
       projectedSteps == RecurrentStep.projectedRows && node.time > projectedSteps
-      && kernels.pointee.word_depth == 1
+      && kernels.pointee.word_depth == 1 && !node.isInteger
     candidateOffset = projectedSteps * group * (looksAhead ? 2 : 1) * weights.columns
     let rows = group * node.units
     hOffset = candidateOffset + (node.linearBeforeReset ? group * weights.lanes : 0)
@@ -108,6 +108,7 @@ public final class RecurrentStep: RepeatedStep {
     super.init()
     repetitions = max(1, parts &* node.time)
     self.slots.scratch = scratch(scratchSize * shares)
+    if node.isInteger { self.slots.integers = scratch(weights.integersSize * threads) }
   }
 
   deinit { progress.deallocate() }
@@ -124,8 +125,8 @@ public final class RecurrentStep: RepeatedStep {
       for item in share.part(of: items) {
         var progress = RecurrentProducts.Progress()
         run(
-          memory, item, items <= share.count ? item : share.index, 0..<weights.blocks,
-          0..<2 &* node.time, &progress)
+          memory, item, items <= share.count ? item : share.index, share.index,
+          0..<weights.blocks, 0..<2 &* node.time, &progress)
       }
       return
     }
@@ -135,12 +136,13 @@ public final class RecurrentStep: RepeatedStep {
     for item in 0..<items {
       if parts == 0 {
         var progress = RecurrentProducts.Progress()
-        run(memory, item, item, blocks, all, &progress)
+        run(memory, item, item, share.index, blocks, all, &progress)
       } else {
         let own = progress + (item &* threadCount &+ share.index)
         let first = parts == 2 ? position : 2 &* position
         if position == 0 { own.pointee = .init() }
-        run(memory, item, item, blocks, first..<first &+ 3 &- parts, &own.pointee)
+        run(
+          memory, item, item, share.index, blocks, first..<first &+ 3 &- parts, &own.pointee)
       }
     }
   }
@@ -148,7 +150,7 @@ public final class RecurrentStep: RepeatedStep {
   /// One direction of one group of batch entries; of its hidden units those in `blocks`, of its
   /// time steps the halves in `halves`: the first ends where r⊙h is needed.
   func run(
-    _ memory: Memory, _ item: Int, _ scratchIndex: Int, _ blocks: Range<Int>,
+    _ memory: Memory, _ item: Int, _ scratchIndex: Int, _ thread: Int, _ blocks: Range<Int>,
     _ halves: Range<Int>, _ progress: inout RecurrentProducts.Progress
   ) {
     guard let slot = slots.scratch else { return }
@@ -163,7 +165,10 @@ public final class RecurrentStep: RepeatedStep {
     layer.peepholes = packed.peepholes
     var products = RecurrentProducts(
       kernels, weights, packed, places, blocks, sums: scratch,
-      gathered: isRagged ? scratch + gatherOffset : nil, progress)
+      gathered: isRagged ? scratch + gatherOffset : nil,
+      integers: slots.integers.map {
+        memory[$0].assumingMemoryBound(to: Int32.self) + thread &* weights.integersSize
+      }, progress)
     var longest = 0
     for r in 0..<places.count { longest = max(longest, places.length(firstRow &+ r)) }
 

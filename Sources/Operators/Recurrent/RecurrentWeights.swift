@@ -2,9 +2,9 @@ import CKernels
 import ModelFormat
 
 /// Where a layer's weights lie in one packed buffer, all directions one after the other, and how
-/// they get there: W and R as panels for gemm and gemv, with the columns in the order that
-/// RecurrentKernels.h names.
-struct RecurrentWeights {
+/// they get there: W and R as panels for gemm and gemv, or for integer_gemv, with the columns in the
+/// order that RecurrentKernels.h names.
+final class RecurrentWeights {
   let kind: RecurrentKind
   let linearBeforeReset: Bool
   let inputs: Int
@@ -13,7 +13,27 @@ struct RecurrentWeights {
   /// Lanes of a vector.
   let width: Int
   let hasPeepholes: Bool
-  private let kernels: UnsafePointer<apus_kernels>
+  let isInteger: Bool
+  let kernels: UnsafePointer<apus_kernels>
+
+  let blocks: Int
+  /// Columns of one gate.
+  let lanes: Int
+  let columns: Int
+  /// Gates whose columns stand block by block before those of the rest: the GRU's third is apart.
+  let leadingGates: Int
+  /// Columns of a panel, and all of them with the last panel's padding.
+  let panel: Int
+  let paddedColumns: Int
+  /// Numbers of the depth in a word.
+  private let wordDepth: Int
+
+  // Offsets in floats from a direction's start.
+  private let recurrentOffset: Int
+  private let biasOffset: Int
+  private let recurrentBiasOffset: Int
+  private let peepholeOffset: Int
+  private let directionSize: Int
 
   init(_ node: RecurrentNode, _ kernels: UnsafePointer<apus_kernels>, hasPeepholes: Bool) {
     kind = node.kind
@@ -21,33 +41,41 @@ struct RecurrentWeights {
     inputs = node.inputs
     units = node.units
     directions = node.directions
+    isInteger = node.isInteger
     self.kernels = kernels
     width = kernels.pointee.vector_width
     self.hasPeepholes = hasPeepholes
+    blocks = (units + width - 1) / width
+    lanes = blocks * width
+    columns = lanes * kind.gates
+    leadingGates = kind == .gru ? 2 : kind.gates
+    panel = isInteger ? kernels.pointee.integer_columns : 2 * width
+    paddedColumns = (columns + panel - 1) / panel * panel
+    wordDepth = isInteger ? kernels.pointee.integer_word_depth : kernels.pointee.word_depth
+    recurrentOffset =
+      paddedColumns * RecurrentWeights.words(inputs, wordDepth, isInteger: isInteger)
+    biasOffset =
+      recurrentOffset
+      + paddedColumns * RecurrentWeights.words(units, wordDepth, isInteger: isInteger)
+    recurrentBiasOffset = biasOffset + columns
+    peepholeOffset = recurrentBiasOffset + (linearBeforeReset ? lanes : 0)
+    directionSize = peepholeOffset + (hasPeepholes ? 3 * lanes : 0)
   }
 
-  var blocks: Int { (units + width - 1) / width }
-  /// Columns of one gate.
-  var lanes: Int { blocks * width }
-  var columns: Int { lanes * kind.gates }
-  /// Gates whose columns stand block by block before those of the rest: the GRU's third is apart.
-  var leadingGates: Int { kind == .gru ? 2 : kind.gates }
-  /// Columns of a panel, and all of them with the last panel's padding.
-  private var panel: Int { 2 * width }
-  private var paddedColumns: Int { (columns + panel - 1) / panel * panel }
-
-  // Offsets in floats from a direction's start.
-  private var recurrentOffset: Int { paddedColumns * words(inputs) }
-  private var biasOffset: Int { recurrentOffset + paddedColumns * words(units) }
-  private var recurrentBiasOffset: Int { biasOffset + columns }
-  private var peepholeOffset: Int { recurrentBiasOffset + (linearBeforeReset ? lanes : 0) }
-  private var directionSize: Int { peepholeOffset + (hasPeepholes ? 3 * lanes : 0) }
   var byteCount: Int { directionSize * directions * 4 }
 
   var tag: Int { kernels.pointee.tag }
 
-  /// Words of a column of a matrix.
-  func words(_ depth: Int) -> Int { kernels.pointee.words(depth) }
+  /// Words of a column of a matrix: of integers in fours, and with three numbers of its own.
+  func words(_ depth: Int) -> Int {
+    RecurrentWeights.words(depth, wordDepth, isInteger: isInteger)
+  }
+
+  @inline(never)
+  private static func words(_ depth: Int, _ wordDepth: Int, isInteger: Bool) -> Int {
+    let words = (depth &+ wordDepth &- 1) / wordDepth
+    return isInteger ? (words &+ 3) / 4 &* 4 &+ 3 : words
+  }
 
   /// The packed weights of a direction.
   struct Direction {
@@ -71,15 +99,25 @@ struct RecurrentWeights {
   }
 
   /// Packs W, R, B (nil: zeros) and P.
+  ///
+  /// - Parameter node: where the matrices are integers, to read their columns' numbers of.
   func pack(
-    _ w: UnsafePointer<Float>, _ r: UnsafePointer<Float>, _ b: UnsafePointer<Float>?,
-    _ p: UnsafePointer<Float>?, into target: UnsafeMutablePointer<Float>
+    _ w: UnsafeRawPointer, _ r: UnsafeRawPointer, _ b: UnsafePointer<Float>?,
+    _ p: UnsafePointer<Float>?, integersOf node: NodeContext? = nil,
+    into target: UnsafeMutablePointer<Float>
   ) {
     let rows = kind.gates * units
     for d in 0..<directions {
       let to = target + d * directionSize
-      packMatrix(w + d * rows * inputs, inputs, to)
-      packMatrix(r + d * rows * units, units, to + recurrentOffset)
+      if let node {
+        packIntegers(node, 1, direction: d, to)
+        packIntegers(node, 2, direction: d, to + recurrentOffset)
+      } else {
+        packMatrix(
+          w.assumingMemoryBound(to: Float.self) + d * rows * inputs, inputs, to)
+        packMatrix(
+          r.assumingMemoryBound(to: Float.self) + d * rows * units, units, to + recurrentOffset)
+      }
       let bias = b.map { $0 + d * 2 * rows }
       for column in 0..<columns {
         let (gate, unit) = place(column)
@@ -109,7 +147,7 @@ struct RecurrentWeights {
   }
 
   /// The gate and the unit that a column belongs to.
-  private func place(_ column: Int) -> (gate: Int, unit: Int) {
+  func place(_ column: Int) -> (gate: Int, unit: Int) {
     let leading = leadingGates
     if column >= leading * lanes { return (leading, column - leading * lanes) }
     let vector = column / width
@@ -120,7 +158,7 @@ struct RecurrentWeights {
   private func packMatrix(
     _ source: UnsafePointer<Float>, _ depth: Int, _ target: UnsafeMutablePointer<Float>
   ) {
-    if kernels.pointee.word_depth == 1 {
+    if wordDepth == 1 {
       packPanels(0..<paddedColumns, source, depth, target)
       return
     }
