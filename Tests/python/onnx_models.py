@@ -55,9 +55,13 @@ def model(
         functions=list(functions))
 
 
-def reference(proto, inputs: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-    """What ONNX Runtime computes."""
+def reference(
+    proto, inputs: Mapping[str, np.ndarray], optimised: bool = True
+) -> Dict[str, np.ndarray]:
+    """What ONNX Runtime computes; of a graph that it may have optimised, or node by node."""
     options = onnxruntime.SessionOptions()
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     bytes_ = proto if isinstance(proto, (bytes, str)) else proto.SerializeToString()

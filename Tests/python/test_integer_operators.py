@@ -16,6 +16,7 @@ from onnxruntime.quantization import (
     quantize_static)
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+import cli
 from onnx_models import check, imported, model, operators, reference, run
 
 RANDOM = np.random.default_rng(21)
@@ -219,7 +220,21 @@ class Pairs:
         step = self.weights[last.input[1]]
         np.testing.assert_allclose(result, wanted, rtol=0, atol=1.001 * step)
         assert (np.abs(result - wanted) <= 0.001 * step).mean() >= 0.99
-        return Counter(operators(folder))
+        left = Counter(operators(folder))
+        self.check_export(folder, x, result, left)
+        return left
+
+    def check_export(self, folder: Path, x: np.ndarray, result, left: Counter) -> None:
+        """Written as ONNX and imported again it is the same, in either form."""
+        for form in [(), ("--integer-operators",)]:
+            done = cli.run("export", "m.apus", "-o", "n.onnx", *form, cwd=folder)
+            assert done.code == 0, done.stderr
+            again = onnx.load(folder / "n.onnx")
+            onnx.checker.check_model(again)
+            (folder / "again").mkdir(exist_ok=True)
+            back = imported(folder / "again", again)
+            assert Counter(operators(folder / "again")) == left
+            np.testing.assert_array_equal(run(back, {"x": x})["y"], result)
 
 
 def bytes_(*shape: int) -> np.ndarray:

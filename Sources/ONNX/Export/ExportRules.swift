@@ -32,6 +32,10 @@ let exportRules: [String: (Node, Exporter) throws -> Void] = [
   "Conv": fusedClip, "ConvTranspose": fusedClip, "Gemm": fusedClip, "MatMul": fusedClip,
   "LocalContrastNormalization": localContrast,
   "ConstantOfShape": fillValue, "MeanVarianceNormalization": statedAxes,
+  "QLinearAdd": quantizedElements, "QLinearMul": quantizedElements,
+  "QLinearAveragePool": quantizedElements, "QLinearGlobalAveragePool": quantizedElements,
+  "QLinearConcat": quantizedElements, "QLinearLookup": quantizedFunction,
+  "QLinearConv": quantizedLayer, "QLinearMatMul": quantizedLayer,
   "SpaceToDepth": blockOrder, "Mod": floatRemainder, "Swish": sigmoidProduct,
 ]
 

@@ -20,10 +20,17 @@ public final class Exporter {
   private var opset = Exporter.baseOpset
   private var names = NameTable()
   private var problems: [String] = []
+  /// Quantised operators are written as DequantizeLinear, the operator of floats, QuantizeLinear.
+  let writesPairs: Bool
+  private var usesMicrosoft = false
 
-  /// - Parameter function: which of the graph's functions; nil is the one that runs by default.
-  public init(_ graph: Graph, function: Function? = nil) throws {
+  /// - Parameters:
+  ///   - function: which of the graph's functions; nil is the one that runs by default.
+  ///   - writesPairs: Otherwise QLinearConv and the like are written as they are, some of them in ONNX
+  ///     Runtime's own domain.
+  public init(_ graph: Graph, function: Function? = nil, writesPairs: Bool = true) throws {
     self.graph = graph
+    self.writesPairs = writesPairs
     guard let function = function ?? graph.mainFunction else {
       throw ONNXError("the model has no function")
     }
@@ -80,6 +87,7 @@ public final class Exporter {
   private func model(_ states: [Value], _ nexts: [String]) -> ModelProto {
     var model = ModelProto()
     model.opsets = ["": opset]
+    if usesMicrosoft { model.opsets[Exporter.microsoft] = 1 }
     model.irVersion = Exporter.irVersion(opset)
     model.producerName = "Apus"
     model.graph = proto
@@ -121,13 +129,14 @@ public final class Exporter {
   }
 
   /// Writes a node as it stands.
-  func write(_ node: Node, dropping dropped: Set<String> = []) throws {
+  func write(_ node: Node, dropping dropped: Set<String> = [], domain: String = "") throws {
     opset = max(opset, firstOpsets[node.op] ?? 0)
     for (name, first) in firstOpsetsOfAttributes[node.op] ?? [:]
     where node.attributes[name] != nil && !dropped.contains(name) {
       opset = max(opset, first)
     }
-    var result = NodeProto(op: node.op, name: node.name)
+    var result = NodeProto(op: node.op, domain: domain, name: node.name)
+    if domain == Exporter.microsoft { usesMicrosoft = true }
     result.inputs = node.inputs.map { $0.map { reference($0) } ?? "" }
     result.outputs = outputs(node)
     for (name, value) in node.attributes.sorted(by: { $0.key < $1.key })

@@ -141,7 +141,10 @@ final class FunctionImporter {
   }
 
   private func adapt(_ node: ImportNode) throws {
-    guard node.domain.isEmpty else {
+    guard
+      node.domain.isEmpty
+        || (node.domain == Exporter.microsoft && microsoftOperators.contains(node.op))
+    else {
       throw NodeProblem(
         "the operators of domain \(node.domain) are not ONNX's own", instead: alternative(node.op))
     }

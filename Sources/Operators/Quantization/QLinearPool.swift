@@ -6,8 +6,9 @@ import ModelFormat
 ///
 /// Inputs X [N, C, D1 … Dr], its scale and zero point, Y's scale and zero point (a number each); int8
 /// or uint8, 1 ≤ r ≤ 3. In float32, each step rounded by itself, the window in row-major order;
-/// halves to even. ONNX Runtime's com.microsoft QLinearAveragePool of channels_last 0, to the bit;
-/// only with ceil_mode and count_include_pad it also counts what lies behind the padding.
+/// halves to even. A window that covers the whole of an input without pads is computed as
+/// QLinearGlobalAveragePool. ONNX Runtime's com.microsoft QLinearAveragePool, to the bit; only with
+/// ceil_mode and count_include_pad it also counts what lies behind the padding.
 let qLinearAveragePoolOperator = Operator(
   opcode: 269, name: "QLinearAveragePool",
   attributes: averagePoolAttributes(),
@@ -20,7 +21,12 @@ let qLinearAveragePoolOperator = Operator(
   plan: { (context) throws(ApusError) in
     if context.node.outputs[0].shape.count == 0 { return }
     let node = context.node
-    let pool = PoolPlan(try poolGeometry(node), node.input(0).shape)
+    let geometry = try poolGeometry(node)
+    if geometry.hasOneWindow {
+      context.emit(QLinearGlobalPoolStep(context), work: node.input(0).shape.count)
+      return
+    }
+    let pool = PoolPlan(geometry, node.input(0).shape)
     context.emit(
       QLinearAveragePoolStep(
         context, pool, includesPadding: node.int("count_include_pad", default: 0) != 0),
@@ -49,6 +55,14 @@ let qLinearGlobalAveragePoolOperator = Operator(
     context.emit(QLinearGlobalPoolStep(context), work: shape.count)
   },
   multiplyAccumulates: { $0.input(0).shape.count })
+
+extension SpatialGeometry {
+  /// Whether the window is the input itself, without pads.
+  fileprivate var hasOneWindow: Bool {
+    for i in 0..<3 where kernel[i] != input[i] || padBegin[i] != 0 || padEnd[i] != 0 { return false }
+    return true
+  }
+}
 
 private func requirePool(_ context: NodeContext) throws(ApusError) -> DataType {
   try context.requireQuantized(0, scale: 1)

@@ -164,7 +164,7 @@ struct IntegerSource {
     guard let value = node.input(i) else { return nil }
     // Up along what is moved, to where the parameters are.
     var source = value
-    while let producer = editor.producer(of: source), IntegerRewrite.isExact(producer.op) {
+    while let producer = editor.producer(of: source), IntegerRewrite.isExact(producer) {
       guard let next = producer.inputs.first ?? nil else { return nil }
       source = next
     }

@@ -78,11 +78,20 @@ final class IntegerRewrite {
   /// Operators that only move elements, or choose among them by their order.
   private static let moving: Set<String> = [
     "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Concat", "Pad",
-    "MaxPool", "Identity", "DepthToSpace", "SpaceToDepth", "Expand", "Tile", "Gather",
+    "MaxPool", "Identity", "DepthToSpace", "SpaceToDepth", "Expand", "Tile", "Gather", "Resize",
   ]
 
   /// Whether it maps dequantised tensors to ones that the same integers stand for.
-  static func isExact(_ op: String) -> Bool { op == "Relu" || moving.contains(op) }
+  static func isExact(_ node: Node) -> Bool { node.op == "Relu" || moves(node) }
+
+  private static func moves(_ node: Node) -> Bool {
+    // Of a Resize what lies between elements, or beside them, is computed.
+    moving.contains(node.op)
+      && (node.op != "Resize"
+        || (node.string("mode", default: "nearest") == "nearest"
+          && node.string("coordinate_transformation_mode", default: "half_pixel")
+            != "tf_crop_and_resize"))
+  }
 
   /// How many of a node's inputs, from the first on, are the tensors that it moves.
   private func dataInputs(_ node: Node) -> Int { node.op == "Concat" ? node.inputs.count : 1 }
@@ -101,7 +110,7 @@ final class IntegerRewrite {
       guard let limits = node.limits, limits.lower <= limits.upper,
         reader == nil || (limits.lower == 0 && limits.upper == .infinity)
       else { return false }
-    case let op where IntegerRewrite.moving.contains(op):
+    case let op where IntegerRewrite.moves(node):
       if op == "Pad", padValue(node) == nil { return false }
       // The indices of a MaxPool and the other parts of a Split.
       for case let output? in node.outputs where output !== x {
@@ -183,7 +192,7 @@ final class IntegerRewrite {
       clip(node.limits ?? (-.infinity, .infinity), node, into: target) {
         self.perform(node.inputs[0]!, writing: $0)
       }
-    case let op where IntegerRewrite.moving.contains(op):
+    case _ where IntegerRewrite.moves(node):
       return move(node, x, into: target)
     default:
       // As in isPossible, so it is a layer or a sum or the like that has an integer form.
