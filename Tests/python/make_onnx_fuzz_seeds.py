@@ -212,6 +212,44 @@ def quantized() -> onnx.ModelProto:
         [numpy_helper.from_array(np.asarray(a), n) for n, a in weights.items()])  # fmt: skip
 
 
+def quantized_elements() -> onnx.ModelProto:
+    """A sum, a gate, means, a join and a function of quantised tensors; ONNX Runtime's own behind."""
+    node = helper.make_node
+    weights = {
+        "s": np.float32(0.05), "z": np.uint8(120), "t": np.float32(0.03), "u": np.uint8(7),
+        "c": np.float32(1.5), "axes": np.int64([2, 3])}  # fmt: skip
+    nodes = [node("QuantizeLinear", ["x", "s", "z"], ["q"])]
+
+    def real(x: str, scale: str = "s", zero: str = "z") -> str:
+        nodes.append(node("DequantizeLinear", [x, scale, zero], [f"d{len(nodes)}"]))
+        return nodes[-1].output[0]
+
+    def quantised(op: str, *inputs: str, **attributes) -> str:
+        y = f"v{len(nodes)}"
+        nodes.append(node(op, list(inputs), [y], **attributes))
+        nodes.append(node("QuantizeLinear", [y, "t", "u"], [y + "q"]))
+        return y + "q"
+
+    x = real("q")
+    g = real(quantised("Sigmoid", x), "t", "u")
+    m = real(quantised("Mul", x, g), "t", "u")
+    a = real(quantised("Add", m, real(quantised("AveragePool", x, kernel_shape=[1, 1]), "t", "u")), "t", "u")
+    j = real(quantised("Concat", a, x, axis=1), "t", "u")
+    f = real(quantised("LeakyRelu", real(quantised("Add", j, "c"), "t", "u"), alpha=0.1), "t", "u")
+    last = quantised("ReduceMean", f, "axes", keepdims=0)
+    own = {"domain": "com.microsoft"}
+    nodes += [
+        node("QLinearAdd", [last, "t", "u", last, "t", "u", "s", "z"], ["e"], **own),
+        node("QLinearSigmoid", ["e", "s", "z", "t", "u"], ["h"], **own),
+        node("QLinearConcat", ["s", "z", "e", "s", "z", "h", "t", "u"], ["k"], axis=1, **own),
+        node("DequantizeLinear", ["k", "s", "z"], ["y"])]  # fmt: skip
+    model = made(
+        nodes, [("x", FLOAT, (1, 2, 3, 3))], [("y", FLOAT, (1, 8))],
+        [numpy_helper.from_array(np.asarray(w), n) for n, w in weights.items()])  # fmt: skip
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    return model
+
+
 def external(folder: Path) -> onnx.ModelProto:
     array = np.arange(12, dtype=np.float32).reshape(3, 4)
     (folder / "weights.bin").write_bytes(b"\0" * 16 + array.tobytes())
@@ -249,6 +287,7 @@ def handmade(folder: Path) -> Iterator[Tuple[str, onnx.ModelProto]]:
     yield "control-flow", control_flow()
     yield "convolutions", convolutions()
     yield "quantized", quantized()
+    yield "quantized-elements", quantized_elements()
     yield "external", external(folder)
     yield "early", early()
 

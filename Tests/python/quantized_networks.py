@@ -23,7 +23,7 @@ class Net:
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
         y = f"t{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, list(inputs), [y], name=y, **attributes))
-        self.channels[y] = self.channels.get(inputs[0], 0)
+        self.channels[y] = max(self.channels.get(i, 0) for i in inputs)
         return y
 
     def weight(self, array) -> str:
@@ -179,6 +179,47 @@ def detector() -> Tuple[Net, str]:
               nearest_mode="floor")  # fmt: skip
     x = n.add("LeakyRelu", n.conv(n.concat(c, a), 24, 3), alpha=0.1)
     return n, n.conv(x, 18, 1)
+
+
+def random_network(seed: int) -> Tuple[onnx.ModelProto, tuple]:
+    """A dozen layers that join and branch as they like; all tensors are 12 x 12 in the middle."""
+    n = Net(3, 12, 1000 + seed)
+    rng = n.rng
+    made = [n.relu(n.conv("x", 8)), n.conv("x", 8)]
+
+    def function(x: str) -> str:
+        op, attributes = [
+            ("Relu", {}), ("Sigmoid", {}), ("Tanh", {}), ("LeakyRelu", {"alpha": 0.2}),
+            ("HardSwish", {}), ("HardSigmoid", {}), ("Elu", {}), ("Gelu", {}), ("Softplus", {}),
+        ][rng.integers(9)]  # fmt: skip
+        return n.add(op, x, **attributes)
+
+    def number(x: str) -> str:
+        op = ["Add", "Mul", "Sub", "Div"][rng.integers(4)]
+        value = n.number(rng.uniform(0.5, 2))
+        return n.add(op, *((x, value) if op in ("Sub", "Div") or rng.integers(2) else (value, x)))
+
+    def gate(x: str) -> str:
+        s = n.add("Sigmoid", n.conv(n.add("GlobalAveragePool", x), 8, 1))
+        return n.add("Mul", *((x, s) if rng.integers(2) else (s, x)))
+
+    def halves(x: str, y: str) -> str:
+        return n.conv(n.concat(x, y), 8, 1)
+
+    for _ in range(12):
+        x, y = (made[-1 - rng.integers(min(3, len(made)))] for _ in range(2))
+        made.append([
+            lambda: n.conv(x, 8, int(rng.choice([1, 3]))), lambda: n.conv(x, 8, 3, 1, 8),
+            lambda: n.add("Add", x, y), lambda: n.add("Mul", x, y), lambda: halves(x, y),
+            lambda: function(x), lambda: n.silu(x), lambda: number(x), lambda: gate(x),
+            lambda: n.pool("AveragePool", x, 3, 1, 1), lambda: n.pool("MaxPool", x, 3, 1, 1),
+            lambda: n.relu(n.add("Add", x, y)),
+        ][rng.integers(12)]())  # fmt: skip
+    # Whatever nobody reads is joined at the end.
+    read = {i for node in n.nodes for i in node.input}
+    rest = [x for x in made if x not in read]
+    y = n.conv(n.concat(*rest) if len(rest) > 1 else rest[0], 4, 1)
+    return n.model(y), n.shape
 
 
 NETWORKS: Dict[str, Callable[[], Tuple[Net, str]]] = {
