@@ -198,6 +198,7 @@ CHAINS = [
     of(chains.transposed_chain),
     of(chains.twice),
     of(quantization.quantized_chain, weight=2),
+    of(quantization.quantized_elements, weight=2),
 ]
 
 

@@ -149,3 +149,38 @@ def quantized_chain(g: Builder) -> Value:
     if g.chance(0.5):
         y = g.node("Relu", [y])[0]
     return both(y, 1 / 4)
+
+
+def quantized_elements(g: Builder) -> Value:
+    """Sums, products, means, joins and functions of quantised tensors. Zero points are even: then it
+    makes no difference to halves whether they are added before or after the rounding."""
+    letter = g.choice("bB")
+
+    def both(v: Value) -> Value:
+        scale = g.constant(np.float32(2.0 ** g.integer(-4, -1)))
+        zero = g.constant(np.array(2 * g.integer(0, 9), DTYPES[letter]))
+        q = g.node("QuantizeLinear", [v, scale, zero], exact=True)[0]
+        return g.node("DequantizeLinear", [q, scale, zero])[0]
+
+    def number() -> Value:
+        return g.constant(np.float32(g.choice((0.5, 2, -1.5, 3))))
+
+    x = y = both(images(g, (2,), exact=True))
+    for _ in range(g.integer(1, 4)):
+        kind = g.integer(0, 5)
+        if kind == 0:
+            y = g.node(g.choice(("Relu", "Abs", "Neg", "Floor")), [y])[0]
+        elif kind == 1:
+            y = g.node("LeakyRelu", [y], alpha=0.5)[0]
+        elif kind == 2:
+            y = g.node(g.choice(("Add", "Mul")), [y, number()])[0]
+        elif kind == 3:
+            y = g.node(g.choice(("Add", "Mul")), [x, y])[0]
+        elif kind == 4 and all(y.fixed(i) and y.shape[i] >= 2 for i in (2, 3)):
+            x = y = g.node("AveragePool", [y], exact=True, kernel_shape=[2, 2])[0]
+            x = both(x)
+        else:
+            y = g.node("Concat", [x, y], axis=2)[0]
+            x = both(y)
+        y = both(y) if g.chance(0.8) else y
+    return both(y)
