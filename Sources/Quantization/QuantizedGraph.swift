@@ -20,7 +20,7 @@ final class QuantizedGraph {
   private var early: [Node] = []
   private var before: [Int: [Node]] = [:]
   private var behind: [Int: [Node]] = [:]
-  private var stored: [Int: Value] = [:]
+  private let weightStore = WeightStore()
   /// The weights' scales of each layer.
   private(set) var weightScales: [Int: [Float]] = [:]
   private(set) var warnings: [String] = []
@@ -210,16 +210,8 @@ final class QuantizedGraph {
 
   /// Weights of layers that stay in floats, as int8 with a scale for each output channel.
   private func storeWeights(_ node: Node) {
-    guard let rule = node.rule, rule.treatment == .storesWeights else { return }
-    for (k, axis) in rule.weights {
-      guard let weight = node.input(k), weight.kind == .weight, weight.hasRealFloats,
-        let t = numbers[ObjectIdentifier(weight)]
-      else { continue }
-      let made = stored[t] ?? weight.stored(axis: node.channelAxis(axis, of: weight))
-      guard let made else { continue }
-      stored[t] = made
-      node.inputs[k] = made
-    }
+    guard let rule = node.rule, [.storesWeights, .moves].contains(rule.treatment) else { return }
+    weightStore.store(node, rule)
   }
 
   // MARK: Putting together
@@ -267,6 +259,9 @@ final class QuantizedGraph {
 
   // MARK: What has become of it
 
+  /// The number of the function in the quantised graph.
+  var functionNumber: Int { graph.functions.firstIndex { $0 === function } ?? 0 }
+
   private lazy var integerNames: Set<String> = Set(
     function.nodes.filter { $0.op.hasPrefix("QLinear") }.map(\.name))
 
@@ -280,22 +275,5 @@ final class QuantizedGraph {
       }
       return producer.op != "QuantizeLinear"
     }
-  }
-}
-
-extension Value {
-  /// The smallest weight that is worth a scale for each channel.
-  private static let smallestStored = 256
-
-  /// The weight as int8 with a quantisation of its own, which operators see as float32; nil where
-  /// that saves nothing.
-  func stored(axis: Int) -> Value? {
-    guard let shape = fixedShape, let count, count >= Value.smallestStored, axis < shape.count,
-      shape[axis] * 8 <= count
-    else { return nil }
-    let quantized = QuantizedWeight(realFloats, shape: shape, axis: axis)
-    let result = quantized.value(name)
-    result.quantization = Quantization(axis: axis, scales: quantized.scales)
-    return result
   }
 }

@@ -3,13 +3,14 @@ import ModelFormat
 
 /// Quantises a network: prepares it, calibrates it once, and builds int8 networks from that.
 public final class Quantizer {
-  private let model: FloatModel
-  private let scheme: QuantizationScheme
+  let model: FloatModel
+  let scheme: QuantizationScheme
+  let options: QuantizationOptions
+  let source: any CalibrationSource
+  let nodes: [Node]
+  let progress: (String, Int, Int) -> Void
   private let calibration: Calibration
-  private let options: QuantizationOptions
-  private let nodes: [Node]
   private let tensors: [Value]
-  private let samples: Int
   private let floatBytes: Int
 
   /// - Parameters:
@@ -22,8 +23,12 @@ public final class Quantizer {
   ) throws {
     self.options = options
     self.floatBytes = floatBytes
-    samples = source.count
+    self.source = source
+    self.progress = progress
     try Quantizer.check(graph)
+    for node in graph.functions[function].nodes {
+      if let rule = node.rule { try node.checkWeights(rule) }
+    }
     for weight in graph.weights {
       weight.isTrainable = false
       widen(weight)
@@ -45,7 +50,7 @@ public final class Quantizer {
     "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger",
   ]
 
-  private static func check(_ graph: Graph) throws {
+  static func check(_ graph: Graph) throws {
     for function in graph.functions {
       for node in function.nodes
       where integerOperators.contains(node.op) || node.op.hasPrefix("QLinear")
@@ -61,9 +66,12 @@ public final class Quantizer {
     }
   }
 
+  /// Multiply-accumulates of each node.
+  var macs: [Int] { calibration.multiplyAccumulates }
+
   /// The number of the node of that name; nil where there is none.
   public func node(named name: String) -> Int? {
-    nodes.firstIndex { self.name(of: $0) == name }
+    nodes.firstIndex { $0.title == name }
   }
 
   /// Builds the int8 network.
@@ -71,6 +79,14 @@ public final class Quantizer {
   /// - Parameter kept: Nodes that stay in floats, by their numbers.
   public func quantize(keepingFloat kept: Set<Int> = []) throws -> (
     file: [UInt8], report: QuantizationReport
+  ) {
+    let (file, report, _) = try build(keepingFloat: kept)
+    return (file, report)
+  }
+
+  /// The int8 network, and the number of its function.
+  func build(keepingFloat kept: Set<Int>) throws -> (
+    file: [UInt8], report: QuantizationReport, function: Int
   ) {
     let choice = scheme.choose(keepingFloat: kept)
     guard choice.isInteger.contains(true) || nodes.contains(where: { $0.rule?.treatment == .storesWeights })
@@ -80,7 +96,7 @@ public final class Quantizer {
     let built = try QuantizedGraph(model, scheme, choice, calibration, options)
     built.graph.setMetadata("apus.quantization", "int8")
     let file = try built.graph.encode()
-    return (file, report(built, choice, kept, file.count))
+    return (file, report(built, choice, kept, file.count), built.functionNumber)
   }
 
   private func report(
@@ -94,7 +110,7 @@ public final class Quantizer {
       guard node.outputs.contains(where: { $0?.dataType == .float32 }) else { continue }
       let outputs = scheme.results(of: i)
       var layer = QuantizationReport.Layer(
-        name: name(of: node), operator: node.op, isInteger: built.isInteger(node, outputs))
+        name: node.title, operator: node.op, isInteger: built.isInteger(node, outputs))
       if !layer.isInteger {
         layer.reason =
           kept.contains(i)
@@ -110,19 +126,13 @@ public final class Quantizer {
       layers.append(layer)
     }
     return QuantizationReport(
-      samples: samples, layers: layers, floatBytes: floatBytes, int8Bytes: bytes,
+      samples: source.count, layers: layers, floatBytes: floatBytes, int8Bytes: bytes,
       warnings: calibration.warnings + built.warnings)
   }
 
   private static func reason(_ wasChosen: Bool) -> String {
     wasChosen
       ? "the runtime has no integer operator for it" : "nothing beside it is computed in integers"
-  }
-
-  /// Its own name, or its first output's.
-  private func name(of node: Node) -> String {
-    if !node.name.isEmpty { return node.name }
-    return node.outputs.lazy.compactMap { $0?.name }.first { !$0.isEmpty } ?? node.op
   }
 }
 

@@ -27,7 +27,9 @@ struct Quantize: ParsableCommand {
       EXAMPLES
         model-convert quantize net.apus --calibrate digits.npz -o net.int8.apus
         model-convert quantize net.apus --calibrate photos/ --scale 0.00392 -o net.int8.apus
-        model-convert quantize lenet5.apus --calibrate recipes/lenet5.yaml -o lenet5.int8.apus
+        model-convert quantize speech.apus --weights-only -o speech.small.apus
+        model-convert quantize lenet5.apus --calibrate recipes/lenet5.yaml -o lenet5.int8.apus \
+      --max-drop 0.5%
       """)
 
   @Argument(help: "The float32 model.", completion: .file(extensions: ["apus"]))
@@ -41,6 +43,28 @@ struct Quantize: ParsableCommand {
     help: ArgumentHelp(
       "Inputs like those that the model will see.", valueName: "data"), completion: .file())
   var calibrate: [InputArgument] = []
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Labelled data to measure accuracy on; without it the test part of a recipe, or the data of \
+      --calibrate.
+      """, valueName: "data"), completion: .file())
+  var test: [InputArgument] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "The classes of arrays' samples; without it the array 'y' of an .npz file.",
+      valueName: "file.npy"), completion: .file(extensions: ["npy", "npz"]))
+  var labels: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      The most accuracy to lose, as 0.5%: the layers that matter most stay in floats until it holds; \
+      exit code 1 where it cannot.
+      """, valueName: "points"))
+  var maxDrop: Percentage?
 
   @OptionGroup var data: DataOptions
 
@@ -59,6 +83,13 @@ struct Quantize: ParsableCommand {
 
   @Option(help: "The integers of activations: uint8 or int8.")
   var activations = Activations.uint8
+
+  @Flag(
+    help: """
+      Store weights as int8 and compute in float32, as the float model does: a smaller file, and no \
+      calibration.
+      """)
+  var weightsOnly = false
 
   @Flag(inversion: .prefixedNo, help: "Make the channels of neighbouring layers alike in range first.")
   var equalization = true
@@ -90,6 +121,17 @@ struct Quantize: ParsableCommand {
   enum Activations: String, ExpressibleByArgument, CaseIterable { case uint8, int8 }
 
   mutating func validate() throws {
+    if weightsOnly {
+      guard calibrate.isEmpty, maxDrop == nil, keepFloat.isEmpty else {
+        throw ValidationError(
+          "--weights-only: it takes no calibration; --calibrate, --max-drop and --keep-float are not "
+            + "for it")
+      }
+      guard labels == nil || !test.isEmpty else {
+        throw ValidationError("--labels: --test must give the samples that they are of")
+      }
+      return
+    }
     guard !calibrate.isEmpty else {
       throw ValidationError("--calibrate DATA is needed: inputs like those that the model will see")
     }
@@ -102,7 +144,13 @@ struct Quantize: ParsableCommand {
   func run() throws {
     let opened = try OpenedModel(path: model, isa: nil)
     let f = try opened.functionIndex(function)
+    if weightsOnly { return try storeWeights(opened, f) }
     let source = try CalibrationData.open(calibrate, data, opened, function: f, limit: samples)
+    let labelled =
+      test.isEmpty && labels == nil && maxDrop == nil
+      ? nil
+      : try CalibrationData.openLabelled(
+        test.isEmpty ? calibrate : test, labels: labels, data, opened, function: f)
     do {
       let graph = try Graph(decoding: opened.file)
       let progress = ProgressLine()
@@ -117,12 +165,51 @@ struct Quantize: ParsableCommand {
         }
         return node
       }
-      let (file, report) = try quantizer.quantize(keepingFloat: Set(kept))
+      var accuracy: AccuracyReport?
+      let file: [UInt8]
+      let report: QuantizationReport
+      if let labelled {
+        let measured = try quantizer.quantize(
+          keepingFloat: Set(kept), measuredOn: labelled, maximumDrop: maxDrop?.share)
+        (file, report, accuracy) = (measured.file, measured.report, measured.accuracy)
+      } else {
+        (file, report) = try quantizer.quantize(keepingFloat: Set(kept))
+      }
+      progress.clear()
       for warning in report.warnings {
         writeError("model-convert: warning: \(model): \(printable(warning))")
       }
-      try writeBytes(file, toFile: output)
-      let result = QuantizeResult(model: model, output: output, report: report)
+      let result = QuantizeResult(
+        model: model, output: output, report: report, accuracy: accuracy)
+      let isReached = accuracy?.isReached ?? true
+      if isReached { try writeBytes(file, toFile: output) }
+      if json { try printJSON(result) } else { result.print() }
+      if !isReached, let accuracy, let maxDrop {
+        throw Failure(
+          "\(model): the accuracy falls by more than \(maxDrop.text) from "
+            + "\(decimals(100 * accuracy.floatAccuracy, 2)) %, whichever layers stay in floats; nothing "
+            + "is written")
+      }
+    } catch let failure as Failure {
+      throw failure
+    } catch let error as NumPyError {
+      throw Failure("\(error)")
+    } catch {
+      throw Failure("\(model): \(printableLines("\(error)"))")
+    }
+  }
+
+  private func storeWeights(_ opened: OpenedModel, _ f: Int) throws {
+    do {
+      let small = try WeightOnlyQuantizer(
+        Graph(decoding: opened.file), function: f, floatBytes: opened.file.size)
+      var result = QuantizeResult(model: model, output: output, report: small.report)
+      if !test.isEmpty {
+        let labelled = try CalibrationData.openLabelled(
+          test, labels: labels, data, opened, function: f)
+        result.accuracy = try small.accuracy(on: labelled, threads: threads.threads)
+      }
+      try writeBytes(small.file, toFile: output)
       if json { try printJSON(result) } else { result.print() }
     } catch let failure as Failure {
       throw failure
@@ -147,5 +234,21 @@ struct Quantize: ParsableCommand {
     options.correctsBias = biasCorrection
     options.threads = threads.threads
     return options
+  }
+}
+
+/// `0.5%`, or `0.005`.
+struct Percentage: ExpressibleByArgument {
+  let share: Double
+  let text: String
+
+  init?(argument: String) {
+    let number = argument.hasSuffix("%") ? String(argument.dropLast()) : argument
+    guard let value = Double(number.trimmingCharacters(in: .whitespaces)), value >= 0 else {
+      return nil
+    }
+    share = argument.hasSuffix("%") ? value / 100 : value
+    guard share < 1 else { return nil }
+    text = "\(threeDigits(100 * share)) points"
   }
 }

@@ -66,6 +66,19 @@ final class ArrayRuns: CalibrationSource {
 
   var count: Int { choice.count }
 
+  /// Samples of a run: the batch that the first input has, where its array has no dimension more.
+  private var batch: Int {
+    let hasOwnDimension = files.inputs[0].array.shape.count > shapes[0].dimensions.count
+    return hasOwnDimension ? 1 : shapes[0].dimensions.first ?? 1
+  }
+
+  /// Samples of all runs.
+  var samples: Int { choice.count * batch }
+
+  func samples(run: Int) -> Range<Int> {
+    choice[run] * batch..<(choice[run] + 1) * batch
+  }
+
   func name(run: Int) -> String { "sample \(choice[run])" }
 
   func fill(input: Int, run: Int, to data: UnsafeMutableRawPointer) {

@@ -8,7 +8,7 @@ final class BatchRuns: CalibrationSource {
   private let source: any BatchSource
   private let path: String
   private let choice: RunChoice
-  private var batch = Batch()
+  private(set) var batch = Batch()
   private var filled = -1
 
   init(
@@ -43,7 +43,7 @@ final class BatchRuns: CalibrationSource {
     if source.hasTokens { copy(batch.tokens) } else { copy(batch.inputs) }
   }
 
-  private func prepare(_ run: Int) {
+  func prepare(_ run: Int) {
     if filled == run { return }
     source.fill(&batch, epoch: 0, index: choice[run])
     filled = run

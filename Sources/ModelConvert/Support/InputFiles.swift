@@ -40,6 +40,9 @@ struct InputFiles {
 
   let inputs: [Input]
 
+  /// What arrays of classes are called.
+  static let labelNames = ["y", "labels", "label", "classes"]
+
   /// Reads the files and checks that each input has one array of its type.
   ///
   /// - Parameter option: What gives a file on the command line, for errors.
@@ -87,14 +90,15 @@ struct InputFiles {
       }
       let archive = try NumPyArchive(contentsOf: argument.path)
       if let name = argument.name {
-        guard let array = archive[name] ?? (archive.entries.count == 1 ? archive.entries[0].array : nil)
+        let others = archive.entries.filter { !InputFiles.labelNames.contains($0.name) }
+        guard let array = archive[name] ?? (others.count == 1 ? others[0].array : nil)
         else { throw Failure("\(argument.path): it has no array '\(name)'") }
         return [(name, array)]
       }
       let known = archive.entries.filter { names.contains($0.name) }
-      if known.isEmpty, archive.entries.count == 1, names.count == 1 {
-        return [(names[0], archive.entries[0].array)]
-      }
+      // The only array but for labels is the only input's.
+      let inputs = archive.entries.filter { !InputFiles.labelNames.contains($0.name) }
+      if known.isEmpty, inputs.count == 1, names.count == 1 { return [(names[0], inputs[0].array)] }
       guard !known.isEmpty else {
         throw Failure(
           "\(argument.path): none of its arrays is named as an input of the model: "

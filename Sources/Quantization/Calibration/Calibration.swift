@@ -9,6 +9,8 @@ struct Calibration {
   let means: [Int: MeanTensor]
   /// What should be looked at, in sentences.
   let warnings: [String]
+  /// Of each node, in one run.
+  let multiplyAccumulates: [Int]
 
   struct Group {
     var statistics: TensorStatistics
@@ -98,7 +100,8 @@ final class Calibrator {
       results[group] = Calibration.Group(
         statistics: statistics, parameters: parameters, clipped: clipped)
     }
-    return Calibration(groups: results, means: means, warnings: warnings)
+    return Calibration(groups: results, means: means, warnings: warnings,
+      multiplyAccumulates: runner.multiplyAccumulates)
   }
 
   // MARK: First pass
@@ -155,12 +158,8 @@ final class Calibrator {
   }
 
   private func forEachRun(_ what: String, _ body: (Int) throws -> Void) throws {
-    runner.session.reset()
     for run in 0..<source.count {
-      if !source.carriesStates { runner.session.reset() }
-      for i in source.shapes.indices {
-        source.fill(input: i, run: run, to: runner.session.data(input: i))
-      }
+      try runner.start(run, of: source)
       try body(run)
       progress(what, run + 1, source.count)
     }

@@ -13,8 +13,11 @@ final class GraphRunner {
   private var watched: [Int: [Int]] = [:]
   private var buffer: UnsafeMutableRawPointer?
 
+  /// - Parameter joinsNodes: Whether nodes may be computed together; not all tensors can be watched
+  ///   then.
   init(
-    _ bytes: [UInt8], function: Int, shapes: [(name: String, dimensions: [Int])], threads: Int
+    _ bytes: [UInt8], function: Int, shapes: [(name: String, dimensions: [Int])], threads: Int,
+    joinsNodes: Bool = false
   ) throws {
     let memory = UnsafeMutableRawPointer.allocate(
       byteCount: max(bytes.count, 1), alignment: Format.alignment)
@@ -32,11 +35,10 @@ final class GraphRunner {
       let inputs = zip(names, shapes).map {
         InputShape(Name(cString: $0), Shape($1.dimensions))
       }
-      // Every tensor is looked at: no node is computed together with another.
       session = try Session(
         Plan(
           model, function: function, inputShapes: inputs, threads: threads,
-          options: PlanOptions(joinsNodes: false)))
+          options: PlanOptions(joinsNodes: joinsNodes)))
     } catch {
       throw QuantizationError(String(error.message))
     }
@@ -79,6 +81,23 @@ final class GraphRunner {
   }
 
   private static let beforeAll = -2
+
+  /// Makes ready for a run of a source: its inputs, and its states where each run begins anew.
+  func start(_ run: Int, of source: any CalibrationSource) throws {
+    if run == 0 || !source.carriesStates { session.reset() }
+    for i in source.shapes.indices {
+      source.fill(input: i, run: run, to: session.data(input: i))
+    }
+  }
+
+  var outputCount: Int { plan.outputTensors.count }
+
+  func isFloat(_ output: Int) -> Bool { session.info(output: output).dataType == .float32 }
+
+  /// The multiply-accumulates of each node of the function.
+  var multiplyAccumulates: [Int] {
+    plan.nodes.map { $0.definition.multiplyAccumulates?($0) ?? 0 }
+  }
 
   /// Runs once.
   ///

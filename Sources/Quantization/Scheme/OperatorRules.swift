@@ -20,7 +20,8 @@ struct OperatorRule {
   let treatment: Treatment
   /// So many of its inputs, from the first on, are the tensors that it works on.
   let dataInputs: Int
-  /// The inputs that are weights, each with the axis of its output channels.
+  /// The inputs that are weights, each with the axis of its output channels. Those of what stores
+  /// weights, or only moves elements, are stored as int8 where the operator stays in floats.
   let weights: [(input: Int, axis: WeightAxis)]
 
   init(
@@ -62,10 +63,11 @@ let operatorRules: [String: OperatorRule] = {
   ]
   for op in [
     "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Pad", "MaxPool",
-    "Identity", "DepthToSpace", "SpaceToDepth", "Expand", "Tile", "Gather",
+    "Identity", "DepthToSpace", "SpaceToDepth", "Expand", "Tile",
   ] {
     rules[op] = OperatorRule(.moves)
   }
+  rules["Gather"] = OperatorRule(.moves, weights: [(0, .at(0))])
   for op in ["AveragePool", "GlobalAveragePool"] { rules[op] = OperatorRule(.computes) }
   for op in [
     "Sigmoid", "Tanh", "LeakyRelu", "HardSwish", "HardSigmoid", "Elu", "Selu", "Celu",
