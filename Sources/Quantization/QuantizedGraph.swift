@@ -38,6 +38,7 @@ final class QuantizedGraph {
     self.options = options
     quantizeTensors()
     for i in function.nodes.indices { try rewrite(i) }
+    quantizeRecurrent()
     put()
     try graph.apply()
     removeNeedlessPairs()
@@ -206,6 +207,16 @@ final class QuantizedGraph {
     node.inputs[2] = real
   }
 
+  // MARK: Recurrent layers
+
+  private func quantizeRecurrent() {
+    let chosen = choice.dynamic.sorted()
+    // Those that stay in floats do not come along.
+    let part = Function("chosen", nodes: chosen.map { function.nodes[$0] })
+    Graph(functions: [part]).quantizeRecurrent()
+    for (i, node) in zip(chosen, part.nodes) { function.nodes[i] = node }
+  }
+
   // MARK: Weights alone
 
   /// Weights of layers that stay in floats, as int8 with a scale for each output channel.
@@ -263,13 +274,20 @@ final class QuantizedGraph {
   var functionNumber: Int { graph.functions.firstIndex { $0 === function } ?? 0 }
 
   private lazy var integerNames: Set<String> = Set(
-    function.nodes.filter { $0.op.hasPrefix("QLinear") }.map(\.name))
+    function.nodes.filter(QuantizedGraph.isInteger).map(\.name))
+
+  private static func isInteger(_ node: Node) -> Bool {
+    node.op.hasPrefix("QLinear") || node.op.hasPrefix("DynamicQuantize")
+  }
 
   /// Whether a node of the float network has become an integer operator: one of its name, or one that
   /// writes the integers of its result.
   func isInteger(_ node: Node, _ outputs: [Int]) -> Bool {
     if !node.name.isEmpty, integerNames.contains(node.name) { return true }
     return outputs.contains { t in
+      if let producer = function.producer(of: tensors[t]), QuantizedGraph.isInteger(producer) {
+        return true
+      }
       guard let q = integers[t]?.quantized, let producer = function.producer(of: q) else {
         return false
       }

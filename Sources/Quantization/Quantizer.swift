@@ -3,6 +3,9 @@ import ModelFormat
 
 /// Quantises a network: prepares it, calibrates it once, and builds int8 networks from that.
 public final class Quantizer {
+  /// As it came, to compare with.
+  let original: FloatModel
+  /// After the passes that come before calibration.
   let model: FloatModel
   let scheme: QuantizationScheme
   let options: QuantizationOptions
@@ -29,6 +32,7 @@ public final class Quantizer {
     for node in graph.functions[function].nodes {
       if let rule = node.rule { try node.checkWeights(rule) }
     }
+    original = try FloatModel(graph, function: function)
     for weight in graph.weights {
       weight.isTrainable = false
       widen(weight)
@@ -89,8 +93,7 @@ public final class Quantizer {
     file: [UInt8], report: QuantizationReport, function: Int
   ) {
     let choice = scheme.choose(keepingFloat: kept)
-    guard choice.isInteger.contains(true) || nodes.contains(where: { $0.rule?.treatment == .storesWeights })
-    else {
+    guard choice.isInteger.contains(true) || !choice.dynamic.isEmpty || !kept.isEmpty else {
       throw QuantizationError("it has no layer that can be computed in integers")
     }
     let built = try QuantizedGraph(model, scheme, choice, calibration, options)
@@ -114,7 +117,7 @@ public final class Quantizer {
       if !layer.isInteger {
         layer.reason =
           kept.contains(i)
-          ? "kept in floats" : scheme.obstacles[i] ?? Quantizer.reason(choice.isInteger[i])
+          ? "kept in floats" : scheme.obstacles[i] ?? Quantizer.reason(choice.isInteger[i] || choice.dynamic.contains(i))
       } else if let group = outputs.lazy.compactMap({ self.calibration.groups[self.scheme.groups[$0]] }).first {
         layer.scale = group.parameters.scale
         layer.zeroPoint = Int(group.parameters.zero)

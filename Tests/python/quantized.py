@@ -44,15 +44,13 @@ def digits() -> Tuple[np.ndarray, np.ndarray]:
 
 
 def write_digits(folder: Path, size: int = 32) -> None:
-    """train.npz, test.npz (a fifth, x and y), all.npz (x) and calibration.npz (x, of the training
-    part), enlarged to `size`."""
+    """train.npz and test.npz, a fifth of the digits, with x and y, enlarged to `size`."""
     x, y = digits()
     x = np.kron(x, np.ones((1, size // 8, size // 8), np.float32))[:, None]
     order = np.random.default_rng(0).permutation(len(x))
     test, train = order[:359], order[359:]
     np.savez(folder / "train.npz", x=x[train], y=y[train])
     np.savez(folder / "test.npz", x=x[test], y=y[test])
-    np.savez(folder / "calibration.npz", x=x[train])
 
 
 def train(folder: Path, recipe: str, name: str) -> Path:
@@ -62,13 +60,27 @@ def train(folder: Path, recipe: str, name: str) -> Path:
     return folder / f"{name}.apus"
 
 
+def import_fixture(folder: Path, name: str) -> str:
+    """A network of fixtures/quantize/, imported."""
+    source = Path(__file__).resolve().parent / "fixtures/quantize" / f"{name}.onnx"
+    result = cli.run("import", str(source), "-o", f"{name}.apus", cwd=folder)
+    assert result.code == 0, result.stderr
+    return f"{name}.apus"
+
+
+def signal_to_noise(real: np.ndarray, other: np.ndarray) -> float:
+    """In dB."""
+    return float(10 * np.log10(np.sum(real**2) / np.sum((real - other) ** 2)))
+
+
 def quantize(folder: Path, model: str, *options: str, output: str = "q.apus") -> dict:
     """The report of a run that must succeed; its warnings are what stderr said."""
     result = cli.run("quantize", model, *options, "-o", output, "--json", cwd=folder, isa="")
     assert result.code == 0, result.stderr
-    report = json.loads(result.stdout)["report"]
+    document = json.loads(result.stdout)
+    report = document["report"]
     assert len(report["warnings"]) == len(result.stderr.splitlines())
-    return report
+    return {**report, "accuracy": document.get("accuracy")}
 
 
 def refuse(folder: Path, model: str, *options: str) -> str:

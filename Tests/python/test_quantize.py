@@ -21,7 +21,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(folder):
-    return quantize(folder, "lenet.apus", "--calibrate", "calibration.npz", output="int8.apus")
+    return quantize(folder, "lenet.apus", "--calibrate", "train.npz", output="int8.apus")
 
 
 def accuracy(path, x, y):
@@ -68,7 +68,7 @@ def test_same_bits_everywhere(folder, report):
 
 
 def test_two_runs_write_the_same_file(folder, report):
-    quantize(folder, "lenet.apus", "--calibrate", "calibration.npz", output="again.apus")
+    quantize(folder, "lenet.apus", "--calibrate", "train.npz", output="again.apus")
     assert (folder / "again.apus").read_bytes() == (folder / "int8.apus").read_bytes()
 
 
@@ -81,7 +81,7 @@ PLAIN = ["--observer", "minmax", "--no-equalization", "--no-bias-correction"]
 def plain(folder):
     """Without what changes weights, on 40 samples: the report, the exported network with its
     constants, and the float network's tensors on these samples by ONNX Runtime."""
-    samples = np.load(folder / "calibration.npz")["x"][:40]
+    samples = np.load(folder / "train.npz")["x"][:40]
     np.savez(folder / "forty.npz", image=samples)
     report = quantize(
         folder, "lenet.apus", "--calibrate", "forty.npz", *PLAIN, output="plain.apus"

@@ -31,7 +31,7 @@ extension Quantizer {
     maximumDrop: Double?
   ) throws -> (file: [UInt8], report: QuantizationReport, accuracy: AccuracyReport) {
     let evaluator = Evaluator(source: labelled, threads: options.threads)
-    let real = try evaluator.score(model.bytes, function: model.function) {
+    let real = try evaluator.score(original.bytes, function: original.function) {
       progress("measuring the float network", $0, $1)
     }
     var accuracy = AccuracyReport(floatAccuracy: real.accuracy, rows: real.rows, trades: [])
@@ -71,9 +71,10 @@ extension Quantizer {
   private func sensitivities(except kept: Set<Int>) throws -> [Sensitivity] {
     let choice = scheme.choose(keepingFloat: kept)
     let layers = nodes.indices.filter {
-      choice.isInteger[$0] && nodes[$0].rule?.treatment == .layer
+      choice.dynamic.contains($0)
+        || (choice.isInteger[$0] && nodes[$0].rule?.treatment == .layer)
     }
-    let comparison = try OutputComparison(model, source, threads: options.threads)
+    let comparison = try OutputComparison(original, source, threads: options.threads)
     var result: [Sensitivity] = []
     for (i, node) in layers.enumerated() {
       let others = kept.union(layers).subtracting([node])

@@ -20,7 +20,7 @@ public let crossLayerEqualization = GraphPass(
       if change > 1.001 { changed.insert(i) }
       largest = max(largest, change)
     }
-    if largest < 1.001 { break }
+    if largest < 1.01 { break }
   }
   return changed.count
 }

@@ -47,7 +47,11 @@ extension Node {
       guard let limits, limits.lower <= limits.upper else { return "its limits are no constants" }
       return nil
     case .computes, .bends: return nil
-    case .storesWeights: return "recurrent layers and transposed convolutions compute in floats"
+    case .recurrent:
+      let isConstant = [1, 2].allSatisfy { input($0)?.hasRealFloats ?? false }
+      return isConstant && (input(3)?.kind ?? .weight) == .weight
+        ? nil : "its weights are no constants"
+    case .storesWeights: return "its weights are int8, it computes in float32"
     }
   }
 

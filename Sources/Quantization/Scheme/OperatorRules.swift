@@ -11,6 +11,8 @@ enum Treatment {
   /// The same, a curve: where it makes the network's result it stays in floats, as 256 numbers are
   /// few for what people read.
   case bends
+  /// Multiplies with int8 weights what it rounds as it comes: its tensors stay in floats.
+  case recurrent
   /// Stays in floats; its weights are stored as int8.
   case storesWeights
 }
@@ -56,9 +58,9 @@ let operatorRules: [String: OperatorRule] = {
     "Add": OperatorRule(.computes, dataInputs: 2),
     "Mul": OperatorRule(.computes, dataInputs: 2),
 
-    "RNN": OperatorRule(.storesWeights, weights: [(1, .at(1)), (2, .at(1))]),
-    "LSTM": OperatorRule(.storesWeights, weights: [(1, .at(1)), (2, .at(1))]),
-    "GRU": OperatorRule(.storesWeights, weights: [(1, .at(1)), (2, .at(1))]),
+    "RNN": OperatorRule(.recurrent, weights: [(1, .at(1)), (2, .at(1))]),
+    "LSTM": OperatorRule(.recurrent, weights: [(1, .at(1)), (2, .at(1))]),
+    "GRU": OperatorRule(.recurrent, weights: [(1, .at(1)), (2, .at(1))]),
     "ConvTranspose": OperatorRule(.storesWeights, weights: [(1, .at(1))]),
   ]
   for op in [

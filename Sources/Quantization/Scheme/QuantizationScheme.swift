@@ -89,6 +89,8 @@ struct QuantizationScheme {
   struct Choice {
     /// For each node whether it is computed in integers.
     var isInteger: [Bool]
+    /// Recurrent nodes whose weights become integers, their tensors not.
+    var dynamic: Set<Int>
     /// The groups whose tensors are.
     var groups: Set<Int>
   }
@@ -102,7 +104,8 @@ struct QuantizationScheme {
       isInteger[i] = true
       for tensor in data[i].inputs + data[i].outputs { wanted.insert(groups[tensor]) }
     }
-    let free = data.indices.filter { obstacles[$0] == nil && !kept.contains($0) }
+    let possible = data.indices.filter { obstacles[$0] == nil && !kept.contains($0) }
+    let free = possible.filter { rules[$0]!.treatment != .recurrent }
     for i in free where rules[i]!.treatment == .layer { want(i) }
     var isChanged = true
     while isChanged {
@@ -114,6 +117,7 @@ struct QuantizationScheme {
         }
       }
     }
-    return Choice(isInteger: isInteger, groups: wanted)
+    return Choice(
+      isInteger: isInteger, dynamic: Set(possible).subtracting(free), groups: wanted)
   }
 }
