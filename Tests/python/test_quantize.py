@@ -1,10 +1,11 @@
 """model-convert quantize: the scheme against NumPy, the int8 file against ONNX Runtime on its own
 export, accuracy on the digits, and data that cannot calibrate a network."""
 
+import apus_reader
 import numpy as np
 import pytest
 from apus_writer import Writer
-from harness import ISAS, add_node, assert_same_bits
+from harness import ISAS, add_node, assert_same_bits, operators
 from quantized import (
     LENET, constants, export, quantize, refuse, run_apus, run_onnx, tensors, train, write_digits,
 )  # fmt: skip
@@ -51,8 +52,8 @@ def test_against_onnx_runtime(folder, report):
     """The int8 model, exported, computes there what it computes here: but for what the last bit of
     a scale does to a rounding, which is a step of a tensor at most."""
     x = np.load(folder / "test.npz")["x"][:64]
+    assert len(layer_inputs(folder, "int8.apus")) == 5
     model = export(folder, "int8.apus")
-    assert {"QLinearConv", "MaxPool", "DequantizeLinear"} <= {n.op_type for n in model.graph.node}
     (wanted,) = run_onnx(model, {"image": x})
     (found,) = run_apus(folder / "int8.apus", {"image": x})
     # The softmax behind it is in floats, whose last bits differ.
@@ -79,25 +80,28 @@ PLAIN = ["--observer", "minmax", "--no-equalization", "--no-bias-correction"]
 
 @pytest.fixture(scope="module")
 def plain(folder):
-    """Without what changes weights, on 40 samples: the report, the exported network with its
-    constants, and the float network's tensors on these samples by ONNX Runtime."""
+    """Without what changes weights, on 40 samples: the report, the constants of the file's layers, and the float network's tensors on these samples by ONNX Runtime."""
     samples = np.load(folder / "train.npz")["x"][:40]
     np.savez(folder / "forty.npz", image=samples)
     report = quantize(
         folder, "lenet.apus", "--calibrate", "forty.npz", *PLAIN, output="plain.apus"
     )
     real = tensors(export(folder, "lenet.apus"), {"image": samples})
-    return report, export(folder, "plain.apus"), real, samples
+    return report, layer_inputs(folder, "plain.apus"), real, samples
 
 
-def layer_inputs(model, kind="QLinearConv"):
-    """By layer: the constants among the inputs of its node, nil for the others."""
-    known = constants(model)
-    return {
-        node.name: [known.get(name) for name in node.input]
-        for node in model.graph.node
-        if node.op_type == kind
+def layer_inputs(folder, name):
+    """By layer of the file, as the independent reader reads it: the constants among the inputs of its
+    QLinearConv or QLinearMatMul; None for the others."""
+    model = apus_reader.read((folder / name).read_bytes())
+    wanted = [operators()[op].opcode for op in ("QLinearConv", "QLinearMatMul")]
+    layers = {
+        node.debug_name: [None if i is None else model.tensors[i].array for i in node.inputs]
+        for node in model.functions["main"].nodes
+        if node.opcode in wanted
     }
+    assert layers
+    return layers
 
 
 def asymmetric(low, high, smallest, largest):
@@ -107,8 +111,7 @@ def asymmetric(low, high, smallest, largest):
 
 
 def test_scales_are_those_of_the_ranges(folder, plain):
-    report, model, real, samples = plain
-    layers = layer_inputs(model)
+    report, layers, real, samples = plain
     assert set(layers) == {"C1", "C3", "C5", "F6", "OUTPUT"}
     by_shape = {y.shape[1:]: y for y in real.values() if y.dtype == np.float32}
     ranges = {"C1": (6, 28, 28), "C3": (16, 10, 10), "C5": (120, 1, 1), "F6": (84,)}
@@ -124,11 +127,11 @@ def test_scales_are_those_of_the_ranges(folder, plain):
 
 
 def test_weights_are_symmetric_by_channel(folder, plain):
-    _, model, _, _ = plain
+    _, layers, _, _ = plain
     real = export(folder, "lenet.apus")
     known = constants(real)
     floats = {n.name: [known.get(i) for i in n.input] for n in real.graph.node}
-    for name, inputs in layer_inputs(model).items():
+    for name, inputs in layers.items():
         w, b = floats[name][1], floats[name][2]
         if w.shape[0] != b.size:  # a Gemm that is not transposed
             w = w.T
@@ -149,7 +152,7 @@ def test_one_scale_for_a_tensor(folder):
         folder, "lenet.apus", "--calibrate", "forty.npz", *PLAIN, "--weights", "per-tensor",
         output="tensor.apus",
     )  # fmt: skip
-    for inputs in layer_inputs(export(folder, "tensor.apus")).values():
+    for inputs in layer_inputs(folder, "tensor.apus").values():
         assert inputs[4].size == 1 and np.abs(inputs[3].astype(int)).max() == 127
 
 
@@ -158,8 +161,8 @@ def test_signed_activations(folder, plain):
         folder, "lenet.apus", "--calibrate", "forty.npz", *PLAIN, "--activations", "int8",
         output="signed.apus",
     )  # fmt: skip
-    unsigned = layer_inputs(plain[1])
-    for name, inputs in layer_inputs(export(folder, "signed.apus")).items():
+    unsigned = plain[1]
+    for name, inputs in layer_inputs(folder, "signed.apus").items():
         assert inputs[2].dtype == np.int8 and inputs[7].dtype == np.int8
         assert inputs[6] == unsigned[name][6] and inputs[7] == unsigned[name][7].astype(int) - 128
     x = np.load(folder / "test.npz")["x"][:32]
