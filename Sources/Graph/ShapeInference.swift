@@ -71,7 +71,7 @@ public final class ShapeInference {
       guard let info = info(input) else {
         throw GraphError("node \(node.displayName): tensor \(input.name) is read before it is written")
       }
-      inputs.append(node.packsConstants ? known(input, info) : info)
+      inputs.append(info)
     }
     guard let definition = node.definition else {
       try inferTrainingNode(node, inputs)
@@ -97,18 +97,6 @@ public final class ShapeInference {
       infos[ObjectIdentifier(output)] = context.outputs[i]
       kept.append(output)
     }
-  }
-
-  /// With the value, however large, of a weight.
-  private func known(_ value: Value, _ info: TensorInfo) -> TensorInfo {
-    guard value.kind == .weight, info.constant == nil, value.dataType == value.logicalType else {
-      return info
-    }
-    var info = info
-    let copy = Bytes(value.bytes)
-    info.constant = UnsafeRawPointer(copy.memory)
-    kept.append(copy)
-    return info
   }
 
   /// Whether the node were possible if one number in the shapes of its inputs were another.
@@ -182,11 +170,6 @@ public final class ShapeInference {
     infos[ObjectIdentifier(y)] = TensorInfo(x.dataType, x.shape)
     kept.append(y)
   }
-}
-
-extension Node {
-  /// Its shape rule asks whether its weights are constants.
-  fileprivate var packsConstants: Bool { op.hasPrefix("DynamicQuantize") }
 }
 
 final class Bytes {

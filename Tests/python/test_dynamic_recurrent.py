@@ -3,14 +3,15 @@ float operators; a step alone, a row alone, and on any number of threads the sam
 
 import functools
 
+import cli
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from dynamic_recurrent_reference import Matrix, quantize_weights, recurrent_steps
 from harness import (
-    BEST_ISA, ISAS, Writer, add_node, apus, assert_close, assert_same_bits, node_model, open_model,
-    random_array,
+    ISAS, Writer, add_node, apus, assert_close, assert_same_bits, node_model, node_writer,
+    open_model, random_array,
 )  # fmt: skip
 from recurrent_reference import GATES, recurrent
 from test_recurrent import OPS, ours, random_case
@@ -329,3 +330,87 @@ def test_weights_must_be_constants(free):
     with pytest.raises(apus.ApusError, match=f"input {free} must be a constant"):
         with node_model("DynamicQuantizeLSTM", inputs, {}, [True, True, True], constants) as model:
             model.session()
+
+
+# ---- ONNX
+
+
+def quantized_model(folder, op, per_channel, dtype, directions=1):
+    """What ONNX Runtime's quantize_dynamic makes of a layer."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    rng = np.random.default_rng(21)
+    size, hidden = 64, 96
+    rows = GATES[op] * hidden
+    x = random_array(rng, (7, 1, size))
+    x[:, :, 0], x[:, :, 1] = -1, 1.5
+    weights = [random_array(rng, (directions, rows, size)) / 8,
+               random_array(rng, (directions, rows, hidden)) / 8,
+               random_array(rng, (directions, 2 * rows))]  # fmt: skip
+    node = onnx.helper.make_node(
+        op, ["x", "w", "r", "b"], ["y"], hidden_size=hidden,
+        direction="bidirectional" if directions == 2 else "forward")
+    info = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [node], "g", [info("x", onnx.TensorProto.FLOAT, x.shape)],
+        [info("y", onnx.TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(a, n) for n, a in zip("wrb", weights)])  # fmt: skip
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, folder / "float.onnx")
+    quantize_dynamic(
+        folder / "float.onnx", folder / "net.onnx", per_channel=per_channel,
+        weight_type=QuantType.QInt8 if dtype == np.int8 else QuantType.QUInt8)
+    assert any(n.op_type == "DynamicQuantizeLSTM" for n in onnx.load(folder / "net.onnx").graph.node)
+    return x
+
+
+def by_onnx_runtime(path, x):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(path), options)
+    return session.run(["y"], {session.get_inputs()[0].name: x})[0]
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_import_and_export(tmp_path, per_channel, dtype, directions):
+    """ONNX Runtime's quantised LSTM gives its results, and its own ones once it is exported again."""
+    x = quantized_model(tmp_path, "LSTM", per_channel, dtype, directions)
+    for command in (["import", "net.onnx", "-o", "net.apus"], ["export", "net.apus", "-o", "again.onnx"]):
+        done = cli.run(*command, cwd=tmp_path)
+        assert done.code == 0, done.stderr
+    with apus.Model(tmp_path / "net.apus") as model:
+        found = model.session().run(x)["y"]
+    wanted = by_onnx_runtime(tmp_path / "net.onnx", x)
+    assert_close(found, wanted, rtol=4e-3, scale=1)
+    assert_same_bits(by_onnx_runtime(tmp_path / "again.onnx", x), wanted, "exported")
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_export_of_what_onnx_runtime_lacks(tmp_path, op):
+    """GRU and RNN, and an LSTM with the batch first, become float layers with the rounded weights."""
+    rng = np.random.default_rng(22)
+    hidden, size = 40, 30
+    rows = GATES[op] * hidden
+    inputs = [random_array(rng, (5, 2, size)), random_array(rng, (1, rows, size)) / 6,
+              random_array(rng, (1, rows, hidden)) / 6, random_array(rng, (1, 2 * rows))]  # fmt: skip
+    inputs, matrices = integer_inputs(op, inputs, None, False, True, np.uint8)
+    layout = int(op == "LSTM")
+    attributes = {"hidden_size": hidden, "layout": layout}
+    if layout:
+        inputs[0] = np.ascontiguousarray(inputs[0].transpose(1, 0, 2))
+    constants = [i for i, a in enumerate(inputs) if a is not None and i]
+    writer = node_writer(f"DynamicQuantize{op}", inputs, attributes, [True], constants)
+    (tmp_path / "net.apus").write_bytes(writer.to_bytes())
+    done = cli.run("export", "net.apus", "-o", "net.onnx", cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    weights = {
+        tuple(t.dims): onnx.numpy_helper.to_array(t)
+        for t in onnx.load(tmp_path / "net.onnx").graph.initializer
+    }
+    for matrix in matrices[0]:
+        w = matrix.floats[None]
+        assert_close(weights[w.shape], w, rtol=1e-6)
+    assert [n.op_type for n in onnx.load(tmp_path / "net.onnx").graph.node if n.op_type in OPS] == [op]

@@ -21,6 +21,9 @@ struct Quantize: ParsableCommand {
         a .yaml file   a recipe of 'train': the part of its data that is trained on, transformed as \
       it says, not augmented
 
+      With --dynamic no data are needed: recurrent layers (RNN, LSTM, GRU) get int8 weights and round \
+      what they multiply as it comes, each row on its own; all else stays as it is.
+
       Data that can teach nothing (NaN, zeros alone, no samples) are refused; what may still be fine \
       is warned of on stderr. docs/quantization.md explains the scheme.
 
@@ -28,6 +31,7 @@ struct Quantize: ParsableCommand {
         model-convert quantize net.apus --calibrate digits.npz -o net.int8.apus
         model-convert quantize net.apus --calibrate photos/ --scale 0.00392 -o net.int8.apus
         model-convert quantize speech.apus --weights-only -o speech.small.apus
+        model-convert quantize char-rnn.apus --dynamic -o char-rnn.int8.apus
         model-convert quantize lenet5.apus --calibrate recipes/lenet5.yaml -o lenet5.int8.apus \
       --max-drop 0.5%
       """)
@@ -91,6 +95,9 @@ struct Quantize: ParsableCommand {
       """)
   var weightsOnly = false
 
+  @Flag(help: "Recurrent layers alone, without calibration.")
+  var dynamic = false
+
   @Flag(inversion: .prefixedNo, help: "Make the channels of neighbouring layers alike in range first.")
   var equalization = true
 
@@ -121,6 +128,14 @@ struct Quantize: ParsableCommand {
   enum Activations: String, ExpressibleByArgument, CaseIterable { case uint8, int8 }
 
   mutating func validate() throws {
+    if dynamic {
+      guard calibrate.isEmpty, test.isEmpty, maxDrop == nil, keepFloat.isEmpty, !weightsOnly else {
+        throw ValidationError(
+          "--dynamic: it takes no data; --calibrate, --test, --max-drop, --keep-float and "
+            + "--weights-only are not for it")
+      }
+      return
+    }
     if weightsOnly {
       guard calibrate.isEmpty, maxDrop == nil, keepFloat.isEmpty else {
         throw ValidationError(
@@ -143,6 +158,7 @@ struct Quantize: ParsableCommand {
 
   func run() throws {
     let opened = try OpenedModel(path: model, isa: nil)
+    if dynamic { return try quantizeDynamically(opened) }
     let f = try opened.functionIndex(function)
     if weightsOnly { return try storeWeights(opened, f) }
     let source = try CalibrationData.open(calibrate, data, opened, function: f, limit: samples)

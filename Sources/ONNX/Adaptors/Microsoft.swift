@@ -5,6 +5,7 @@ import ModelFormat
 let microsoftOperators: Set<String> = [
   "QLinearAdd", "QLinearMul", "QLinearAveragePool", "QLinearGlobalAveragePool", "QLinearConcat",
   "QLinearSigmoid", "QLinearLeakyRelu", "QuantizeLinear", "DequantizeLinear",
+  "DynamicQuantizeLSTM",
 ]
 
 /// Channels are axis 1.

@@ -24,7 +24,7 @@ let requiredOutputs: [String: Int] = ["CausalConvWithState": 2, "TopK": 2]
 /// Operators that may leave outputs out, and the first that they may.
 let optionalOutputs: [String: Int] = [
   "Attention": 1, "BatchNormalization": 1, "Dropout": 1, "GRU": 0, "LSTM": 0,
-  "LayerNormalization": 1, "MaxPool": 1, "RNN": 0, "Unique": 1,
+  "LayerNormalization": 1, "MaxPool": 1, "RNN": 0, "Unique": 1, "DynamicQuantizeLSTM": 0,
 ]
 
 /// What ONNX says otherwise, by operator.
@@ -36,6 +36,8 @@ let exportRules: [String: (Node, Exporter) throws -> Void] = [
   "QLinearAveragePool": quantizedElements, "QLinearGlobalAveragePool": quantizedElements,
   "QLinearConcat": quantizedElements, "QLinearLookup": quantizedFunction,
   "QLinearConv": quantizedLayer, "QLinearMatMul": quantizedLayer,
+  "DynamicQuantizeRNN": dynamicRecurrent, "DynamicQuantizeLSTM": dynamicLSTM,
+  "DynamicQuantizeGRU": dynamicRecurrent,
   "SpaceToDepth": blockOrder, "Mod": floatRemainder, "Swish": sigmoidProduct,
 ]
 

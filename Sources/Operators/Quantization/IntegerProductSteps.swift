@@ -121,7 +121,7 @@ final class IntegerStartStep: Step {
 
   /// The zero point of a column as packed.
   private func columnZero(_ memory: Memory, _ i: Int) -> Int32 {
-    memory.integer(columnZero, i % columnZeros, product.columnType)
+    memory.integer(columnZero, min(i, columnZeros - 1), product.columnType)
       + Int32(truncatingIfNeeded: product.columnType.flip)
   }
 
@@ -159,7 +159,7 @@ final class IntegerStartStep: Step {
     for i in 0..<columnCount {
       columnZeros(memory)[i] = columnZero(memory, i)
       if let columnScale {
-        columnScales(memory)[i] = memory.floats(columnScale.slot)[i % columnScale.count]
+        columnScales(memory)[i] = memory.floats(columnScale.slot)[min(i, columnScale.count - 1)]
       }
     }
   }

@@ -49,6 +49,7 @@ func recurrentMultiplyAccumulates(_ context: NodeContext) -> Int {
 func planRecurrent(_ context: PlanContext) throws(ApusError) {
   let node = try RecurrentNode(context.node)
   let (kind, isInteger) = (node.kind, node.isInteger)
+  if isInteger { try node.checkConstants(context.node) }
   let peepholes = kind == .lstm ? context.optionalInput(7) : nil
   let bias = context.optionalInput(3)
   let isConstant = isInteger || hasConstantWeights(context.node)

@@ -125,7 +125,10 @@ struct RecurrentNode {
       // So that 32 bits hold 255 · 255 · depth.
       try context.require(depth <= 33_025, .unsupported, "input \(i) has more than 33025 rows")
     }
-    // What is packed with the weights.
+  }
+
+  /// Checks that what is packed with weights of integers is constant.
+  func checkConstants(_ context: NodeContext) throws(ApusError) {
     for i in 1..<kind.inputs + 4 where i < 4 || i > (kind == .lstm ? 6 : 5) {
       let isNeeded = i < 3 || i == kind.inputs || i == kind.inputs + 2
       try context.require(

@@ -95,7 +95,7 @@ public struct LinearQuantization {
 
 extension Value {
   /// The elements of an int8, uint8 or int32 weight.
-  var smallIntegers: [Int32]? {
+  public var smallIntegers: [Int32]? {
     guard kind == .weight, quantization == nil else { return nil }
     switch dataType {
     case .uint8: return bytes.map { Int32($0) }

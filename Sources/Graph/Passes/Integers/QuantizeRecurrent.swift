@@ -6,18 +6,18 @@ extension Graph {
   /// bits: int8 from −127 to 127, the scale of a column (a unit's gate) its largest magnitude / 127. What
   /// they multiply is rounded as it comes, so that no calibration is needed.
   ///
-  /// - Returns: How many layers it turned.
+  /// - Returns: The layers that it turned.
   @discardableResult
-  public func quantizeRecurrent() -> Int {
-    var count = 0
+  public func quantizeRecurrent() -> [Node] {
+    var layers: [Node] = []
     for function in functions {
       for i in function.nodes.indices {
         guard let node = dynamicForm(function.nodes[i]) else { continue }
         function.nodes[i] = node
-        count += 1
+        layers.append(node)
       }
     }
-    return count
+    return layers
   }
 
   private func dynamicForm(_ node: Node) -> Node? {

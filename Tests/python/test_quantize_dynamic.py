@@ -1,0 +1,93 @@
+"""model-convert quantize --dynamic: recurrent layers get weights of 8 bits; all else stays."""
+
+import json
+
+import cli
+import numpy as np
+import pytest
+from harness import Writer, add_node, apus, assert_same_bits, node_writer, random_array
+from recurrent_reference import GATES
+from test_dynamic_recurrent import integer_inputs
+from test_dynamic_recurrent import run as run_integers
+
+
+def layer(op, rng, d=1, size=40, hidden=64):
+    rows = GATES[op] * hidden
+    normal = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731
+    inputs = [
+        random_array(rng, (6, 2, size)), normal(d, rows, size) / np.float32(6),
+        normal(d, rows, hidden) / np.float32(8), normal(d, 2 * rows) / np.float32(10),
+        np.array([6, 4], np.int32),
+    ]  # fmt: skip
+    # A unit whose weights are zeros.
+    inputs[1][0, 3] = inputs[2][0, 3] = 0
+    return inputs, {"hidden_size": hidden, **({"direction": "bidirectional"} if d == 2 else {})}
+
+
+def quantize(folder, *more):
+    return cli.run("quantize", "net.apus", "--dynamic", "-o", "int8.apus", *more, cwd=folder)
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("op", GATES)
+def test_a_layer(op, directions, tmp_path):
+    """The bits of a layer whose weights NumPy has rounded; near the float layer; a third of the file."""
+    rng = np.random.default_rng(2)
+    inputs, attributes = layer(op, rng, directions)
+    outputs = 3 if op == "LSTM" else 2
+    writer = node_writer(op, inputs, attributes, outputs, [1, 2, 3])
+    (tmp_path / "net.apus").write_bytes(writer.to_bytes())
+    done = quantize(tmp_path, "--json")
+    assert done.code == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert len(result["layers"]) == 1 and f"DynamicQuantize{op}" in result["layers"][0]
+    assert result["int8_bytes"] < 0.4 * result["float_bytes"]
+    feeds = {"x0": inputs[0], "x4": inputs[4]}
+    found = apus.Model((tmp_path / "int8.apus")).session().run(feeds)
+    integers, _ = integer_inputs(op, inputs, None, True, True, np.int8)
+    for a, b in zip(found.values(), run_integers(op, integers, attributes)):
+        assert_same_bits(a, b, op)
+    wanted = apus.Model((tmp_path / "net.apus")).session().run(feeds)
+    for name in wanted:
+        assert np.abs(found[name] - wanted[name]).max() < 0.05
+
+
+def test_a_network_with_states(tmp_path):
+    """Layers in between and states stay what they are."""
+    rng = np.random.default_rng(4)
+    writer = Writer()
+    f = writer.function("main")
+    x = f.input("x", "float32", (1, 1, 30))
+    h = writer.state("h", initial=random_array(rng, (1, 1, 50)))
+    gru = [random_array(rng, (1, 150, n)) / 5 for n in (30, 50)]
+    y, new = add_node(f, "GRU", [x, *map(writer.weight, gru), None, None, h], {"hidden_size": 50}, 2)
+    f.update(h, new)
+    (y,) = add_node(f, "Squeeze", [y, writer.weight(np.array([1]))])
+    (y,) = add_node(f, "MatMul", [y, writer.weight(random_array(rng, (50, 4)))])
+    f.output(y, "y", shape=(1, 1, 4))
+    (tmp_path / "net.apus").write_bytes(writer.to_bytes())
+    assert quantize(tmp_path).code == 0
+    sessions = [apus.Model(tmp_path / n).session() for n in ("net.apus", "int8.apus")]
+    for _ in range(10):
+        x = random_array(rng, (1, 1, 30))
+        a, b = (s.run(x)["y"] for s in sessions)
+        assert 0 < np.abs(a - b).max() < 0.1
+
+
+def test_what_is_refused(tmp_path):
+    rng = np.random.default_rng(4)
+    inputs, attributes = layer("LSTM", rng)
+    # Weights that the run brings, and no recurrent layer at all.
+    for op, given, constants in [("LSTM", inputs, [1, 3]), ("Relu", inputs[:1], [])]:
+        writer = node_writer(op, given, attributes if op == "LSTM" else {}, 1, constants)
+        (tmp_path / "net.apus").write_bytes(writer.to_bytes())
+        done = quantize(tmp_path)
+        assert done.code == 1 and "no RNN, LSTM or GRU" in done.stderr
+        assert not (tmp_path / "int8.apus").exists()
+    done = quantize(tmp_path, "--calibrate", "x.npy")
+    assert done.code != 0 and "--dynamic: it takes no data" in done.stderr
+    writer = node_writer("LSTM", inputs, attributes, 1, [1, 2, 3])
+    (tmp_path / "net.apus").write_bytes(writer.to_bytes())
+    assert quantize(tmp_path).code == 0
+    (tmp_path / "int8.apus").rename(tmp_path / "net.apus")
+    assert quantize(tmp_path).code == 1
