@@ -5,7 +5,7 @@ import json
 import cli
 import numpy as np
 import pytest
-from harness import Writer, add_node, apus, assert_same_bits, node_writer, random_array
+from harness import ISAS, Writer, add_node, apus, assert_same_bits, node_writer, random_array
 from recurrent_reference import GATES
 from test_dynamic_recurrent import integer_inputs
 from test_dynamic_recurrent import run as run_integers
@@ -91,3 +91,44 @@ def test_what_is_refused(tmp_path):
     assert quantize(tmp_path).code == 0
     (tmp_path / "int8.apus").rename(tmp_path / "net.apus")
     assert quantize(tmp_path).code == 1
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("op", ["MatMul", "Gemm"])
+def test_dense_layers_of_onnx_runtime(tmp_path, op, per_channel, rows):
+    """What its quantize_dynamic makes of a dense layer (DynamicQuantizeLinear, MatMulInteger, Cast, Mul,
+    Add) gives its numbers, on every instruction set the same bits."""
+    onnx = pytest.importorskip("onnx")
+    import onnxruntime
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    rng = np.random.default_rng(5)
+    w, b = random_array(rng, (150, 67)), random_array(rng, (67,))
+    make = onnx.helper.make_node
+    nodes = (
+        [make("Gemm", ["x", "w", "b"], ["y"])] if op == "Gemm"
+        else [make("MatMul", ["x", "w"], ["m"]), make("Add", ["m", "b"], ["y"])]
+    )  # fmt: skip
+    info = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        nodes, "g", [info("x", onnx.TensorProto.FLOAT, (rows, 150))],
+        [info("y", onnx.TensorProto.FLOAT, (rows, 67))],
+        [onnx.numpy_helper.from_array(a, n) for n, a in (("w", w), ("b", b))])  # fmt: skip
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "float.onnx")
+    quantize_dynamic(
+        tmp_path / "float.onnx", tmp_path / "net.onnx", per_channel=per_channel,
+        weight_type=QuantType.QInt8)
+    done = cli.run("import", "net.onnx", "-o", "net.apus", cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    x = random_array(rng, (rows, 150))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"), options)
+    (wanted,) = session.run(None, {"x": x})
+    found = [apus.Model(tmp_path / "net.apus", isa=isa).session().run(x)["y"] for isa in ISAS]
+    for y in found[1:]:
+        assert_same_bits(y, found[0], op)
+    np.testing.assert_allclose(found[0], wanted, rtol=1e-6, atol=1e-6)
+    assert np.abs(found[0] - (x @ w + b)).max() < 0.3
