@@ -1,3 +1,4 @@
+import CKernels
 import ModelFormat
 
 /// y = saturate(round(a · ra + (b · rb + fixed))) with ra = a scale / y scale, rb = b scale / y scale
@@ -69,13 +70,23 @@ struct QLinearBinary {
     fixed = isProduct ? y.zero : y.zero - (a.zero * aRatio + b.zero * bRatio)
   }
 
-  @inline(__always) func callAsFunction(_ a: Float, _ b: Float) -> Float {
-    let v = b - bZero
-    return (a - aZero) * (v * asFactor + one) * aRatio + (v * bRatio + fixed)
+  /// Of n numbers a, whose place the results take, and b; both have room for a multiple of 8.
+  @inline(never)
+  func apply(_ a: UnsafeMutablePointer<Float>, _ b: UnsafePointer<Float>, _ n: Int) {
+    var i = 0
+    while i < n {
+      let p = UnsafeMutableRawPointer(a + i)
+      let u = p.loadUnaligned(as: SIMD8<Float>.self) - aZero
+      let v = UnsafeRawPointer(b + i).loadUnaligned(as: SIMD8<Float>.self) - bZero
+      p.storeBytes(
+        of: u * (v * asFactor + one) * aRatio + (v * bRatio + fixed), as: SIMD8<Float>.self)
+      i &+= 8
+    }
   }
 }
 
 private final class QLinearBinaryStep: Step {
+  private let kernels: UnsafePointer<apus_kernels>
   private let isProduct: Bool
   private let layout: Broadcast
   private let a: Slot
@@ -86,6 +97,7 @@ private final class QLinearBinaryStep: Step {
   private let yScale: QLinearScale
 
   init(_ context: PlanContext, isProduct: Bool) {
+    kernels = context.kernels
     self.isProduct = isProduct
     let node = context.node
     let type = node.input(0).dataType
@@ -99,27 +111,50 @@ private final class QLinearBinaryStep: Step {
   }
 
   override func run(_ memory: Memory, _ share: Share) {
+    let f = QLinearBinary(
+      isProduct: isProduct, aScale.read(memory), bScale.read(memory), yScale.read(memory))
     let a = memory[a].assumingMemoryBound(to: UInt8.self)
     let b = memory[b].assumingMemoryBound(to: UInt8.self)
     let y = memory[y].assumingMemoryBound(to: UInt8.self)
-    let flip = Int32(truncatingIfNeeded: yScale.type.flip)
-    let rounding = ByteRounding(yScale.type)
-    let f = QLinearBinary(
-      isProduct: isProduct, aScale.read(memory), bScale.read(memory), yScale.read(memory))
-    withByteChunk { u in
-      withByteChunk { v in
+    let range = yScale.type.byteRange
+    withChunk { u in
+      withChunk { v in
         layout.forEachRun(in: share.part(of: layout.total, grain: 64)) { i, j, k, n in
           var c = 0
           while c < n {
-            let m = min(ByteChunk.count, n &- c)
-            loadBytes(a + (i &+ c &* layout.aStep), step: layout.aStep, flip, m, u)
-            loadBytes(b + (j &+ c &* layout.bStep), step: layout.bStep, flip, m, v)
-            for e in 0..<m { u[e] = f(u[e], v[e]) }
-            storeBytes(u, rounding, m, y + (k &+ c))
+            let m = min(QLinearBinaryStep.chunk, n &- c)
+            load(a + (i &+ c &* layout.aStep), step: layout.aStep, m, u)
+            load(b + (j &+ c &* layout.bStep), step: layout.bStep, m, v)
+            f.apply(u, v, m)
+            // Its zero point is part of the number already.
+            kernels.pointee.quantize(
+              u, m, 1, 0, Float(range.lower), Float(range.upper), y + (k &+ c))
             c &+= m
           }
         }
       }
     }
+  }
+
+  /// Elements that are numbers at a time.
+  private static var chunk: Int { 128 }
+
+  @inline(__always)
+  private func withChunk(_ body: (UnsafeMutablePointer<Float>) -> Void) {
+    var elements = InlineArray<128, Float>(repeating: 0)
+    withUnsafeMutableBytes(of: &elements) {
+      body($0.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self))
+    }
+  }
+
+  /// The bytes as numbers; with a step of 0 all are the first.
+  @inline(never)
+  private func load(
+    _ p: UnsafePointer<UInt8>, step: Int, _ n: Int, _ v: UnsafeMutablePointer<Float>
+  ) {
+    let flip = yScale.type.flip
+    let count = step == 0 ? 1 : n
+    kernels.pointee.dequantize(p, count, flip, Int32(truncatingIfNeeded: flip), 1, v)
+    for i in count..<n { v[i] = v[0] }
   }
 }
