@@ -309,13 +309,20 @@ public final class PlanContext {
   public let mayUseBlocks: Bool
 
   /// Whether input `i` lies in channel blocks, which whoever computed it chose.
-  public func isBlocked(_ i: Int) -> Bool { blockedInputs[i] >= 0 }
+  public func isBlocked(_ i: Int) -> Bool {
+    blockedInputs[i] >= 0 && node.input(i).dataType == .float32
+  }
+
+  /// The same of an input of bytes, whose channels then come last.
+  public func hasChannelsLast(_ i: Int) -> Bool {
+    blockedInputs[i] >= 0 && node.input(i).dataType != .float32
+  }
 
   /// The slot of input `i` in channel blocks. Where it does not lie so yet, it is copied before the
   /// node's steps.
   public func blockedInput(_ i: Int) -> Slot {
     if blockedInputs[i] < 0 {
-      let slot = newBlockedSlot(node.input(i).shape, .input(i))
+      let slot = newBlockedSlot(node.input(i), .input(i))
       for other in inputSlots.indices where inputSlots[other] == inputSlots[i] {
         blockedInputs[other] = slot
       }
@@ -326,13 +333,13 @@ public final class PlanContext {
   /// The slot of output `i` in channel blocks; then the steps write this one only.
   public func blockedOutput(_ i: Int) -> Slot {
     if blockedOutputs[i] < 0 {
-      blockedOutputs[i] = newBlockedSlot(node.outputs[i].shape, .output(i))
+      blockedOutputs[i] = newBlockedSlot(node.outputs[i], .output(i))
     }
     return Slot(blockedOutputs[i])
   }
 
-  private func newBlockedSlot(_ shape: Shape, _ role: NewBlockedTensor.Role) -> Int {
-    let blocks = ChannelBlocks(shape, kernels)
+  private func newBlockedSlot(_ tensor: TensorInfo, _ role: NewBlockedTensor.Role) -> Int {
+    let blocks = ChannelBlocks(tensor.shape, kernels, tensor.dataType)
     scratchByteCounts.append(blocks.byteCount)
     let slot = firstNewSlot + scratchByteCounts.count - 1
     newBlocked.append(NewBlockedTensor(role: role, slot: slot, blocks: blocks))

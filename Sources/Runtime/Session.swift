@@ -188,8 +188,7 @@ public final class Session {
   public func copy(tensor t: Int, to target: UnsafeMutableRawPointer) {
     for tensor in plan.blocked where tensor.tensor == t && !tensor.isCopy {
       tensor.blocks.copy(
-        UnsafePointer(pointers[tensor.slot].assumingMemoryBound(to: Float.self)),
-        to: target.assumingMemoryBound(to: Float.self), intoBlocks: false,
+        UnsafeRawPointer(pointers[tensor.slot]), to: target, intoBlocks: false,
         UnsafePointer(model.kernels), Share(index: 0, count: 1))
       return
     }

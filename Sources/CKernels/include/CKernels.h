@@ -17,6 +17,7 @@
 #include "VectorIntrinsics.h"
 #include "RecurrentKernels.h"
 #include "BlockedKernels.h"
+#include "ByteKernels.h"
 #include "WinogradKernels.h"
 
 /// A matrix product, row-major: C = clip(start + A·B) with A [rows][depth], B [depth][columns],
@@ -380,6 +381,10 @@ typedef struct apus_kernels {
   void (*integer_depthwise)(const apus_window *w, const apus_integer_product *p, const uint8_t *x,
                             intptr_t flip, intptr_t fill, const uint8_t *begin,
                             const uint8_t *end, intptr_t first_row, intptr_t end_row);
+  /// weights: [pair of vectors of vector_width output channels][tap][word][channel], a last odd
+  /// vector alone. To share the work, give each thread rows, or a range of blocks from an even one on.
+  void (*byte_convolve)(const apus_byte_convolution *c, const uint8_t *x, const int32_t *weights,
+                        uint8_t *y);
   /// y[i] = low byte of (zero + clip(round(x[i] / scale), lower, upper)), halves to even.
   void (*quantize)(const float *x, intptr_t n, float scale, int32_t zero, float lower, float upper,
                    uint8_t *y);

@@ -18,6 +18,11 @@ static inline __attribute__((always_inline)) const float *apus_opaque(const floa
   return p;
 }
 
+static inline __attribute__((always_inline)) const uint8_t *apus_opaque_bytes(const uint8_t *p) {
+  __asm__("" : "+r"(p));
+  return p;
+}
+
 /// For one width: sum, difference and product; fma(a, b, c) = a·b + c in one rounding; sqrt,
 /// correctly rounded; less and equal, whose lanes are −1 where the comparison holds and 0 elsewhere;
 /// select, the lanes of a where the mask is −1, of b where it is 0.
@@ -114,12 +119,49 @@ static inline __attribute__((always_inline)) const float *apus_opaque(const floa
 
 /// sum + a dot product in each 32-bit lane. With VNNI of four bytes, those of a without a sign and
 /// those of b with one; else of two 16-bit integers, exact as long as they are no larger than
-/// bytes.
+/// bytes. In dot_word a is the same word in all lanes.
 #define APUS_INTEGER_DOT(N, EXPRESSION)                                                          \
   static inline __attribute__((always_inline)) apus_i32x##N apus_dot_i32x##N(                    \
       apus_i32x##N sum, apus_i32x##N a, int32_t scalar) {                                        \
     apus_i32x##N b = (apus_i32x##N)scalar;                                                       \
     return EXPRESSION;                                                                           \
+  }                                                                                              \
+  static inline __attribute__((always_inline)) apus_i32x##N apus_dot_word_i32x##N(               \
+      apus_i32x##N sum, int32_t word, apus_i32x##N b) {                                          \
+    apus_i32x##N a = (apus_i32x##N)word;                                                         \
+    return EXPRESSION;                                                                           \
+  }
+
+/// Sums of two positions p and q, each of two vectors of channels, as bytes without a sign:
+///
+///     clip(round(sum · scale) + zero, lower, upper), halves to even,
+///
+/// first those of p. |sum · scale| must be less than 2^31. PACKS and PACKUS are the instructions that
+/// narrow two vectors with saturation, ADDS the one that adds 16-bit integers with it.
+#define APUS_REQUANTIZE(N, REGISTER, PREFIX, ROUND, ...)                                 \
+  typedef uint8_t apus_bytes_of_i32x##N __attribute__((ext_vector_type(4 * N)));                 \
+  static inline __attribute__((always_inline)) REGISTER apus_rounded_i32x##N(                    \
+      apus_i32x##N sum, apus_f32x##N scale) {                                                    \
+    return ROUND(__builtin_convertvector(sum, apus_f32x##N) * scale);                            \
+  }                                                                                              \
+  static inline __attribute__((always_inline)) apus_bytes_of_i32x##N apus_requantize_i32x##N(    \
+      apus_i32x##N p0, apus_i32x##N p1, apus_i32x##N q0, apus_i32x##N q1, apus_f32x##N scale0,   \
+      apus_f32x##N scale1, int16_t zero, uint8_t lower, uint8_t upper) {                         \
+    const REGISTER zeros = PREFIX##set1_epi16(zero);                                             \
+    const REGISTER p = PREFIX##adds_epi16(                                                       \
+        PREFIX##packs_epi32(                                                                     \
+            apus_rounded_i32x##N(p0, scale0), apus_rounded_i32x##N(p1, scale1)),                 \
+        zeros);                                                                                  \
+    const REGISTER q = PREFIX##adds_epi16(                                                       \
+        PREFIX##packs_epi32(                                                                     \
+            apus_rounded_i32x##N(q0, scale0), apus_rounded_i32x##N(q1, scale1)),                 \
+        zeros);                                                                                  \
+    REGISTER bytes = PREFIX##packus_epi16(p, q);                                                 \
+    bytes = PREFIX##max_epu8(bytes, PREFIX##set1_epi8((char)lower));                             \
+    bytes = PREFIX##min_epu8(bytes, PREFIX##set1_epi8((char)upper));                             \
+    /* They came out in groups of four bytes for each 128 bits of the registers. */              \
+    const apus_i32x##N groups = (apus_i32x##N)bytes;                                             \
+    return (apus_bytes_of_i32x##N)__builtin_shufflevector(groups, groups, __VA_ARGS__);          \
   }
 
 /// A step of a transposition, on groups of lanes: those of a and b with an even number in turns, or
@@ -153,6 +195,7 @@ APUS_GROUPS(odd_1, 4, 1, 5, 3, 7)
 APUS_GROUPS(even_2, 4, 0, 1, 4, 5)
 APUS_GROUPS(odd_2, 4, 2, 3, 6, 7)
 APUS_INTEGER_DOT(4, sum + (apus_i32x4)_mm_madd_epi16((__m128i)a, (__m128i)b))
+APUS_REQUANTIZE(4, __m128i, _mm_, _mm_cvtps_epi32, 0, 1, 2, 3)
 #ifdef __AVX2__
 APUS_VECTOR_INTRINSICS(8)
 APUS_VECTOR_ROUNDING(8)
@@ -177,6 +220,7 @@ APUS_GROUPS(odd_2, 8, 2, 3, 10, 11, 6, 7, 14, 15)
 APUS_GROUPS(even_4, 8, 0, 1, 2, 3, 8, 9, 10, 11)
 APUS_GROUPS(odd_4, 8, 4, 5, 6, 7, 12, 13, 14, 15)
 APUS_INTEGER_DOT(8, sum + (apus_i32x8)_mm256_madd_epi16((__m256i)a, (__m256i)b))
+APUS_REQUANTIZE(8, __m256i, _mm256_, _mm256_cvtps_epi32, 0, 4, 1, 5, 2, 6, 3, 7)
 #endif
 #ifdef __AVX512F__
 APUS_VECTOR_INTRINSICS(16)
@@ -238,6 +282,9 @@ APUS_INTEGER_DOT(16, (apus_i32x16)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, 
 #else
 APUS_INTEGER_DOT(16, sum + (apus_i32x16)_mm512_madd_epi16((__m512i)a, (__m512i)b))
 #endif
+APUS_REQUANTIZE(
+    16, __m512i, _mm512_, _mm512_cvtps_epi32, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11,
+    15)
 #endif
 
 #endif

@@ -122,6 +122,9 @@ typealias VectorSquare = InlineArray<4, Vector>
 @inline(__always) func dot(_ sum: IntVector, _ lanes: IntVector, _ scalar: Int32) -> IntVector {
   apus_dot_i32x4(sum, lanes, scalar)
 }
+@inline(__always) func dot(_ sum: IntVector, word: Int32, _ lanes: IntVector) -> IntVector {
+  apus_dot_word_i32x4(sum, word, lanes)
+}
 @inline(__always) func widen(_ p: UnsafePointer<UInt8>) -> IntVector { apus_widen_u8x4(p) }
 @inline(__always) func widenEven(_ p: UnsafePointer<UInt8>) -> IntVector { apus_even_u8x4(p) }
 @inline(__always) func inside(
@@ -136,6 +139,20 @@ typealias VectorSquare = InlineArray<4, Vector>
 @inline(__always) func quantized(_ v: Vector, _ lower: Float, _ upper: Float) -> IntVector {
   apus_quantize_f32x4(v, lower, upper)
 }
+typealias ByteVector = SIMD16<UInt8>
+typealias HalfByteVector = SIMD8<UInt8>
+typealias QuarterByteVector = SIMD4<UInt8>
+@inline(__always)
+func requantize(
+  _ p: (IntVector, IntVector), _ q: (IntVector, IntVector), _ scale: (Vector, Vector),
+  _ zero: Int32, _ lower: Int32, _ upper: Int32
+) -> ByteVector {
+  apus_requantize_i32x4(
+    p.0, p.1, q.0, q.1, scale.0, scale.1, Int16(truncatingIfNeeded: zero),
+    UInt8(truncatingIfNeeded: lower), UInt8(truncatingIfNeeded: upper))
+}
+/// Positions of half a tile of a convolution of bytes.
+@inline(__always) var bytePositions: Int { 3 }
 /// Rows of the larger two of the three integer tiles, each with two vectors of columns;
 /// accumulators.
 @inline(__always) var integerTileRows: Int { 4 }

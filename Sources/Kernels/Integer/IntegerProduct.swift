@@ -14,6 +14,7 @@ import CKernels
   table.pointee.integer_depthwise = {
     integerDepthwise($0!, $1!, $2!, $3, $4, $5!, $6!, $7, $8)
   }
+  table.pointee.byte_convolve = { byteConvolve($0!, $1!, $2!, $3!) }
 }
 
 @inline(__always) func loadIntegers(_ p: UnsafePointer<Int32>) -> IntVector {

@@ -7,6 +7,9 @@ import ModelFormat
 /// Convolutions compute in this layout: lanes are channels, so that no width is too small for a
 /// register and no window needs its input gathered. Whoever reads such a tensor as the model lays it
 /// out gets a copy; what the caller sees is always the model's own layout.
+///
+/// A tensor of bytes has a single block, whole multiples of 16 channels wide: channels last. Its bytes
+/// have no sign, an int8 tensor's being 128 more (ByteKernels.h).
 public struct ChannelBlocks {
   public let items: Int
   public let channels: Int
@@ -15,29 +18,48 @@ public struct ChannelBlocks {
   /// Positions of a row.
   let rowLength: Int
   public let width: Int
+  /// Of an element.
+  let size: Int
+  /// What turns a byte of the model's into one of ours.
+  private let flip: UInt8
 
-  init(_ shape: Shape, _ kernels: UnsafePointer<apus_kernels>) {
+  init(_ shape: Shape, _ kernels: UnsafePointer<apus_kernels>, _ type: DataType = .float32) {
     items = shape[0]
     channels = shape[1]
     positions = shape.product(2, shape.rank)
     rowLength = shape.rank > 2 ? shape[shape.rank - 1] : 1
-    width = kernels.pointee.vector_width
+    size = type.size
+    flip = UInt8(truncatingIfNeeded: type.flip)
+    let block = ChannelBlocks.byteBlock
+    width =
+      size == 1 ? (channels + block - 1) / block * block : kernels.pointee.vector_width
   }
+
+  /// Channels of bytes that are together at least.
+  static var byteBlock: Int { Int(APUS_BYTE_BLOCK) }
 
   public var blocks: Int { (channels + width - 1) / width }
   /// Channels of the last block.
   var lastLanes: Int { channels - (blocks - 1) * width }
-  /// Floats from one block to the next.
+  /// Elements from one block to the next.
   public var blockStride: Int { positions * width }
   public var itemStride: Int { blocks * blockStride }
   public var count: Int { items * itemStride }
-  public var byteCount: Int { count * 4 }
+  public var byteCount: Int { count * size }
 
   /// Copies what is `share`'s of a plain tensor into channel blocks, or out of them.
   public func copy(
-    _ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, intoBlocks: Bool,
+    _ x: UnsafeRawPointer, to y: UnsafeMutableRawPointer, intoBlocks: Bool,
     _ kernels: UnsafePointer<apus_kernels>, _ share: Share
   ) {
+    if size == 1 {
+      copyBytes(
+        x.assumingMemoryBound(to: UInt8.self), to: y.assumingMemoryBound(to: UInt8.self),
+        intoBlocks: intoBlocks, share)
+      return
+    }
+    let x = x.assumingMemoryBound(to: Float.self)
+    let y = y.assumingMemoryBound(to: Float.self)
     forEach(share) { (item, block, first, count) in
       let channel = block * width
       let plain = (item * channels + channel) * positions + first
@@ -47,6 +69,28 @@ public struct ChannelBlocks {
         kernels.pointee.block_channels(x + plain, positions, lanes, count, y + blocked)
       } else {
         kernels.pointee.unblock_channels(x + blocked, lanes, count, y + plain, positions)
+      }
+    }
+  }
+
+  private func copyBytes(
+    _ x: UnsafePointer<UInt8>, to y: UnsafeMutablePointer<UInt8>, intoBlocks: Bool, _ share: Share
+  ) {
+    forEach(share) { (item, _, first, count) in
+      // So few positions at once that their lines stay in the cache from one channel to the next.
+      var start = first
+      while start < first + count {
+        let end = min(first + count, start + 64)
+        for channel in 0..<channels {
+          var plain = (item * channels + channel) * positions + start
+          var last = (item * positions + start) * width + channel
+          while plain < (item * channels + channel) * positions + end {
+            if intoBlocks { y[last] = x[plain] ^ flip } else { y[plain] = x[last] ^ flip }
+            plain += 1
+            last += width
+          }
+        }
+        start = end
       }
     }
   }
@@ -102,7 +146,6 @@ public final class ChannelBlocksStep: Step {
   }
 
   public override func run(_ memory: Memory, _ share: Share) {
-    blocks.copy(
-      memory.floats(from), to: memory.mutableFloats(to), intoBlocks: intoBlocks, kernels, share)
+    blocks.copy(memory[from], to: memory[to], intoBlocks: intoBlocks, kernels, share)
   }
 }

@@ -39,8 +39,8 @@ final class BlockedConvolution: BlockedLayer {
   let band: Band?
   private let groups: Int
   /// All output blocks, as many together as may be; and two at most, for units of several slices.
-  private let parts: [Part]
-  private let pairs: [Part]
+  private let parts: [ConvolutionPart]
+  private let pairs: [ConvolutionPart]
   private let tapOffsets: UnsafeMutablePointer<Int32>
 
   struct Band {
@@ -56,16 +56,6 @@ final class BlockedConvolution: BlockedLayer {
     let stepZ: Int
     let padZ: Int
     let dilationZ: Int
-  }
-
-  /// Output blocks that read the same channels.
-  private struct Part {
-    let firstBlock: Int
-    let blocks: Int
-    let firstChannel: Int
-    let channels: Int
-    /// Floats of its weights.
-    let weights: Int
   }
 
   /// Of the core's cache, what a unit's input should take beside the weights: in sixteenths.
@@ -149,10 +139,10 @@ final class BlockedConvolution: BlockedLayer {
     }
     self.planeStride = planeStride
     self.groups = groups
-    func parts(most: Int) -> [Part] {
-      BlockedConvolution.parts(
-        most: most, groups: groups, input: input, output: output,
-        words: { kernels.pointee.words($0) * g.kernelCount })
+    func parts(most: Int) -> [ConvolutionPart] {
+      ConvolutionPart.all(
+        most: most, groups: groups, channels: input.channels, rows: output.channels,
+        blockWidth: output.width, words: { kernels.pointee.words($0) * g.kernelCount })
     }
     self.parts = parts(most: Int.max)
     pairs = parts(most: 2)
@@ -310,35 +300,6 @@ final class BlockedConvolution: BlockedLayer {
   }
 
   // MARK: Groups
-
-  /// Output blocks by the channels that they read, at most `most` together. A block whose rows are of
-  /// several groups reads the channels of all of them, with weights of zero where a row has none.
-  private static func parts(
-    most: Int, groups: Int, input: ChannelBlocks, output: ChannelBlocks, words: (Int) -> Int
-  ) -> [Part] {
-    var parts: [Part] = []
-    let channels = input.channels / groups
-    let rows = output.channels / groups
-    var block = 0
-    while block < output.blocks {
-      let first = block * output.width / rows
-      var last = first
-      var end = block
-      while end < output.blocks, end - block < most {
-        let group = (min(output.channels, (end + 1) * output.width) - 1) / rows
-        if end > block, group != last || end * output.width / rows != first { break }
-        last = group
-        end += 1
-      }
-      let count = (last - first + 1) * channels
-      parts.append(
-        Part(
-          firstBlock: block, blocks: end - block, firstChannel: first * channels, channels: count,
-          weights: (end - block) * words(count) * output.width))
-      block = end
-    }
-    return parts
-  }
 
   /// Floats of packed weights: products for each position.
   var weightCount: Int { parts.reduce(0) { $0 + $1.weights } }

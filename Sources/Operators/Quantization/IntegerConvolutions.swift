@@ -88,6 +88,14 @@ private func planIntegerConv(
   let batch = node.input(0).shape[0]
   let isDepthwise =
     weights[1] == 1 && weights[0] <= 2 * groups && geometry.kernelCount <= Int(APUS_INTEGER_TAPS)
+  if let result = inputs.result, !isDepthwise,
+    context.planByteConvolution(
+      geometry, groups: groups, rows: weights[0], x: inputs.x, weights: inputs.weights,
+      strides: (weights[1] * geometry.kernelCount, geometry.kernelCount), bias: inputs.bias,
+      result: result)
+  {
+    return
+  }
   // Of a depthwise convolution each output channel is an item of its own.
   let sets = isDepthwise ? weights[0] : groups
   let pass = ConvolutionPass.convolution(

@@ -1,0 +1,248 @@
+import CKernels
+
+// Convolution of channels-last bytes. A tile is some positions times two vectors of output channels:
+// lanes are output channels, a word of the input of each position is broadcast, and the sums never
+// leave the registers. Sums of integers have no order, so tiles overlap where rows do not divide.
+
+/// See `apus_byte_convolution`. For each pair of vectors, whose weights stay in the cache: all rows,
+/// cut into halves of tiles of the same width.
+func byteConvolve(
+  _ convolution: UnsafePointer<apus_byte_convolution>, _ x: UnsafePointer<UInt8>,
+  _ weights: UnsafePointer<Int32>, _ y: UnsafeMutablePointer<UInt8>
+) {
+  var buffer = SumBuffer(repeating: 0)
+  withUnsafeMutableBytes(of: &buffer) { bytes in
+    byteConvolve(
+      convolution, x, weights, y,
+      bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Int32.self))
+  }
+}
+
+@inline(__always)
+private func byteConvolve(
+  _ convolution: UnsafePointer<apus_byte_convolution>, _ x: UnsafePointer<UInt8>,
+  _ weights: UnsafePointer<Int32>, _ y: UnsafeMutablePointer<UInt8>,
+  _ sums: UnsafeMutablePointer<Int32>
+) {
+  let c = convolution.pointee
+  let lanes = IntVector.scalarCount
+  let halvesOfRow = (c.width &+ bytePositions &- 1) / bytePositions
+  let positions = (c.width &+ halvesOfRow &- 1) / halvesOfRow
+  let halves = c.rows &* halvesOfRow
+  var weights = weights
+  var channel = 0
+  let end = c.blocks &* Int(APUS_BYTE_BLOCK)
+  while channel < end {
+    let vectors = end &- channel > lanes ? 2 : 1
+    var tile = ByteTile(
+      sums: sums, convolution: convolution, weights: weights, channel: channel, near: x, far: x,
+      nearY: y, farY: y)
+    var half = 0
+    while half < halves {
+      let isPair = half &+ 1 < halves
+      for i in 0..<(isPair ? 2 : 1) {
+        let row = (half &+ i) / halvesOfRow
+        let column = min(
+          (half &+ i &- row &* halvesOfRow) &* positions, c.width &- positions)
+        let source = x + (row &* c.x_row &+ column &* c.x_position)
+        let target = y + (row &* c.y_row &+ column &* c.y_position &+ channel)
+        if i == 0 {
+          tile.near = source
+          tile.nearY = target
+        }
+        tile.far = source
+        tile.farY = target
+      }
+      convolveTile(tile, positions, isPair, vectors)
+      half &+= 2
+    }
+    weights += vectors &* lanes &* c.words &* c.taps
+    channel &+= vectors &* lanes
+  }
+}
+
+/// Two halves of a tile: where they read and write, from output channel `channel` on. `sums` has room
+/// for those of all positions.
+private struct ByteTile {
+  let sums: UnsafeMutablePointer<Int32>
+  let convolution: UnsafePointer<apus_byte_convolution>
+  let weights: UnsafePointer<Int32>
+  let channel: Int
+  var near: UnsafePointer<UInt8>
+  var far: UnsafePointer<UInt8>
+  var nearY: UnsafeMutablePointer<UInt8>
+  var farY: UnsafeMutablePointer<UInt8>
+}
+
+/// Vectors of a tile, a number that the compiler knows: each then has code of its own.
+private typealias OneVector = InlineArray<1, Int8>
+private typealias TwoVectors = InlineArray<2, Int8>
+
+/// A tile of n positions, the second half of them far; all near where n is odd.
+@inline(__always)
+private func convolveTile<let n: Int, let vectors: Int>(
+  _: InlineArray<n, IntVector>.Type, _: InlineArray<vectors, Int8>.Type, _ tile: ByteTile
+) {
+  let lanes = IntVector.scalarCount
+  let half = n % 2 == 0 ? n / 2 : n
+  let c = tile.convolution
+  let step = c.pointee.x_position
+  let distance = tile.far - tile.near
+  let offsets = c.pointee.tap_offsets.unsafelyUnwrapped
+  let depth = 4 &* c.pointee.words
+  let starts = c.pointee.start.unsafelyUnwrapped + tile.channel
+  let start0 = loadIntegers(starts)
+  let start1 = vectors == 2 ? loadIntegers(starts + lanes) : start0
+  var sums0 = InlineArray<n, IntVector>(repeating: start0)
+  var sums1 = InlineArray<n, IntVector>(repeating: start1)
+  var w = tile.weights
+  var tap = 0
+  while tap < c.pointee.taps {
+    var first = tile.near + Int(offsets[tap])
+    let end = first + depth
+    while first < end {
+      let near = UnsafeRawPointer(apus_opaque_bytes(first).unsafelyUnwrapped)
+      let far = near + distance
+      let w0 = loadIntegers(w)
+      let w1 = vectors == 2 ? loadIntegers(w + lanes) : w0
+
+      @inline(__always)
+      func add(_ p: Int, _ x: UnsafeRawPointer) {
+        let word = x.loadUnaligned(as: Int32.self)
+        sums0[p] = dot(sums0[p], word: word, w0)
+        if vectors == 2 { sums1[p] = dot(sums1[p], word: word, w1) }
+      }
+      for p in 0..<half { add(p, near + p &* step) }
+      for p in half..<n { add(p, far + (p &- half) &* step) }
+      w += vectors &* lanes
+      first += 4
+    }
+    tap &+= 1
+  }
+
+  // What most positions of a layer are in stays in registers.
+  if half == bytePositions && n > half && vectors == 2 {
+    let finish = ByteFinish(tile, vectors)
+
+    @inline(__always)
+    func store(_ p: Int) {
+      if p >= n { return }
+      let q = p &+ 1
+      let bytes = finish.bytes((sums0[p], sums1[p]), (sums0[q], sums1[q]))
+      storeChannels(bytes.lowHalf, finish.place(p, half), 2)
+      storeChannels(bytes.highHalf, finish.place(q, half), 2)
+    }
+    // Not a loop, whose sums would be kept in memory beside the registers.
+    store(0)
+    store(2)
+    store(4)
+    store(6)
+    store(8)
+    store(10)
+    store(12)
+    return
+  }
+  for p in 0..<n {
+    storeIntegers(sums0[p], tile.sums + p &* 2 &* lanes)
+    storeIntegers(vectors == 2 ? sums1[p] : sums0[p], tile.sums + (p &* 2 &+ 1) &* lanes)
+  }
+  finishTile(tile, n, half, vectors)
+}
+
+/// Two vectors of each position of the widest tile.
+private typealias SumBuffer = InlineArray<448, Int32>
+
+/// The sums of n positions, as bytes.
+@inline(never)
+private func finishTile(
+  _ tile: ByteTile, _ n: Int, _ half: Int, _ vectors: Int
+) {
+  let lanes = IntVector.scalarCount
+  let finish = ByteFinish(tile, vectors)
+  var p = 0
+  while p < n {
+    let q = min(p &+ 1, n &- 1)
+    let a = UnsafePointer(tile.sums) + p &* 2 &* lanes
+    let b = UnsafePointer(tile.sums) + q &* 2 &* lanes
+    let bytes = finish.bytes(
+      (loadIntegers(a), loadIntegers(a + lanes)), (loadIntegers(b), loadIntegers(b + lanes)))
+    storeChannels(bytes.lowHalf, finish.place(p, half), vectors)
+    storeChannels(bytes.highHalf, finish.place(q, half), vectors)
+    p &+= 2
+  }
+}
+
+/// What makes bytes of a tile's sums.
+private struct ByteFinish {
+  let tile: ByteTile
+  let scales: (Vector, Vector)
+
+  @inline(__always) init(_ tile: ByteTile, _ vectors: Int) {
+    self.tile = tile
+    let scales = UnsafeRawPointer(tile.convolution.pointee.scale.unsafelyUnwrapped + tile.channel)
+    let first = scales.loadUnaligned(as: Vector.self)
+    let second = 4 &* IntVector.scalarCount
+    self.scales = (
+      first, vectors == 2 ? scales.loadUnaligned(fromByteOffset: second, as: Vector.self) : first
+    )
+  }
+
+  @inline(__always)
+  func bytes(_ p: (IntVector, IntVector), _ q: (IntVector, IntVector)) -> ByteVector {
+    let c = tile.convolution
+    return requantize(p, q, scales, c.pointee.zero, c.pointee.lower, c.pointee.upper)
+  }
+
+  @inline(__always)
+  func place(_ p: Int, _ half: Int) -> UnsafeMutablePointer<UInt8> {
+    let step = tile.convolution.pointee.y_position
+    return p < half ? tile.nearY + p &* step : tile.farY + (p &- half) &* step
+  }
+}
+
+/// The channels of a position; the first half of them where there is one vector.
+@inline(__always)
+private func storeChannels(
+  _ bytes: HalfByteVector, _ y: UnsafeMutablePointer<UInt8>, _ vectors: Int
+) {
+  if vectors == 2 {
+    UnsafeMutableRawPointer(y).storeBytes(of: bytes, as: HalfByteVector.self)
+  } else {
+    UnsafeMutableRawPointer(y).storeBytes(
+      of: bytes.lowHalf, as: QuarterByteVector.self)
+  }
+}
+
+/// A tile of two halves of so many positions, or of one.
+@inline(never)
+private func convolveTile(
+  _ tile: ByteTile, _ positions: Int, _ isPair: Bool, _ vectors: Int
+) {
+  @inline(__always)
+  func run<let n: Int>(_ type: InlineArray<n, IntVector>.Type) {
+    if vectors == 2 {
+      convolveTile(type, TwoVectors.self, tile)
+    } else if IntVector.scalarCount == Int(APUS_BYTE_BLOCK) {
+      convolveTile(type, OneVector.self, tile)
+    }
+  }
+  if !isPair && positions == bytePositions {
+    if bytePositions == 7 {
+      run(InlineArray<7, IntVector>.self)
+    } else {
+      run(InlineArray<3, IntVector>.self)
+    }
+    return
+  }
+  // Half a tile that has no other is computed twice.
+  switch positions {
+  case 1: run(InlineArray<2, IntVector>.self)
+  case 2: run(InlineArray<4, IntVector>.self)
+  case 3: run(InlineArray<6, IntVector>.self)
+  case 4 where bytePositions >= 4: run(InlineArray<8, IntVector>.self)
+  case 5 where bytePositions >= 5: run(InlineArray<10, IntVector>.self)
+  case 6 where bytePositions >= 6: run(InlineArray<12, IntVector>.self)
+  case 7 where bytePositions >= 7: run(InlineArray<14, IntVector>.self)
+  default: break
+  }
+}

@@ -1,0 +1,150 @@
+import CKernels
+import ModelFormat
+
+/// See `ByteConvolution`.
+private final class ByteConvolutionStep: Step {
+  private let layer: ByteConvolution
+  private let x: Slot
+  private let weights: Slot
+  private let y: Slot
+  private let scratch: Slot?
+
+  init(_ layer: ByteConvolution, x: Slot, weights: Slot, y: Slot, scratch: Slot?) {
+    self.layer = layer
+    self.x = x
+    self.weights = weights
+    self.y = y
+    self.scratch = scratch
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    layer.run(
+      share, memory[x].assumingMemoryBound(to: UInt8.self),
+      memory[weights].assumingMemoryBound(to: Int32.self),
+      memory[y].assumingMemoryBound(to: UInt8.self),
+      scratch.map {
+        memory[$0].assumingMemoryBound(to: UInt8.self) + share.index * layer.scratchCount
+      })
+  }
+}
+
+/// The constants of a layer of quantised tensors, as bytes without a sign have them.
+struct ByteLayerNumbers {
+  /// Of the input and the output.
+  let inputZero: Int32
+  let outputZero: Int32
+  private let inputScale: Float
+  private let outputScale: Float
+  private let weightScales: UnsafePointer<Float>
+  private let weightScaleCount: Int
+
+  /// - Returns: nil where a number is no constant, weights have zero points, or a scale is such that
+  ///   what the kernels round could leave 32 bits.
+  init?(
+    _ node: NodeContext, x: IntegerOperand, weights: IntegerOperand, rows: Int,
+    result: (scale: Int, zero: Int)
+  ) {
+    guard let inputScale = x.scale, let weightScale = weights.scale,
+      let a = node.input(inputScale).constant, let b = node.input(weightScale).constant,
+      let c = node.input(result.scale).constant, node.input(inputScale).shape.count == 1,
+      let inputZero = node.byteZero(x.zero, x.type(node), 1),
+      let outputZero = node.byteZero(result.zero, node.outputs[0].dataType, 1),
+      let weightZero = node.byteZero(weights.zero, weights.type(node), rows), weightZero == 128
+    else { return nil }
+    self.inputZero = inputZero
+    self.outputZero = outputZero
+    self.inputScale = a.assumingMemoryBound(to: Float.self)[0]
+    outputScale = c.assumingMemoryBound(to: Float.self)[0]
+    weightScales = b.assumingMemoryBound(to: Float.self)
+    weightScaleCount = node.input(weightScale).shape.count
+    for i in 0..<weightScaleCount {
+      let scale = scale(i)
+      // Sums are below 2^31.
+      if !(scale >= 0 && scale <= 0.5) { return nil }
+    }
+  }
+
+  /// What a row's sums are multiplied with.
+  func scale(_ row: Int) -> Float {
+    weightScales[row % weightScaleCount] * inputScale / outputScale
+  }
+}
+
+extension NodeContext {
+  /// The zero point of a tensor of `type`, as bytes without a sign have it: the same for all of at
+  /// most `count`. nil: it is not constant, or they differ.
+  func byteZero(_ i: Int, _ type: DataType, _ count: Int) -> Int32? {
+    let shift: Int32 = type == .int8 ? 128 : 0
+    guard let zero = optionalInput(i) else { return shift }
+    guard let constant = zero.constant, zero.shape.count <= count, zero.shape.count > 0
+    else { return nil }
+    let first = constant.integer(0, type)
+    for k in 1..<max(1, zero.shape.count) where constant.integer(k, type) != first { return nil }
+    return first + shift
+  }
+}
+
+extension PlanContext {
+  /// Inputs of more channels are read with channels last.
+  private static var fewChannels: Int { 4 }
+
+  /// Plans a convolution (or a product of matrices, as one of 1 x 1) that writes output 0 with
+  /// channels last, where it is one.
+  ///
+  /// - Parameter strides: weights from one row to the next, and from one input channel to the next.
+  func planByteConvolution(
+    _ geometry: SpatialGeometry, groups: Int, rows: Int, x: IntegerOperand,
+    weights: IntegerOperand, strides: (row: Int, channel: Int), bias: Int?,
+    result: (scale: Int, zero: Int)
+  ) -> Bool {
+    guard mayUseBlocks, let values = node.input(weights.tensor).constant,
+      let numbers = ByteLayerNumbers(node, x: x, weights: weights, rows: rows, result: result),
+      bias.map({ !node.hasInput($0) || node.input($0).constant != nil }) ?? true
+    else { return false }
+    let info = node.input(x.tensor)
+    let input = ChannelBlocks(info.shape, kernels, info.dataType)
+    let output = ChannelBlocks(node.outputs[0].shape, kernels, node.outputs[0].dataType)
+    let isPlain =
+      !hasChannelsLast(x.tensor) && input.channels <= PlanContext.fewChannels && groups == 1
+      && geometry.dilation[2] == 1 && geometry.kernelCount > 1
+    var g = geometry.foldedIfPointwise
+    var items = input.items
+    if geometry.kernelCount == 1 && g.outputCount == g.output[2] && g.staysInside
+      && g.stride[2] == 1
+    {
+      // Items follow one another like positions.
+      g.input = [1, 1, items * g.inputCount]
+      g.output = g.input
+      items = 1
+    }
+    let byteWeights = ByteWeights(
+      kernels, geometry, groups: groups, channels: input.channels, rows: rows, isAlongRow: isPlain)
+    let layer = ByteConvolution(
+      kernels, byteWeights, g, items: items, input: input, output: output, isPlain: isPlain,
+      threads: threads, flip: UInt8(truncatingIfNeeded: info.dataType.flip),
+      fill: UInt8(truncatingIfNeeded: numbers.inputZero), zero: numbers.outputZero)
+    guard layer.isPossible else { return false }
+    let biases = bias.flatMap { node.optionalInput($0)?.constant }
+    let flip = UInt8(truncatingIfNeeded: 0x80 - node.input(weights.tensor).dataType.flip)
+    let packed = packedWeights(
+      tag: 8 + kernels.pointee.integer_word_depth, byteCount: byteWeights.byteCount
+    ) { target in
+      byteWeights.pack(
+        values.assumingMemoryBound(to: UInt8.self), rowStride: strides.row,
+        channelStride: strides.channel, flip: flip, target.assumingMemoryBound(to: Int32.self),
+        start: { (row, sum) in
+          (biases?.integer(row, .int32) ?? 0) &- numbers.inputZero &* sum
+        },
+        scale: { numbers.scale($0) })
+    }
+    let work = node.outputs[0].shape.count * (input.channels / groups) * geometry.kernelCount
+    emit(
+      ByteConvolutionStep(
+        layer, x: isPlain ? self.input(x.tensor) : blockedInput(x.tensor), weights: packed,
+        y: blockedOutput(0),
+        scratch: layer.scratchCount > 0
+          ? scratch(byteCount: layer.scratchCount * threads) : nil),
+      multiplyAccumulates: work / kernels.pointee.integer_word_depth, elements: 0)
+    return true
+  }
+}

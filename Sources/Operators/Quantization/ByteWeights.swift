@@ -1,0 +1,135 @@
+import CKernels
+import ModelFormat
+
+/// The weights of a convolution of bytes in the kernels' order, and behind them, for each output
+/// channel, what its sum starts from and its scale.
+final class ByteWeights {
+  /// Numbers in a word.
+  let depth: Int
+  /// Output channels.
+  let rows: Int
+  let parts: [ConvolutionPart]
+  /// Whether the words are neighbours of a row of a single channel, then so many a row; otherwise
+  /// channels of a position.
+  let isAlongRow: Bool
+  let wordsOfRow: Int
+  /// Taps as the kernels count them.
+  let taps: Int
+  private let channelsOfGroup: Int
+  private let rowsOfGroup: Int
+  private let kernelCount: Int
+  private let kernelWidth: Int
+  /// Lanes of a vector.
+  private let lanes: Int
+
+  init(
+    _ kernels: UnsafePointer<apus_kernels>, _ geometry: SpatialGeometry, groups: Int,
+    channels: Int, rows: Int, isAlongRow: Bool
+  ) {
+    let depth = kernels.pointee.integer_word_depth
+    self.depth = depth
+    self.rows = rows
+    self.isAlongRow = isAlongRow
+    lanes = kernels.pointee.integer_columns / 2
+    channelsOfGroup = channels / groups
+    rowsOfGroup = rows / groups
+    kernelCount = geometry.kernelCount
+    kernelWidth = geometry.kernel[2]
+    wordsOfRow = (kernelWidth + depth - 1) / depth
+    let taps = isAlongRow ? channels * kernelCount / kernelWidth * wordsOfRow : kernelCount
+    self.taps = taps
+    parts = ConvolutionPart.all(
+      most: Int.max, groups: groups, channels: channels, rows: rows,
+      blockWidth: ChannelBlocks.byteBlock,
+      words: { taps * (isAlongRow ? 1 : ($0 + depth - 1) / depth) })
+  }
+
+  /// Words of a tap.
+  func words(_ part: ConvolutionPart) -> Int {
+    isAlongRow ? 1 : (part.channels + depth - 1) / depth
+  }
+
+  private var paddedRows: Int {
+    let block = ChannelBlocks.byteBlock
+    return (rows + block - 1) / block * block
+  }
+
+  /// Products for each position; 32-bit words before the numbers of the channels, and in all.
+  var startOffset: Int { parts.reduce(0) { $0 + $1.weights } }
+  var scaleOffset: Int { startOffset + paddedRows }
+  var byteCount: Int { 4 * (startOffset + 2 * paddedRows) }
+
+  /// Packs weights, a byte each, row `r`, channel `c` of its group and tap `t` at
+  /// r · rowStride + c · channelStride + t; flip: 0x80 for bytes without a sign. `start` and `scale` are
+  /// asked for the numbers of a row, `start` with the sum of its weights.
+  func pack(
+    _ weights: UnsafePointer<UInt8>, rowStride: Int, channelStride: Int, flip: UInt8,
+    _ packed: UnsafeMutablePointer<Int32>, start: (Int, Int32) -> Int32, scale: (Int) -> Float
+  ) {
+    var target = packed
+    for part in parts {
+      let words = words(part)
+      var row = part.firstBlock * ChannelBlocks.byteBlock
+      let end = row + part.blocks * ChannelBlocks.byteBlock
+      while row < end {
+        let width = min(2 * lanes, end - row)
+        for lane in 0..<width {
+          packRow(
+            row + lane, of: part, words, weights + (row + lane) * rowStride, channelStride, flip,
+            target + lane, width)
+        }
+        target += words * taps * width
+        row += width
+      }
+    }
+    let numbers = packed + startOffset
+    for row in 0..<paddedRows {
+      var sum: Int32 = 0
+      if row < rows {
+        for c in 0..<channelsOfGroup {
+          let first = weights + (row * rowStride + c * channelStride)
+          for t in 0..<kernelCount { sum &+= Int32(Int8(bitPattern: first[t] ^ flip)) }
+        }
+      }
+      numbers[row] = row < rows ? start(row, sum) : 0
+      UnsafeMutableRawPointer(numbers + paddedRows + row).storeBytes(
+        of: row < rows ? scale(row) : 0, as: Float.self)
+    }
+  }
+
+  /// One row's words, `step` words apart.
+  private func packRow(
+    _ row: Int, of part: ConvolutionPart, _ words: Int, _ weights: UnsafePointer<UInt8>,
+    _ channelStride: Int, _ flip: UInt8, _ target: UnsafeMutablePointer<Int32>, _ step: Int
+  ) {
+    // Of the part's channels the row's group has those from this one on.
+    let shift = row / rowsOfGroup * channelsOfGroup - part.firstChannel
+    var out = target
+    for tap in 0..<taps {
+      for word in 0..<words {
+        // The word's numbers that there are, and where.
+        var first = word * depth - shift
+        var (begin, end) = (max(0, -first), min(depth, channelsOfGroup - first))
+        var stride = channelStride
+        first = first * channelStride + tap
+        if isAlongRow {
+          let line = tap / wordsOfRow
+          let x = tap % wordsOfRow * depth
+          let perChannel = kernelCount / kernelWidth
+          first = line / perChannel * channelStride + line % perChannel * kernelWidth + x
+          (begin, end, stride) = (0, min(depth, kernelWidth - x), 1)
+        }
+        var value: Int32 = 0
+        if row < rows {
+          let bits = 32 / depth
+          for i in begin..<max(begin, end) {
+            let number = Int32(Int8(bitPattern: weights[first + i * stride] ^ flip))
+            value |= (number & (depth == 4 ? 0xFF : 0xFFFF)) << Int32(i * bits)
+          }
+        }
+        out.pointee = value
+        out += step
+      }
+    }
+  }
+}
