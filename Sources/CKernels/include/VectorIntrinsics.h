@@ -4,6 +4,7 @@
 #ifndef APUS_VECTOR_INTRINSICS_H
 #define APUS_VECTOR_INTRINSICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #ifdef __AVX2__
 #include <immintrin.h>
@@ -132,36 +133,34 @@ static inline __attribute__((always_inline)) const uint8_t *apus_opaque_bytes(co
     return EXPRESSION;                                                                           \
   }
 
-/// Sums of two positions p and q, each of two vectors of channels, as bytes without a sign:
+/// Sums of two positions p and q, each of two vectors of channels, to memory as bytes without a sign:
 ///
-///     clip(round(sum · scale) + zero, lower, upper), halves to even,
+///     clip(round(sum · scale) + zero, lower, upper), halves to even.
 ///
-/// first those of p. |sum · scale| must be less than 2^31. PACKS and PACKUS are the instructions that
-/// narrow two vectors with saturation, ADDS the one that adds 16-bit integers with it.
-#define APUS_REQUANTIZE(N, REGISTER, PREFIX, ROUND, ...)                                 \
-  typedef uint8_t apus_bytes_of_i32x##N __attribute__((ext_vector_type(4 * N)));                 \
-  static inline __attribute__((always_inline)) REGISTER apus_rounded_i32x##N(                    \
-      apus_i32x##N sum, apus_f32x##N scale) {                                                    \
-    return ROUND(__builtin_convertvector(sum, apus_f32x##N) * scale);                            \
+/// |sum · scale| must be less than 2^31. both: otherwise of the first vectors alone.
+#define APUS_REQUANTIZE(N, REGISTER, PREFIX, ROUND, ...)                                         \
+  static inline __attribute__((always_inline)) REGISTER apus_narrow_sums_x##N(                   \
+      apus_i32x##N a, apus_i32x##N b, apus_f32x##N scale0, apus_f32x##N scale1, int16_t zero) {  \
+    return PREFIX##adds_epi16(                                                                   \
+        PREFIX##packs_epi32(                                                                     \
+            ROUND(__builtin_convertvector(a, apus_f32x##N) * scale0),                            \
+            ROUND(__builtin_convertvector(b, apus_f32x##N) * scale1)),                           \
+        PREFIX##set1_epi16(zero));                                                               \
   }                                                                                              \
-  static inline __attribute__((always_inline)) apus_bytes_of_i32x##N apus_requantize_i32x##N(    \
+  static inline __attribute__((always_inline)) void apus_requantize_i32x##N(                     \
       apus_i32x##N p0, apus_i32x##N p1, apus_i32x##N q0, apus_i32x##N q1, apus_f32x##N scale0,   \
-      apus_f32x##N scale1, int16_t zero, uint8_t lower, uint8_t upper) {                         \
-    const REGISTER zeros = PREFIX##set1_epi16(zero);                                             \
-    const REGISTER p = PREFIX##adds_epi16(                                                       \
-        PREFIX##packs_epi32(                                                                     \
-            apus_rounded_i32x##N(p0, scale0), apus_rounded_i32x##N(p1, scale1)),                 \
-        zeros);                                                                                  \
-    const REGISTER q = PREFIX##adds_epi16(                                                       \
-        PREFIX##packs_epi32(                                                                     \
-            apus_rounded_i32x##N(q0, scale0), apus_rounded_i32x##N(q1, scale1)),                 \
-        zeros);                                                                                  \
-    REGISTER bytes = PREFIX##packus_epi16(p, q);                                                 \
+      apus_f32x##N scale1, int16_t zero, uint8_t lower, uint8_t upper, bool both,                \
+      uint8_t *yp, uint8_t *yq) {                                                                \
+    REGISTER bytes = PREFIX##packus_epi16(                                                       \
+        apus_narrow_sums_x##N(p0, p1, scale0, scale1, zero),                                     \
+        apus_narrow_sums_x##N(q0, q1, scale0, scale1, zero));                                    \
     bytes = PREFIX##max_epu8(bytes, PREFIX##set1_epi8((char)lower));                             \
     bytes = PREFIX##min_epu8(bytes, PREFIX##set1_epi8((char)upper));                             \
     /* They came out in groups of four bytes for each 128 bits of the registers. */              \
-    const apus_i32x##N groups = (apus_i32x##N)bytes;                                             \
-    return (apus_bytes_of_i32x##N)__builtin_shufflevector(groups, groups, __VA_ARGS__);          \
+    apus_i32x##N groups = (apus_i32x##N)bytes;                                                   \
+    groups = __builtin_shufflevector(groups, groups, __VA_ARGS__);                               \
+    __builtin_memcpy(yp, &groups, both ? 2 * N : N);                                             \
+    __builtin_memcpy(yq, (const uint8_t *)&groups + 2 * N, both ? 2 * N : N);                    \
   }
 
 /// A step of a transposition, on groups of lanes: those of a and b with an even number in turns, or

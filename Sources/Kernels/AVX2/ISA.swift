@@ -112,17 +112,15 @@ typealias VectorSquare = InlineArray<8, Vector>
 @inline(__always) func quantized(_ v: Vector, _ lower: Float, _ upper: Float) -> IntVector {
   apus_quantize_f32x8(v, lower, upper)
 }
-typealias ByteVector = SIMD32<UInt8>
-typealias HalfByteVector = SIMD16<UInt8>
-typealias QuarterByteVector = SIMD8<UInt8>
 @inline(__always)
 func requantize(
   _ p: (IntVector, IntVector), _ q: (IntVector, IntVector), _ scale: (Vector, Vector),
-  _ zero: Int32, _ lower: Int32, _ upper: Int32
-) -> ByteVector {
+  _ c: apus_byte_convolution, both: Bool, _ yp: UnsafeMutablePointer<UInt8>,
+  _ yq: UnsafeMutablePointer<UInt8>
+) {
   apus_requantize_i32x8(
-    p.0, p.1, q.0, q.1, scale.0, scale.1, Int16(truncatingIfNeeded: zero),
-    UInt8(truncatingIfNeeded: lower), UInt8(truncatingIfNeeded: upper))
+    p.0, p.1, q.0, q.1, scale.0, scale.1, Int16(truncatingIfNeeded: c.zero),
+    UInt8(truncatingIfNeeded: c.lower), UInt8(truncatingIfNeeded: c.upper), both, yp, yq)
 }
 /// Positions of half a tile of a convolution of bytes.
 @inline(__always) var bytePositions: Int { 3 }

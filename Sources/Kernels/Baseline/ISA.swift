@@ -139,17 +139,15 @@ typealias VectorSquare = InlineArray<4, Vector>
 @inline(__always) func quantized(_ v: Vector, _ lower: Float, _ upper: Float) -> IntVector {
   apus_quantize_f32x4(v, lower, upper)
 }
-typealias ByteVector = SIMD16<UInt8>
-typealias HalfByteVector = SIMD8<UInt8>
-typealias QuarterByteVector = SIMD4<UInt8>
 @inline(__always)
 func requantize(
   _ p: (IntVector, IntVector), _ q: (IntVector, IntVector), _ scale: (Vector, Vector),
-  _ zero: Int32, _ lower: Int32, _ upper: Int32
-) -> ByteVector {
+  _ c: apus_byte_convolution, both: Bool, _ yp: UnsafeMutablePointer<UInt8>,
+  _ yq: UnsafeMutablePointer<UInt8>
+) {
   apus_requantize_i32x4(
-    p.0, p.1, q.0, q.1, scale.0, scale.1, Int16(truncatingIfNeeded: zero),
-    UInt8(truncatingIfNeeded: lower), UInt8(truncatingIfNeeded: upper))
+    p.0, p.1, q.0, q.1, scale.0, scale.1, Int16(truncatingIfNeeded: c.zero),
+    UInt8(truncatingIfNeeded: c.lower), UInt8(truncatingIfNeeded: c.upper), both, yp, yq)
 }
 /// Positions of half a tile of a convolution of bytes.
 @inline(__always) var bytePositions: Int { 3 }

@@ -128,9 +128,7 @@ private func convolveTile<let n: Int, let vectors: Int>(
     func store(_ p: Int) {
       if p >= n { return }
       let q = p &+ 1
-      let bytes = finish.bytes((sums0[p], sums1[p]), (sums0[q], sums1[q]))
-      storeChannels(bytes.lowHalf, finish.place(p, half), 2)
-      storeChannels(bytes.highHalf, finish.place(q, half), 2)
+      finish.store((sums0[p], sums1[p]), (sums0[q], sums1[q]), p, q, half, vectors)
     }
     // Not a loop, whose sums would be kept in memory beside the registers.
     store(0)
@@ -164,10 +162,9 @@ private func finishTile(
     let q = min(p &+ 1, n &- 1)
     let a = UnsafePointer(tile.sums) + p &* 2 &* lanes
     let b = UnsafePointer(tile.sums) + q &* 2 &* lanes
-    let bytes = finish.bytes(
-      (loadIntegers(a), loadIntegers(a + lanes)), (loadIntegers(b), loadIntegers(b + lanes)))
-    storeChannels(bytes.lowHalf, finish.place(p, half), vectors)
-    storeChannels(bytes.highHalf, finish.place(q, half), vectors)
+    finish.store(
+      (loadIntegers(a), loadIntegers(a + lanes)), (loadIntegers(b), loadIntegers(b + lanes)), p, q,
+      half, vectors)
     p &+= 2
   }
 }
@@ -188,28 +185,18 @@ private struct ByteFinish {
   }
 
   @inline(__always)
-  func bytes(_ p: (IntVector, IntVector), _ q: (IntVector, IntVector)) -> ByteVector {
-    let c = tile.convolution
-    return requantize(p, q, scales, c.pointee.zero, c.pointee.lower, c.pointee.upper)
+  func store(
+    _ a: (IntVector, IntVector), _ b: (IntVector, IntVector), _ p: Int, _ q: Int, _ half: Int,
+    _ vectors: Int
+  ) {
+    requantize(
+      a, b, scales, tile.convolution.pointee, both: vectors == 2, place(p, half), place(q, half))
   }
 
   @inline(__always)
-  func place(_ p: Int, _ half: Int) -> UnsafeMutablePointer<UInt8> {
+  private func place(_ p: Int, _ half: Int) -> UnsafeMutablePointer<UInt8> {
     let step = tile.convolution.pointee.y_position
     return p < half ? tile.nearY + p &* step : tile.farY + (p &- half) &* step
-  }
-}
-
-/// The channels of a position; the first half of them where there is one vector.
-@inline(__always)
-private func storeChannels(
-  _ bytes: HalfByteVector, _ y: UnsafeMutablePointer<UInt8>, _ vectors: Int
-) {
-  if vectors == 2 {
-    UnsafeMutableRawPointer(y).storeBytes(of: bytes, as: HalfByteVector.self)
-  } else {
-    UnsafeMutableRawPointer(y).storeBytes(
-      of: bytes.lowHalf, as: QuarterByteVector.self)
   }
 }
 

@@ -1,4 +1,5 @@
 import CKernels
+import CSystem
 import ModelFormat
 
 /// A convolution of quantised tensors with channels last (ChannelBlocks.swift), whose weights and
@@ -241,11 +242,11 @@ struct ByteBand {
   private func repeatFill(_ out: UnsafeMutablePointer<UInt8>, _ positions: Int) {
     let count = positions * numbers
     if size == 1 {
-      out.update(repeating: fill, count: count)
-    } else {
-      out.withMemoryRebound(to: UInt16.self, capacity: count) {
-        $0.update(repeating: UInt16(fill), count: count)
-      }
+      memset(out, Int32(fill), count)
+      return
+    }
+    for i in 0..<count {
+      UnsafeMutableRawPointer(out).storeBytes(of: UInt16(fill), toByteOffset: 2 * i, as: UInt16.self)
     }
   }
 
@@ -253,7 +254,7 @@ struct ByteBand {
     _ x: UnsafePointer<UInt8>, _ out: UnsafeMutablePointer<UInt8>, _ count: Int
   ) {
     if size == 1 && flip == 0 {
-      out.update(from: x, count: count)
+      memcpy(out, x, count)
       return
     }
     let raw = UnsafeRawPointer(x)
