@@ -90,6 +90,7 @@ let package = Package(
         .unsafeFlags(
           [
             "-use-ld=lld", "-Xlinker", "--version-script=tools/abi/libapus.map",
+            "-Xlinker", "-T", "-Xlinker", "tools/abi/discard.ld",
             "-Xlinker", "-soname=libapus.so.1",
             "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all",
             "-Xlinker", "--wrap=posix_memalign", "-Xlinker", "--wrap=free",

@@ -32,4 +32,25 @@ typedef struct apus_byte_convolution {
   int32_t zero, lower, upper;
 } apus_byte_convolution;
 
+/// A depthwise convolution of bytes whose windows all lie inside x, of positions that follow one
+/// another in x as in y: each row is `length` bytes. Byte i of row r, taps in words of
+/// integer_word_depth:
+///
+///     sum = start[phase, i] + Σ over word k, tap j of the word:
+///         w[phase, k, i, j] · x[r · x_row + tap_offsets[4 k + j] + i]
+///     y[r · y_row + i] = clip(round(sum · scale[phase, i]) + zero, lower, upper)
+///
+/// Numbers of bytes stand in chunks of 4 vector_width of a row: chunk c has those of phase
+/// c % phases. In a chunk they stand in the order of apus_dot_taps (IntegerIntrinsics.h).
+/// Up to a chunk less one byte is read beyond a row's last.
+typedef struct apus_byte_depthwise {
+  intptr_t words;
+  const int32_t *tap_offsets;  ///< [words][4]
+  intptr_t rows, length, x_row, y_row, phases;
+  const int32_t *start;    ///< [phases][chunk]
+  const float *scale;      ///< [phases][chunk]
+  const int32_t *weights;  ///< [phases][words][chunk]
+  int32_t zero, lower, upper;
+} apus_byte_depthwise;
+
 #endif

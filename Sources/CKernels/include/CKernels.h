@@ -385,6 +385,7 @@ typedef struct apus_kernels {
   /// vector alone. To share the work, give each thread rows, or a range of blocks from an even one on.
   void (*byte_convolve)(const apus_byte_convolution *c, const uint8_t *x, const int32_t *weights,
                         uint8_t *y);
+  void (*byte_depthwise)(const apus_byte_depthwise *d, const uint8_t *x, uint8_t *y);
   /// y[i] = low byte of (zero + clip(round(x[i] / scale), lower, upper)), halves to even.
   void (*quantize)(const float *x, intptr_t n, float scale, int32_t zero, float lower, float upper,
                    uint8_t *y);

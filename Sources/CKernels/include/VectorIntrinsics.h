@@ -118,51 +118,6 @@ static inline __attribute__((always_inline)) const uint8_t *apus_opaque_bytes(co
     return (apus_i32x##N)(v + 12582912.0f);                                                      \
   }
 
-/// sum + a dot product in each 32-bit lane. With VNNI of four bytes, those of a without a sign and
-/// those of b with one; else of two 16-bit integers, exact as long as they are no larger than
-/// bytes. In dot_word a is the same word in all lanes.
-#define APUS_INTEGER_DOT(N, EXPRESSION)                                                          \
-  static inline __attribute__((always_inline)) apus_i32x##N apus_dot_i32x##N(                    \
-      apus_i32x##N sum, apus_i32x##N a, int32_t scalar) {                                        \
-    apus_i32x##N b = (apus_i32x##N)scalar;                                                       \
-    return EXPRESSION;                                                                           \
-  }                                                                                              \
-  static inline __attribute__((always_inline)) apus_i32x##N apus_dot_word_i32x##N(               \
-      apus_i32x##N sum, int32_t word, apus_i32x##N b) {                                          \
-    apus_i32x##N a = (apus_i32x##N)word;                                                         \
-    return EXPRESSION;                                                                           \
-  }
-
-/// Sums of two positions p and q, each of two vectors of channels, to memory as bytes without a sign:
-///
-///     clip(round(sum · scale) + zero, lower, upper), halves to even.
-///
-/// |sum · scale| must be less than 2^31. both: otherwise of the first vectors alone.
-#define APUS_REQUANTIZE(N, REGISTER, PREFIX, ROUND, ...)                                         \
-  static inline __attribute__((always_inline)) REGISTER apus_narrow_sums_x##N(                   \
-      apus_i32x##N a, apus_i32x##N b, apus_f32x##N scale0, apus_f32x##N scale1, int16_t zero) {  \
-    return PREFIX##adds_epi16(                                                                   \
-        PREFIX##packs_epi32(                                                                     \
-            ROUND(__builtin_convertvector(a, apus_f32x##N) * scale0),                            \
-            ROUND(__builtin_convertvector(b, apus_f32x##N) * scale1)),                           \
-        PREFIX##set1_epi16(zero));                                                               \
-  }                                                                                              \
-  static inline __attribute__((always_inline)) void apus_requantize_i32x##N(                     \
-      apus_i32x##N p0, apus_i32x##N p1, apus_i32x##N q0, apus_i32x##N q1, apus_f32x##N scale0,   \
-      apus_f32x##N scale1, int16_t zero, uint8_t lower, uint8_t upper, bool both,                \
-      uint8_t *yp, uint8_t *yq) {                                                                \
-    REGISTER bytes = PREFIX##packus_epi16(                                                       \
-        apus_narrow_sums_x##N(p0, p1, scale0, scale1, zero),                                     \
-        apus_narrow_sums_x##N(q0, q1, scale0, scale1, zero));                                    \
-    bytes = PREFIX##max_epu8(bytes, PREFIX##set1_epi8((char)lower));                             \
-    bytes = PREFIX##min_epu8(bytes, PREFIX##set1_epi8((char)upper));                             \
-    /* They came out in groups of four bytes for each 128 bits of the registers. */              \
-    apus_i32x##N groups = (apus_i32x##N)bytes;                                                   \
-    groups = __builtin_shufflevector(groups, groups, __VA_ARGS__);                               \
-    __builtin_memcpy(yp, &groups, both ? 2 * N : N);                                             \
-    __builtin_memcpy(yq, (const uint8_t *)&groups + 2 * N, both ? 2 * N : N);                    \
-  }
-
 /// A step of a transposition, on groups of lanes: those of a and b with an even number in turns, or
 /// those with an odd number.
 #define APUS_GROUPS(NAME, N, ...)                                                                \
@@ -193,8 +148,6 @@ APUS_GROUPS(even_1, 4, 0, 4, 2, 6)
 APUS_GROUPS(odd_1, 4, 1, 5, 3, 7)
 APUS_GROUPS(even_2, 4, 0, 1, 4, 5)
 APUS_GROUPS(odd_2, 4, 2, 3, 6, 7)
-APUS_INTEGER_DOT(4, sum + (apus_i32x4)_mm_madd_epi16((__m128i)a, (__m128i)b))
-APUS_REQUANTIZE(4, __m128i, _mm_, _mm_cvtps_epi32, 0, 1, 2, 3)
 #ifdef __AVX2__
 APUS_VECTOR_INTRINSICS(8)
 APUS_VECTOR_ROUNDING(8)
@@ -218,8 +171,6 @@ APUS_GROUPS(even_2, 8, 0, 1, 8, 9, 4, 5, 12, 13)
 APUS_GROUPS(odd_2, 8, 2, 3, 10, 11, 6, 7, 14, 15)
 APUS_GROUPS(even_4, 8, 0, 1, 2, 3, 8, 9, 10, 11)
 APUS_GROUPS(odd_4, 8, 4, 5, 6, 7, 12, 13, 14, 15)
-APUS_INTEGER_DOT(8, sum + (apus_i32x8)_mm256_madd_epi16((__m256i)a, (__m256i)b))
-APUS_REQUANTIZE(8, __m256i, _mm256_, _mm256_cvtps_epi32, 0, 4, 1, 5, 2, 6, 3, 7)
 #endif
 #ifdef __AVX512F__
 APUS_VECTOR_INTRINSICS(16)
@@ -276,14 +227,8 @@ APUS_GROUPS(even_4, 16, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
 APUS_GROUPS(odd_4, 16, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31)
 APUS_GROUPS(even_8, 16, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
 APUS_GROUPS(odd_8, 16, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
-#ifdef __AVX512VNNI__
-APUS_INTEGER_DOT(16, (apus_i32x16)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b))
-#else
-APUS_INTEGER_DOT(16, sum + (apus_i32x16)_mm512_madd_epi16((__m512i)a, (__m512i)b))
 #endif
-APUS_REQUANTIZE(
-    16, __m512i, _mm512_, _mm512_cvtps_epi32, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11,
-    15)
-#endif
+
+#include "IntegerIntrinsics.h"
 
 #endif

@@ -14,6 +14,7 @@ import CKernels
   table.pointee.integer_depthwise = {
     integerDepthwise($0!, $1!, $2!, $3, $4, $5!, $6!, $7, $8)
   }
+  table.pointee.byte_depthwise = { byteDepthwise($0!, $1!, $2!) }
   table.pointee.byte_convolve = { byteConvolve($0!, $1!, $2!, $3!) }
 }
 

@@ -28,6 +28,31 @@ private final class ByteConvolutionStep: Step {
   }
 }
 
+/// See `ByteDepthwise`.
+private final class ByteDepthwiseStep: Step {
+  private let layer: ByteDepthwise
+  private let x: Slot
+  private let weights: Slot
+  private let y: Slot
+  private let scratch: Slot
+
+  init(_ layer: ByteDepthwise, x: Slot, weights: Slot, y: Slot, scratch: Slot) {
+    self.layer = layer
+    self.x = x
+    self.weights = weights
+    self.y = y
+    self.scratch = scratch
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    layer.run(
+      share, memory[x].assumingMemoryBound(to: UInt8.self),
+      memory[weights].assumingMemoryBound(to: Int32.self),
+      memory[y].assumingMemoryBound(to: UInt8.self),
+      memory[scratch].assumingMemoryBound(to: UInt8.self) + share.index * layer.scratchCount)
+  }
+}
+
 /// The constants of a layer of quantised tensors, as bytes without a sign have them.
 struct ByteLayerNumbers {
   /// Of the input and the output.
@@ -101,9 +126,33 @@ extension PlanContext {
       let numbers = ByteLayerNumbers(node, x: x, weights: weights, rows: rows, result: result),
       bias.map({ !node.hasInput($0) || node.input($0).constant != nil }) ?? true
     else { return false }
+    let biases = bias.flatMap { node.optionalInput($0)?.constant }
+    let flip = UInt8(truncatingIfNeeded: 0x80 - node.input(weights.tensor).dataType.flip)
+    func start(_ row: Int, _ sum: Int32) -> Int32 {
+      (biases?.integer(row, .int32) ?? 0) &- numbers.inputZero &* sum
+    }
     let info = node.input(x.tensor)
     let input = ChannelBlocks(info.shape, kernels, info.dataType)
     let output = ChannelBlocks(node.outputs[0].shape, kernels, node.outputs[0].dataType)
+    if groups > 1 && groups == input.channels && groups == rows {
+      let layer = ByteDepthwise(
+        kernels, geometry, output: output, threads: threads,
+        fill: UInt8(truncatingIfNeeded: numbers.inputZero), zero: numbers.outputZero)
+      guard layer.isPossible else { return false }
+      let packed = packedWeights(
+        tag: 16 + kernels.pointee.integer_word_depth, byteCount: layer.byteCount
+      ) { target in
+        layer.pack(
+          values.assumingMemoryBound(to: UInt8.self), flip: flip,
+          target.assumingMemoryBound(to: Int32.self), start: start, scale: { numbers.scale($0) })
+      }
+      emit(
+        ByteDepthwiseStep(
+          layer, x: blockedInput(x.tensor), weights: packed, y: blockedOutput(0),
+          scratch: scratch(byteCount: layer.scratchCount * threads)),
+        multiplyAccumulates: node.outputs[0].shape.count * geometry.kernelCount, elements: 0)
+      return true
+    }
     let isPlain =
       !hasChannelsLast(x.tensor) && input.channels <= PlanContext.fewChannels && groups == 1
       && geometry.dilation[2] == 1 && geometry.kernelCount > 1
@@ -124,18 +173,13 @@ extension PlanContext {
       threads: threads, flip: UInt8(truncatingIfNeeded: info.dataType.flip),
       fill: UInt8(truncatingIfNeeded: numbers.inputZero), zero: numbers.outputZero)
     guard layer.isPossible else { return false }
-    let biases = bias.flatMap { node.optionalInput($0)?.constant }
-    let flip = UInt8(truncatingIfNeeded: 0x80 - node.input(weights.tensor).dataType.flip)
     let packed = packedWeights(
       tag: 8 + kernels.pointee.integer_word_depth, byteCount: byteWeights.byteCount
     ) { target in
       byteWeights.pack(
         values.assumingMemoryBound(to: UInt8.self), rowStride: strides.row,
         channelStride: strides.channel, flip: flip, target.assumingMemoryBound(to: Int32.self),
-        start: { (row, sum) in
-          (biases?.integer(row, .int32) ?? 0) &- numbers.inputZero &* sum
-        },
-        scale: { numbers.scale($0) })
+        start: start, scale: { numbers.scale($0) })
     }
     let work = node.outputs[0].shape.count * (input.channels / groups) * geometry.kernelCount
     emit(

@@ -88,7 +88,7 @@ private func planIntegerConv(
   let batch = node.input(0).shape[0]
   let isDepthwise =
     weights[1] == 1 && weights[0] <= 2 * groups && geometry.kernelCount <= Int(APUS_INTEGER_TAPS)
-  if let result = inputs.result, !isDepthwise,
+  if let result = inputs.result,
     context.planByteConvolution(
       geometry, groups: groups, rows: weights[0], x: inputs.x, weights: inputs.weights,
       strides: (weights[1] * geometry.kernelCount, geometry.kernelCount), bias: inputs.bias,

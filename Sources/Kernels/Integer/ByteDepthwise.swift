@@ -1,0 +1,84 @@
+import CKernels
+
+/// See `apus_byte_depthwise`.
+func byteDepthwise(
+  _ depthwise: UnsafePointer<apus_byte_depthwise>, _ x: UnsafePointer<UInt8>,
+  _ y: UnsafeMutablePointer<UInt8>
+) {
+  let d = depthwise.pointee
+  let lanes = IntVector.scalarCount
+  let chunk = 4 &* lanes
+  guard let offsets = d.tap_offsets, let starts = d.start, let scales = d.scale,
+    let weights = d.weights
+  else { return }
+  var row = 0
+  while row < d.rows {
+    let source = x + row &* d.x_row
+    let target = y + row &* d.y_row
+    var phase = 0
+    var i = 0
+    while i < d.length {
+      let start = starts + phase &* chunk
+      var v0 = loadIntegers(start)
+      var v1 = loadIntegers(start + lanes)
+      var v2 = loadIntegers(start + 2 &* lanes)
+      var v3 = loadIntegers(start + 3 &* lanes)
+      var w = weights + phase &* d.words &* chunk
+      var taps = offsets
+      let end = offsets + 4 &* d.words
+      while taps < end {
+        let a = loadBytes(source + (i &+ Int(taps[0])))
+        let b = loadBytes(source + (i &+ Int(taps[1])))
+        let low = lowBytes(a, b)
+        let high = highBytes(a, b)
+        let w0 = loadIntegers(w)
+        let w1 = loadIntegers(w + lanes)
+        let w2 = loadIntegers(w + 2 &* lanes)
+        let w3 = loadIntegers(w + 3 &* lanes)
+        if wordDepth == 4 {
+          let c = loadBytes(source + (i &+ Int(taps[2])))
+          let d = loadBytes(source + (i &+ Int(taps[3])))
+          let low2 = lowBytes(c, d)
+          let high2 = highBytes(c, d)
+          v0 = dot(v0, words: lowPairs(low, low2), w0)
+          v1 = dot(v1, words: highPairs(low, low2), w1)
+          v2 = dot(v2, words: lowPairs(high, high2), w2)
+          v3 = dot(v3, words: highPairs(high, high2), w3)
+        } else {
+          let none = IntVector(repeating: 0)
+          v0 = dot(v0, words: lowBytes(low, none), w0)
+          v1 = dot(v1, words: highBytes(low, none), w1)
+          v2 = dot(v2, words: lowBytes(high, none), w2)
+          v3 = dot(v3, words: highBytes(high, none), w3)
+        }
+        taps += 4
+        w += chunk
+      }
+      let bytes = requantize(v0, v1, v2, v3, scales + phase &* chunk, d)
+      if i &+ chunk <= d.length {
+        UnsafeMutableRawPointer(target + i).storeBytes(of: bytes, as: ByteVector.self)
+      } else {
+        storeFirst(bytes, target + i, d.length &- i)
+      }
+      i &+= chunk
+      phase &+= 1
+      if phase == d.phases { phase = 0 }
+    }
+    row &+= 1
+  }
+}
+
+@inline(__always) private func loadBytes(_ p: UnsafePointer<UInt8>) -> IntVector {
+  UnsafeRawPointer(p).loadUnaligned(as: IntVector.self)
+}
+
+@inline(never)
+private func storeFirst(_ bytes: ByteVector, _ y: UnsafeMutablePointer<UInt8>, _ count: Int) {
+  withUnsafeBytes(of: bytes) {
+    var i = 0
+    while i < count {
+      y[i] = $0.load(fromByteOffset: i, as: UInt8.self)
+      i &+= 1
+    }
+  }
+}
