@@ -303,6 +303,19 @@ public final class PlanContext {
     views.append((input, output, byteOffset))
   }
 
+  /// The same of bytes with channels last, which shapes that have batch and channels in common lie in
+  /// alike.
+  public func viewChannelsLast() -> Bool {
+    let x = node.input(0).shape
+    let y = node.outputs[0].shape
+    guard hasChannelsLast(0), x.rank >= 2, y.rank >= 2, x[0] == y[0], x[1] == y[1] else {
+      return false
+    }
+    _ = blockedOutput(0)
+    views.append((0, 0, 0))
+    return true
+  }
+
   // MARK: Channel blocks
 
   /// Whether tensors may lie in channel blocks (ChannelBlocks.swift).

@@ -288,8 +288,9 @@ struct Planner {
       for step in context.steps { append(step, node.nodeIndex) }
     }
     for view in context.views {
-      let from = inputs[view.input]
-      let to = outputs[view.output]
+      let isBlocked = context.blockedOutputs[view.output] >= 0
+      let from = isBlocked ? context.blockedInputs[view.input] : inputs[view.input]
+      let to = isBlocked ? context.blockedOutputs[view.output] : outputs[view.output]
       if to < 0 { continue }
       if mayView(from, to) {
         root[to] = root[from]

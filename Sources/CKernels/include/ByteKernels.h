@@ -17,7 +17,7 @@
 ///         w[c, t, k, i] · x[r · x_row + p · x_position + tap_offsets[t] + k words + i]
 ///     y[r · y_row + p · y_position + c] = clip(round(sum · scale[c]) + zero, lower, upper)
 ///
-/// halves to even; sums wrap around. With integer_word_depth 4 a word is 4 bytes of x; with 2 it is
+/// halves to even; sums wrap around. With byte_word_depth 4 a word is 4 bytes of x; with 2 it is
 /// two 16-bit integers, which x must have been widened to.
 typedef struct apus_byte_convolution {
   intptr_t taps, words;
@@ -32,18 +32,20 @@ typedef struct apus_byte_convolution {
   int32_t zero, lower, upper;
 } apus_byte_convolution;
 
-/// A depthwise convolution of bytes whose windows all lie inside x, of positions that follow one
-/// another in x as in y: each row is `length` bytes. Byte i of row r, taps in words of
-/// integer_word_depth:
+/// Windows that all lie inside x, each over one channel, of positions that follow one another in x as in
+/// y: each row is `length` bytes. Taps stand in words of byte_word_depth, each with room for four;
+/// what is left of a word repeats a tap. For a depthwise convolution, byte i of row r:
 ///
 ///     sum = start[phase, i] + Σ over word k, tap j of the word:
 ///         w[phase, k, i, j] · x[r · x_row + tap_offsets[4 k + j] + i]
 ///     y[r · y_row + i] = clip(round(sum · scale[phase, i]) + zero, lower, upper)
 ///
-/// Numbers of bytes stand in chunks of 4 vector_width of a row: chunk c has those of phase
-/// c % phases. In a chunk they stand in the order of apus_dot_taps (IntegerIntrinsics.h).
+/// Numbers of bytes stand in chunks of 4 byte_lanes of a row: chunk c has those of phase
+/// c % phases. Of the chunk, byte 16 l + 4 j + i stands at j · byte_lanes + 4 l + i, as it comes out
+/// of interleaving bytes in each 128 bits of registers.
+///
 /// Up to a chunk less one byte is read beyond a row's last.
-typedef struct apus_byte_depthwise {
+typedef struct apus_byte_windows {
   intptr_t words;
   const int32_t *tap_offsets;  ///< [words][4]
   intptr_t rows, length, x_row, y_row, phases;
@@ -51,6 +53,6 @@ typedef struct apus_byte_depthwise {
   const float *scale;      ///< [phases][chunk]
   const int32_t *weights;  ///< [phases][words][chunk]
   int32_t zero, lower, upper;
-} apus_byte_depthwise;
+} apus_byte_windows;
 
 #endif

@@ -381,17 +381,24 @@ typedef struct apus_kernels {
   void (*integer_depthwise)(const apus_window *w, const apus_integer_product *p, const uint8_t *x,
                             intptr_t flip, intptr_t fill, const uint8_t *begin,
                             const uint8_t *end, intptr_t first_row, intptr_t end_row);
-  /// weights: [pair of vectors of vector_width output channels][tap][word][channel], a last odd
-  /// vector alone. To share the work, give each thread rows, or a range of blocks from an even one on.
-  void (*byte_convolve)(const apus_byte_convolution *c, const uint8_t *x, const int32_t *weights,
-                        uint8_t *y);
-  void (*byte_depthwise)(const apus_byte_depthwise *d, const uint8_t *x, uint8_t *y);
   /// y[i] = low byte of (zero + clip(round(x[i] / scale), lower, upper)), halves to even.
   void (*quantize)(const float *x, intptr_t n, float scale, int32_t zero, float lower, float upper,
                    uint8_t *y);
   /// y[i] = ((x[i] ^ flip) − zero) · scale, x[i] a byte without a sign.
   void (*dequantize)(const uint8_t *x, intptr_t n, intptr_t flip, int32_t zero, float scale,
                      float *y);
+
+  // MARK: Bytes with channels last (ByteKernels.h)
+
+  /// 32-bit lanes of a vector, and numbers in a 32-bit word: 4 bytes, or 2 that are widened.
+  intptr_t byte_lanes, byte_word_depth;
+  /// weights: [pair of vectors of byte_lanes output channels][tap][word][channel], a last odd
+  /// vector alone. To share the work, give each thread rows, or a range of blocks from an even one on.
+  void (*byte_convolve)(const apus_byte_convolution *c, const uint8_t *x, const int32_t *weights,
+                        uint8_t *y);
+  void (*byte_depthwise)(const apus_byte_windows *w, const uint8_t *x, uint8_t *y);
+  /// The largest byte of each window; only words, tap_offsets and the strides are read.
+  void (*byte_max_pool)(const apus_byte_windows *w, const uint8_t *x, uint8_t *y);
 } apus_kernels;
 
 // One per kernel module; each fills every field.

@@ -34,7 +34,6 @@
 /// apus_requantize_taps_i32xN: 4 N channels side by side, as they come out of interleaving bytes: lane
 /// 4 l + i of vector j is channel 16 l + 4 j + i.
 #define APUS_REQUANTIZE(N, REGISTER, PREFIX, ROUND, ...)                                         \
-  typedef uint8_t apus_bytes_of_i32x##N __attribute__((ext_vector_type(4 * N)));                 \
   APUS_INLINE REGISTER apus_narrow_sums_i32x##N(                                                 \
       apus_i32x##N a, apus_i32x##N b, apus_f32x##N scale0, apus_f32x##N scale1, int16_t zero) {  \
     return PREFIX##adds_epi16(                                                                   \
@@ -59,7 +58,7 @@
     __builtin_memcpy(yp, &groups, both ? 2 * N : N);                                             \
     __builtin_memcpy(yq, (const uint8_t *)&groups + 2 * N, both ? 2 * N : N);                    \
   }                                                                                              \
-  APUS_INLINE apus_bytes_of_i32x##N apus_requantize_taps_i32x##N(                                \
+  APUS_INLINE apus_i32x##N apus_requantize_taps_i32x##N(                                         \
       apus_i32x##N v0, apus_i32x##N v1, apus_i32x##N v2, apus_i32x##N v3, const float *scales,   \
       int16_t zero, uint8_t lower, uint8_t upper) {                                              \
     apus_f32x##N scale[4];                                                                       \
@@ -67,11 +66,11 @@
     const REGISTER bytes = PREFIX##packus_epi16(                                                 \
         apus_narrow_sums_i32x##N(v0, v1, scale[0], scale[1], zero),                              \
         apus_narrow_sums_i32x##N(v2, v3, scale[2], scale[3], zero));                             \
-    return (apus_bytes_of_i32x##N)apus_clip_bytes_i32x##N(bytes, lower, upper);                  \
+    return (apus_i32x##N)apus_clip_bytes_i32x##N(bytes, lower, upper);                           \
   }
 
 /// Bytes of a and b in turns, those of the first or the second half of each 128 bits; and the same of
-/// 16-bit integers.
+/// 16-bit integers. The larger bytes without a sign.
 #define APUS_INTERLEAVE(N, REGISTER, PREFIX)                                                     \
   APUS_INLINE apus_i32x##N apus_low_bytes_i32x##N(apus_i32x##N a, apus_i32x##N b) {              \
     return (apus_i32x##N)PREFIX##unpacklo_epi8((REGISTER)a, (REGISTER)b);                        \
@@ -84,6 +83,9 @@
   }                                                                                              \
   APUS_INLINE apus_i32x##N apus_high_pairs_i32x##N(apus_i32x##N a, apus_i32x##N b) {             \
     return (apus_i32x##N)PREFIX##unpackhi_epi16((REGISTER)a, (REGISTER)b);                       \
+  }                                                                                              \
+  APUS_INLINE apus_i32x##N apus_larger_bytes_i32x##N(apus_i32x##N a, apus_i32x##N b) {           \
+    return (apus_i32x##N)PREFIX##max_epu8((REGISTER)a, (REGISTER)b);                             \
   }
 
 APUS_INTEGER_DOT(4, sum + (apus_i32x4)_mm_madd_epi16((__m128i)a, (__m128i)b))

@@ -122,9 +122,9 @@ func requantize(
     p.0, p.1, q.0, q.1, scale.0, scale.1, Int16(truncatingIfNeeded: c.zero),
     UInt8(truncatingIfNeeded: c.lower), UInt8(truncatingIfNeeded: c.upper), both, yp, yq)
 }
-/// Of as many channels side by side as there are bytes in a register: the sums are four vectors.
-typealias ByteVector = SIMD32<UInt8>
-@inline(__always) func dot(_ sum: IntVector, words: IntVector, _ weights: IntVector) -> IntVector {
+// Of as many channels side by side as there are bytes in a register: the sums are four vectors.
+@inline(__always)
+func dot(_ sum: IntVector, words: IntVector, _ weights: IntVector) -> IntVector {
   apus_dot_lanes_i32x8(sum, words, weights)
 }
 @inline(__always) func lowBytes(_ a: IntVector, _ b: IntVector) -> IntVector {
@@ -132,6 +132,9 @@ typealias ByteVector = SIMD32<UInt8>
 }
 @inline(__always) func highBytes(_ a: IntVector, _ b: IntVector) -> IntVector {
   apus_high_bytes_i32x8(a, b)
+}
+@inline(__always) func largerBytes(_ a: IntVector, _ b: IntVector) -> IntVector {
+  apus_larger_bytes_i32x8(a, b)
 }
 @inline(__always) func lowPairs(_ a: IntVector, _ b: IntVector) -> IntVector {
   apus_low_pairs_i32x8(a, b)
@@ -142,8 +145,8 @@ typealias ByteVector = SIMD32<UInt8>
 @inline(__always)
 func requantize(
   _ v0: IntVector, _ v1: IntVector, _ v2: IntVector, _ v3: IntVector,
-  _ scales: UnsafePointer<Float>, _ d: apus_byte_depthwise
-) -> ByteVector {
+  _ scales: UnsafePointer<Float>, _ d: apus_byte_windows
+) -> IntVector {
   apus_requantize_taps_i32x8(
     v0, v1, v2, v3, scales, Int16(truncatingIfNeeded: d.zero), UInt8(truncatingIfNeeded: d.lower),
     UInt8(truncatingIfNeeded: d.upper))
@@ -158,6 +161,7 @@ typealias IntegerTile = InlineArray<12, IntVector>
 typealias SmallIntegerTile = InlineArray<4, IntVector>
 
 @c(kernels_fill_avx2) public func fillKernels(_ table: UnsafeMutablePointer<apus_kernels>) {
+  kernels_fill_baseline(table)
   fill(table)
-  fillIntegers(table)
+  fillBytes(table)
 }

@@ -16,5 +16,5 @@ private var isaName: StaticString { "avx512vnni" }
 @c(kernels_fill_avx512vnni) public func fillKernels(_ table: UnsafeMutablePointer<apus_kernels>) {
   kernels_fill_avx512(table)
   table.pointee.name = UnsafeRawPointer(isaName.utf8Start).assumingMemoryBound(to: CChar.self)
-  fillIntegers(table)
+  fillBytes(table)
 }

@@ -4,6 +4,14 @@ import CKernels
 // lanes are output channels, a word of the input of each position is broadcast, and the sums never
 // leave the registers. Sums of integers have no order, so tiles overlap where rows do not divide.
 
+@inline(__always) func fillBytes(_ table: UnsafeMutablePointer<apus_kernels>) {
+  table.pointee.byte_lanes = IntVector.scalarCount
+  table.pointee.byte_word_depth = wordDepth
+  table.pointee.byte_convolve = { byteConvolve($0!, $1!, $2!, $3!) }
+  table.pointee.byte_depthwise = { byteDepthwise($0!, $1!, $2!) }
+  table.pointee.byte_max_pool = { byteMaxPool($0!, $1!, $2!) }
+}
+
 /// See `apus_byte_convolution`. For each pair of vectors, whose weights stay in the cache: all rows,
 /// cut into halves of tiles of the same width.
 func byteConvolve(

@@ -1,8 +1,34 @@
 import CKernels
 
-/// See `apus_byte_depthwise`.
+// Windows over channels-last bytes, each over one channel; see `apus_byte_windows`.
+
+func byteMaxPool(
+  _ windows: UnsafePointer<apus_byte_windows>, _ x: UnsafePointer<UInt8>,
+  _ y: UnsafeMutablePointer<UInt8>
+) {
+  let w = windows.pointee
+  guard let offsets = w.tap_offsets else { return }
+  var row = 0
+  while row < w.rows {
+    let source = x + row &* w.x_row
+    var i = 0
+    while i < w.length {
+      var largest = loadBytes(source + i)
+      var taps = offsets
+      let end = offsets + 4 &* w.words
+      while taps < end {
+        largest = largerBytes(largest, loadBytes(source + (i &+ Int(taps.pointee))))
+        taps += 1
+      }
+      storeChunk(largest, y + row &* w.y_row, i, w.length)
+      i &+= 4 &* IntVector.scalarCount
+    }
+    row &+= 1
+  }
+}
+
 func byteDepthwise(
-  _ depthwise: UnsafePointer<apus_byte_depthwise>, _ x: UnsafePointer<UInt8>,
+  _ depthwise: UnsafePointer<apus_byte_windows>, _ x: UnsafePointer<UInt8>,
   _ y: UnsafeMutablePointer<UInt8>
 ) {
   let d = depthwise.pointee
@@ -54,12 +80,8 @@ func byteDepthwise(
         taps += 4
         w += chunk
       }
-      let bytes = requantize(v0, v1, v2, v3, scales + phase &* chunk, d)
-      if i &+ chunk <= d.length {
-        UnsafeMutableRawPointer(target + i).storeBytes(of: bytes, as: ByteVector.self)
-      } else {
-        storeFirst(bytes, target + i, d.length &- i)
-      }
+      storeChunk(
+        requantize(v0, v1, v2, v3, scales + phase &* chunk, d), target, i, d.length)
       i &+= chunk
       phase &+= 1
       if phase == d.phases { phase = 0 }
@@ -72,8 +94,20 @@ func byteDepthwise(
   UnsafeRawPointer(p).loadUnaligned(as: IntVector.self)
 }
 
+/// Bytes from `i` on of a row of so many.
+@inline(__always)
+private func storeChunk(
+  _ bytes: IntVector, _ row: UnsafeMutablePointer<UInt8>, _ i: Int, _ length: Int
+) {
+  if i &+ 4 &* IntVector.scalarCount <= length {
+    UnsafeMutableRawPointer(row + i).storeBytes(of: bytes, as: IntVector.self)
+  } else {
+    storeFirst(bytes, row + i, length &- i)
+  }
+}
+
 @inline(never)
-private func storeFirst(_ bytes: ByteVector, _ y: UnsafeMutablePointer<UInt8>, _ count: Int) {
+private func storeFirst(_ bytes: IntVector, _ y: UnsafeMutablePointer<UInt8>, _ count: Int) {
   withUnsafeBytes(of: bytes) {
     var i = 0
     while i < count {

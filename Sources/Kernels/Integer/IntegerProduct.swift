@@ -3,6 +3,8 @@ import CKernels
 /// Columns of a tile: two vectors.
 @inline(__always) private var integerColumns: Int { 2 &* IntVector.scalarCount }
 
+/// The general products, which only the baseline module has: what networks are made of are kernels over
+/// bytes with channels last.
 @inline(__always) func fillIntegers(_ table: UnsafeMutablePointer<apus_kernels>) {
   table.pointee.integer_columns = integerColumns
   table.pointee.integer_rows = integerTileRows
@@ -14,8 +16,6 @@ import CKernels
   table.pointee.integer_depthwise = {
     integerDepthwise($0!, $1!, $2!, $3, $4, $5!, $6!, $7, $8)
   }
-  table.pointee.byte_depthwise = { byteDepthwise($0!, $1!, $2!) }
-  table.pointee.byte_convolve = { byteConvolve($0!, $1!, $2!, $3!) }
 }
 
 @inline(__always) func loadIntegers(_ p: UnsafePointer<Int32>) -> IntVector {

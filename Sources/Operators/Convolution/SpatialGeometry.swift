@@ -34,6 +34,9 @@ struct SpatialGeometry {
     case sameUpper, sameLower
   }
 
+  /// A window of one element over one.
+  init() { rank = 1 }
+
   /// Reads and checks all but the output's size.
   ///
   /// - Parameter kernel: the spatial dimensions of the weights; nil: the attribute kernel_shape

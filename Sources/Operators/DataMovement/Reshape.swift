@@ -3,6 +3,7 @@ import ModelFormat
 // Operators that give a tensor another shape and move nothing: their output is a view of the input.
 
 private func planView(_ context: PlanContext) {
+  if context.viewChannelsLast() { return }
   context.view(input: 0, output: 0)
 }
 

@@ -40,6 +40,7 @@ let maxPoolOperator = Operator(
           y: context.blockedOutput(0)), work: poolMultiplyAccumulates(node))
       return
     }
+    if context.planByteMaxPool(geometry) { return }
     let pool = PoolPlan(geometry, node.input(0).shape)
     let x = context.input(0)
     let indices = context.optionalOutput(1)

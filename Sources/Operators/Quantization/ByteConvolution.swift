@@ -57,7 +57,7 @@ final class ByteConvolution {
     let planes = isPlain ? input.channels : 1
     /// Numbers at a position, and bytes of each where the kernel reads them.
     let numbers = isPlain ? 1 : input.width
-    let size = 4 / kernels.pointee.integer_word_depth
+    let size = 4 / kernels.pointee.byte_word_depth
     let position = numbers * size
     inputStride = planes * g.inputCount * numbers
     let isInPlace = g.staysInside && size == 1 && !isPlain

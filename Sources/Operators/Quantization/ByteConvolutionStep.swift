@@ -28,31 +28,6 @@ private final class ByteConvolutionStep: Step {
   }
 }
 
-/// See `ByteDepthwise`.
-private final class ByteDepthwiseStep: Step {
-  private let layer: ByteDepthwise
-  private let x: Slot
-  private let weights: Slot
-  private let y: Slot
-  private let scratch: Slot
-
-  init(_ layer: ByteDepthwise, x: Slot, weights: Slot, y: Slot, scratch: Slot) {
-    self.layer = layer
-    self.x = x
-    self.weights = weights
-    self.y = y
-    self.scratch = scratch
-  }
-
-  override func run(_ memory: Memory, _ share: Share) {
-    layer.run(
-      share, memory[x].assumingMemoryBound(to: UInt8.self),
-      memory[weights].assumingMemoryBound(to: Int32.self),
-      memory[y].assumingMemoryBound(to: UInt8.self),
-      memory[scratch].assumingMemoryBound(to: UInt8.self) + share.index * layer.scratchCount)
-  }
-}
-
 /// The constants of a layer of quantised tensors, as bytes without a sign have them.
 struct ByteLayerNumbers {
   /// Of the input and the output.
@@ -135,21 +110,23 @@ extension PlanContext {
     let input = ChannelBlocks(info.shape, kernels, info.dataType)
     let output = ChannelBlocks(node.outputs[0].shape, kernels, node.outputs[0].dataType)
     if groups > 1 && groups == input.channels && groups == rows {
-      let layer = ByteDepthwise(
+      let windows = ByteWindows(
         kernels, geometry, output: output, threads: threads,
         fill: UInt8(truncatingIfNeeded: numbers.inputZero), zero: numbers.outputZero)
-      guard layer.isPossible else { return false }
+      guard windows.isPossible else { return false }
+      let packing = ByteDepthwiseWeights(
+        windows: windows, taps: geometry.kernelCount, channels: rows, width: output.width)
       let packed = packedWeights(
-        tag: 16 + kernels.pointee.integer_word_depth, byteCount: layer.byteCount
+        tag: 16 + kernels.pointee.byte_word_depth, byteCount: packing.byteCount
       ) { target in
-        layer.pack(
+        packing.pack(
           values.assumingMemoryBound(to: UInt8.self), flip: flip,
           target.assumingMemoryBound(to: Int32.self), start: start, scale: { numbers.scale($0) })
       }
       emit(
         ByteDepthwiseStep(
-          layer, x: blockedInput(x.tensor), weights: packed, y: blockedOutput(0),
-          scratch: scratch(byteCount: layer.scratchCount * threads)),
+          kernels, packing, x: blockedInput(x.tensor), weights: packed, y: blockedOutput(0),
+          scratch: scratch(byteCount: windows.scratchCount * threads)),
         multiplyAccumulates: node.outputs[0].shape.count * geometry.kernelCount, elements: 0)
       return true
     }
@@ -174,7 +151,7 @@ extension PlanContext {
       fill: UInt8(truncatingIfNeeded: numbers.inputZero), zero: numbers.outputZero)
     guard layer.isPossible else { return false }
     let packed = packedWeights(
-      tag: 8 + kernels.pointee.integer_word_depth, byteCount: byteWeights.byteCount
+      tag: 8 + kernels.pointee.byte_word_depth, byteCount: byteWeights.byteCount
     ) { target in
       byteWeights.pack(
         values.assumingMemoryBound(to: UInt8.self), rowStride: strides.row,
@@ -188,7 +165,7 @@ extension PlanContext {
         y: blockedOutput(0),
         scratch: layer.scratchCount > 0
           ? scratch(byteCount: layer.scratchCount * threads) : nil),
-      multiplyAccumulates: work / kernels.pointee.integer_word_depth, elements: 0)
+      multiplyAccumulates: work / kernels.pointee.byte_word_depth, elements: 0)
     return true
   }
 }

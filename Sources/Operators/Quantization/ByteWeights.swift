@@ -26,11 +26,11 @@ final class ByteWeights {
     _ kernels: UnsafePointer<apus_kernels>, _ geometry: SpatialGeometry, groups: Int,
     channels: Int, rows: Int, isAlongRow: Bool
   ) {
-    let depth = kernels.pointee.integer_word_depth
+    let depth = kernels.pointee.byte_word_depth
     self.depth = depth
     self.rows = rows
     self.isAlongRow = isAlongRow
-    lanes = kernels.pointee.integer_columns / 2
+    lanes = kernels.pointee.byte_lanes
     channelsOfGroup = channels / groups
     rowsOfGroup = rows / groups
     kernelCount = geometry.kernelCount

@@ -77,6 +77,14 @@ private func planIntegerMatMul(
   let node = context.node
   if node.outputs[0].shape.count == 0 { return }
   var shapes = try MatMulShapes(node, b: inputs.b.tensor)
+  if let result = inputs.result, node.input(0).shape.rank == 2, shapes.isSingle,
+    node.input(inputs.b.tensor).shape.rank == 2,
+    context.planByteConvolution(
+      SpatialGeometry(), groups: 1, rows: shapes.columns, x: inputs.a, weights: inputs.b,
+      strides: (1, shapes.columns), bias: nil, result: result)
+  {
+    return
+  }
   shapes.foldBatchIntoRows()
   let a = node.input(0).shape.count
   let b = node.input(inputs.b.tensor).shape.count

@@ -1,0 +1,48 @@
+import CKernels
+import ModelFormat
+
+/// The largest of each window of bytes with channels last.
+private final class ByteMaxPoolStep: Step {
+  private let kernels: UnsafePointer<apus_kernels>
+  private let windows: ByteWindows
+  private let x: Slot
+  private let y: Slot
+  private let scratch: Slot
+
+  init(
+    _ kernels: UnsafePointer<apus_kernels>, _ windows: ByteWindows, x: Slot, y: Slot,
+    scratch: Slot
+  ) {
+    self.kernels = kernels
+    self.windows = windows
+    self.x = x
+    self.y = y
+    self.scratch = scratch
+  }
+
+  override func run(_ memory: Memory, _ share: Share) {
+    windows.forEachUnit(
+      share, memory[x].assumingMemoryBound(to: UInt8.self),
+      memory[y].assumingMemoryBound(to: UInt8.self),
+      memory[scratch].assumingMemoryBound(to: UInt8.self) + share.index * windows.scratchCount
+    ) { (w, x, y) in kernels.pointee.byte_max_pool(&w, x, y) }
+  }
+}
+
+extension PlanContext {
+  /// Plans a MaxPool of bytes that lie with channels last.
+  func planByteMaxPool(_ geometry: SpatialGeometry) -> Bool {
+    guard hasChannelsLast(0), !node.wantsOutput(1) else { return false }
+    let output = ChannelBlocks(node.outputs[0].shape, kernels, node.outputs[0].dataType)
+    // The padding is no larger than anything.
+    let windows = ByteWindows(
+      kernels, geometry, output: output, threads: threads, fill: 0, zero: 0)
+    guard windows.isPossible else { return false }
+    emit(
+      ByteMaxPoolStep(
+        kernels, windows, x: blockedInput(0), y: blockedOutput(0),
+        scratch: scratch(byteCount: windows.scratchCount * threads)),
+      work: output.count * geometry.kernelCount / 16)
+    return true
+  }
+}

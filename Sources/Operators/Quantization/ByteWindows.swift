@@ -1,0 +1,101 @@
+import CKernels
+import ModelFormat
+
+/// Windows over the channels of tensors of bytes with channels last, each over one channel.
+///
+/// The input is copied with its padding, and columns that windows step over to where the next ones
+/// read: to the kernels a row is a string of bytes, whose channels only say which weights are whose.
+final class ByteWindows {
+  /// All but rows and the numbers.
+  let descriptor: apus_byte_windows
+  private let output: ChannelBlocks
+  private let inputStride: Int
+  private let height: Int
+  /// Rows of all slices and items.
+  private let rows: Int
+  private let depth: Int
+  private let unitRows: Int
+  private let band: ByteBand
+  private let tapOffsets: UnsafeMutablePointer<Int32>
+  /// Taps of a word, bytes of a chunk.
+  let wordDepth: Int
+  let chunk: Int
+
+  /// - Parameter fill: what stands in the padding.
+  init(
+    _ kernels: UnsafePointer<apus_kernels>, _ g: SpatialGeometry, output: ChannelBlocks,
+    threads: Int, fill: UInt8, zero: Int32
+  ) {
+    self.output = output
+    let width = output.width
+    depth = g.output[0]
+    height = g.output[1]
+    rows = output.items * depth * height
+    inputStride = g.inputCount * width
+    wordDepth = kernels.pointee.byte_word_depth
+    chunk = 4 * kernels.pointee.byte_lanes
+    let phases = g.stride[2]
+    let span = (g.output[2] - 1) * g.stride[2] + g.extent(2)
+    let columnsOfPhase = (span + phases - 1) / phases
+    let rowStride = columnsOfPhase * phases * width
+    let extent = g.extent(1)
+    let fit = (kernels.pointee.core_cache / 8) / max(1, rowStride * g.kernel[0])
+    let share = (rows + 2 * threads - 1) / (2 * threads)
+    unitRows = max(1, min(height, (fit - extent) / g.stride[1] + 1, threads > 1 ? share : height))
+    let sliceStride = ((unitRows - 1) * g.stride[1] + extent) * rowStride
+    band = ByteBand(
+      geometry: g, planes: 1, numbers: width, size: 1, columns: columnsOfPhase * phases,
+      planeStride: g.kernel[0] * sliceStride, sliceStride: sliceStride, flip: 0, fill: fill,
+      phases: phases)
+    let taps = g.kernelCount
+    let words = (taps + wordDepth - 1) / wordDepth
+    tapOffsets = .allocate(capacity: 4 * words)
+    tapOffsets.initialize(repeating: 0, count: 4 * words)
+    for t in 0..<taps {
+      let x = t % g.kernel[2] * g.dilation[2]
+      let y = t / g.kernel[2] % g.kernel[1] * g.dilation[1]
+      let z = t / (g.kernel[2] * g.kernel[1])
+      tapOffsets[t / wordDepth * 4 + t % wordDepth] = Int32(
+        truncatingIfNeeded: z * sliceStride + y * rowStride
+          + (x % phases * columnsOfPhase + x / phases) * width)
+    }
+    let length = g.output[2] * width
+    // Channels and chunks begin together again after so many bytes.
+    var common = width
+    while common % chunk != 0 && chunk % common != 0 { common += width }
+    descriptor = apus_byte_windows(
+      words: words, tap_offsets: UnsafePointer(tapOffsets), rows: 0, length: length,
+      x_row: g.stride[1] * rowStride, y_row: length, phases: max(1, common / chunk), start: nil,
+      scale: nil, weights: nil, zero: zero, lower: 0, upper: 255)
+  }
+
+  deinit { tapOffsets.deallocate() }
+
+  /// Bytes that a thread needs beside the tensors: the band, and what a chunk reads beyond it.
+  var scratchCount: Int { band.planeStride + 128 }
+
+  var isPossible: Bool { scratchCount <= Int(Int32.max) / 8 }
+
+  /// Calls `body` with the descriptor, where its rows' windows begin, and where they go, for all that is
+  /// `share`'s.
+  func forEachUnit(
+    _ share: Share, _ x: UnsafePointer<UInt8>, _ y: UnsafeMutablePointer<UInt8>,
+    _ scratch: UnsafeMutablePointer<UInt8>,
+    _ body: (inout apus_byte_windows, UnsafePointer<UInt8>, UnsafeMutablePointer<UInt8>) -> Void
+  ) {
+    var d = descriptor
+    let part = share.part(of: rows)
+    var next = part.lowerBound
+    while next < part.upperBound {
+      let item = next / (depth * height)
+      let row = next % height
+      d.rows = Share.piece(
+        of: min(part.upperBound - next, height - row), most: unitRows, grain: 1)
+      band.fill(
+        scratch, from: x + item * inputStride, slice: next / height - item * depth, row: row,
+        rows: d.rows, first: 0)
+      body(&d, scratch, y + next * d.y_row)
+      next += d.rows
+    }
+  }
+}
