@@ -278,7 +278,7 @@ typedef struct apus_kernels {
   /// Before that, without linear_before_reset: r⊙h into reset_h, for R_h·(r⊙h).
   void (*gru_reset)(const apus_recurrent_layer *layer, const apus_recurrent_row *rows,
                     intptr_t count, intptr_t first_block, intptr_t last_block);
-  /// At most four rows from `row` on, integer_columns columns from a multiple of that on. tile: room
+  /// At most four rows from `row` on, 2 byte_lanes columns from a multiple of that on. tile: room
   /// for four rows of as many columns.
   void (*integer_gemv)(const apus_integer_gemv *p, intptr_t row, intptr_t column, int32_t *tile);
 

@@ -78,7 +78,7 @@ typedef struct apus_integer_gemv {
   intptr_t columns;
   const int32_t *a;                 // [rows rounded up to a multiple of 4][words]
   const apus_integer_row *numbers;  // [rows]
-  // [panels of integer_columns][words][integer_columns], without a sign: those with one gain 128.
+  // [panels of 2 byte_lanes][words][2 byte_lanes], without a sign: those with one gain 128.
   // Behind the words of each panel its columns' scales (float32), zero points (as packed), and sums
   // Σk (b[k][c] − zero[c]).
   const int32_t *b;

@@ -9,6 +9,7 @@ import CKernels
   table.pointee.byte_word_depth = wordDepth
   table.pointee.byte_convolve = { byteConvolve($0!, $1!, $2!, $3!) }
   table.pointee.byte_depthwise = { byteDepthwise($0!, $1!, $2!) }
+  table.pointee.integer_gemv = { integerGemv($0!, $1, $2, $3!) }
   table.pointee.byte_max_pool = { byteMaxPool($0!, $1!, $2!) }
 }
 

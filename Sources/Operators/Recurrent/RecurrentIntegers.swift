@@ -49,7 +49,7 @@ extension RecurrentWeights {
     let bytes = room.assumingMemoryBound(to: Int8.self)
     let pairs = room.assumingMemoryBound(to: Int16.self)
     var sum: Int32 = 0
-    let isPairs = kernels.pointee.integer_word_depth == 2
+    let isPairs = kernels.pointee.byte_word_depth == 2
     // From the end on, so that a pair may take the place of bytes that have been read.
     var i = n
     while i > 0 {
@@ -71,7 +71,7 @@ extension RecurrentWeights {
     let rows = kind.gates &* units
     let depth = i == 1 ? inputs : units
     let words = words(depth)
-    let bits = Int32(truncatingIfNeeded: 32 / kernels.pointee.integer_word_depth)
+    let bits = Int32(truncatingIfNeeded: 32 / kernels.pointee.byte_word_depth)
     let flip = UInt8(truncatingIfNeeded: matrix.dataType.flip)
     // Their numbers: one for the direction, or one for each column.
     let inputOfScales = kind.inputs &+ 2 &* (i &- 1)

@@ -49,9 +49,9 @@ final class RecurrentWeights {
     lanes = blocks * width
     columns = lanes * kind.gates
     leadingGates = kind == .gru ? 2 : kind.gates
-    panel = isInteger ? kernels.pointee.integer_columns : 2 * width
+    panel = isInteger ? 2 * kernels.pointee.byte_lanes : 2 * width
     paddedColumns = (columns + panel - 1) / panel * panel
-    wordDepth = isInteger ? kernels.pointee.integer_word_depth : kernels.pointee.word_depth
+    wordDepth = isInteger ? kernels.pointee.byte_word_depth : kernels.pointee.word_depth
     recurrentOffset =
       paddedColumns * RecurrentWeights.words(inputs, wordDepth, isInteger: isInteger)
     biasOffset =
