@@ -3,11 +3,13 @@ public struct QuantizationOptions {
   /// Whether weights have a scale for each output channel, or one for the tensor.
   public var perChannelWeights = true
   public var activations = ActivationType.uint8
-  public var observer = Observer.minMax
+  public var observer = Observer.meanSquares
   /// Equalise the channels of layers that follow each other.
   public var equalizes = true
   /// Correct biases by the mean error that rounded weights make.
   public var correctsBias = true
+  /// Round weights such that layers' outputs are near, not each weight.
+  public var roundsAdaptively = false
   public var threads = 1
 
   public init() {}

@@ -155,9 +155,12 @@ final class QuantizedGraph {
           + "\(outlier.rest): with one scale for the tensor they become zero or nearly so; "
           + "per-channel scales keep them")
     }
-    let quantized = QuantizedWeight(
+    var quantized = QuantizedWeight(
       weight.realFloats, shape: shape, axis: isByChannel ? axis : nil,
       bias: bias.map { ($0, inputScale) })
+    if let inputs = calibration.layerInputs[i], quantized.count % inputs.depth == 0 {
+      AdaptiveRounding.round(&quantized, inputs, isColumn: axis == 1)
+    }
     weightScales[i] = quantized.scales
     if options.correctsBias, node.op != "MatMul", let mean = calibration.means[x],
       let shifts = try BiasCorrection.shifts(node, errors: quantized.errors, mean: mean)
@@ -273,21 +276,15 @@ final class QuantizedGraph {
   /// The number of the function in the quantised graph.
   var functionNumber: Int { graph.functions.firstIndex { $0 === function } ?? 0 }
 
-  private lazy var integerNames: Set<String> = Set(
-    function.nodes.filter(QuantizedGraph.isInteger).map(\.name))
-
-  private static func isInteger(_ node: Node) -> Bool {
-    node.op.hasPrefix("QLinear") || node.op.hasPrefix("DynamicQuantize")
-  }
-
-  /// Whether a node of the float network has become an integer operator: one of its name, or one that
-  /// writes the integers of its result.
+  /// Whether a node of the float network is computed in integers: nothing of its name and operator is
+  /// left, or its result is what integers stand for.
   func isInteger(_ node: Node, _ outputs: [Int]) -> Bool {
-    if !node.name.isEmpty, integerNames.contains(node.name) { return true }
+    if !node.name.isEmpty {
+      return !function.nodes.contains { $0.name == node.name && $0.op == node.op }
+    }
     return outputs.contains { t in
-      if let producer = function.producer(of: tensors[t]), QuantizedGraph.isInteger(producer) {
-        return true
-      }
+      let float = function.producer(of: tensors[t])
+      if let float, float.op.hasPrefix("DynamicQuantize") { return true }
       guard let q = integers[t]?.quantized, let producer = function.producer(of: q) else {
         return false
       }

@@ -1,11 +1,14 @@
 """What quantised networks lose: a depthwise network, a char-rnn, --max-drop, --weights-only."""
 
+import json
+
+import apus_reader
 import cli
 import locate
 import numpy as np
 import onnx
 import pytest
-from harness import apus
+from harness import ISAS, apus, assert_same_bits
 from quantized import (
     constants, export, import_fixture, quantize, refuse, run_apus, run_onnx, signal_to_noise,
     train, write_digits,
@@ -83,6 +86,91 @@ def layers(folder, model="depthwise.apus"):
         n.name for n in export(folder, model).graph.node
         if n.op_type in ("Conv", "Gemm", "QLinearConv")
     ]  # fmt: skip
+
+
+def test_adaptive_rounding(folder):
+    """Every weight goes up or down, and the outputs come nearer: on data that it has not seen too."""
+    real = outputs(folder, "depthwise.apus")
+    for options in [], ["--no-bias-correction"], ["--weights", "per-tensor"]:
+        quantize(folder, *DEPTHWISE, *options, output="nearest.apus")
+        quantize(folder, *DEPTHWISE, *options, "--rounding", "adaptive", output="adaptive.apus")
+        nearest, adaptive = (
+            signal_to_noise(real, outputs(folder, f"{name}.apus")) for name in ("nearest", "adaptive")
+        )
+        assert adaptive > nearest + 0.5, (options, nearest, adaptive)
+        weights = [
+            [t.stored.astype(int) for t in read(folder, f"{name}.apus").tensors if is_weight(t)]
+            for name in ("nearest", "adaptive")
+        ]
+        steps = np.concatenate([(a - b).ravel() for a, b in zip(*weights)])
+        assert np.abs(steps).max() == 1 and 0.01 < np.mean(steps != 0) < 0.5
+
+
+def read(folder, model):
+    return apus_reader.read((folder / model).read_bytes())
+
+
+def is_weight(tensor):
+    return tensor.stored is not None and tensor.dtype == "int8" and tensor.stored.ndim >= 2
+
+
+def test_layer_by_layer(folder):
+    """verify compares what integers stand for with the floats of the same name."""
+    quantize(folder, *DEPTHWISE, "--no-equalization", output="alike.apus")
+    x = np.load(folder / "test.npz")["x"]
+    np.save(folder / "x.npy", x)
+    result = cli.run(
+        "verify", "alike.apus", "--against", "depthwise.apus", "--input", "x.npy", "--tolerance",
+        "9", "--json", cwd=folder,
+    )  # fmt: skip
+    assert result.code == 0, result.stderr
+    rows = json.loads(result.stdout)["tensors"]
+    assert sum(row["operator"] == "QLinearConv" for row in rows) >= 11
+    for row in rows:
+        assert row["sqnr_db"] > 25, row
+
+
+def test_normalisation_that_nothing_takes_up(tmp_path):
+    """A BatchNormalization of its own is computed in integers, as a convolution of one tap."""
+    random = np.random.default_rng(0)
+    values = [random.normal(size=(6,)).astype(np.float32) for _ in range(3)]
+    values.append(np.abs(random.normal(size=(6,))).astype(np.float32) + 0.5)
+    w = random.normal(size=(4, 6, 1, 1)).astype(np.float32)
+    make = onnx.helper.make_node
+    tensor = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [
+            make("MaxPool", ["x"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+            make("BatchNormalization", ["p", "scale", "bias", "mean", "var"], ["n"], name="norm"),
+            make("Relu", ["n"], ["r"]),
+            make("Conv", ["r", "w"], ["c"], name="conv"),
+            make("Conv", ["r", "w"], ["d"], name="other"),
+            make("Add", ["c", "d"], ["y"], name="add"),
+        ],
+        "net", [tensor("x", 1, ["batch", 6, 8, 8])], [tensor("y", 1, ["batch", 4, 4, 4])],
+        [
+            onnx.numpy_helper.from_array(a, name)
+            for name, a in zip(["scale", "bias", "mean", "var", "w"], [*values, w])
+        ],
+    )  # fmt: skip
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    onnx.save(model, tmp_path / "net.onnx")
+    assert cli.run("import", "net.onnx", "-o", "net.apus", cwd=tmp_path).code == 0
+    x = random.normal(size=(64, 6, 8, 8)).astype(np.float32)
+    np.savez(tmp_path / "x.npz", x=x)
+    report = quantize(tmp_path, "net.apus", "--calibrate", "x.npz")
+    assert [l["name"] for l in report["layers"] if not l["is_integer"]] == []
+    assert "norm" in [l["name"] for l in report["layers"]]
+    (wanted,) = run_onnx(model, {"x": x})
+    assert signal_to_noise(wanted, run_apus(tmp_path / "q.apus", {"x": x})[0]) > 35
+
+
+def test_same_bits_everywhere(folder):
+    quantize(folder, *DEPTHWISE)
+    x = np.load(folder / "test.npz")["x"][:7]
+    results = [run_apus(folder / "q.apus", {"image": x}, isa)[0] for isa in ISAS]
+    for result in results[1:]:
+        assert_same_bits(result, results[0])
 
 
 # MARK: Holding an accuracy

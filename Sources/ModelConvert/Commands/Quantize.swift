@@ -77,7 +77,7 @@ struct Quantize: ParsableCommand {
   var samples = 200
 
   @Option(help: "How ranges are chosen: minmax, percentile, entropy or mse.")
-  var observer = ObserverName.minmax
+  var observer = ObserverName.mse
 
   @Option(help: "Of --observer percentile: how many of a hundred values are kept.")
   var percentile = 99.99
@@ -87,6 +87,13 @@ struct Quantize: ParsableCommand {
 
   @Option(help: "The integers of activations: uint8 or int8.")
   var activations = Activations.uint8
+
+  @Option(
+    help: """
+      How weights are rounded: each to the nearest, or adaptive, such that the layer's outputs over \
+      the calibration data are nearest.
+      """)
+  var rounding = Rounding.nearest
 
   @Flag(
     help: """
@@ -119,6 +126,8 @@ struct Quantize: ParsableCommand {
   enum ObserverName: String, ExpressibleByArgument, CaseIterable {
     case minmax, percentile, entropy, mse
   }
+
+  enum Rounding: String, ExpressibleByArgument, CaseIterable { case nearest, adaptive }
 
   enum WeightScales: String, ExpressibleByArgument, CaseIterable {
     case perChannel = "per-channel"
@@ -248,6 +257,7 @@ struct Quantize: ParsableCommand {
     }
     options.equalizes = equalization
     options.correctsBias = biasCorrection
+    options.roundsAdaptively = rounding == .adaptive
     options.threads = threads.threads
     return options
   }

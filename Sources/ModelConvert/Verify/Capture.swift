@@ -2,7 +2,8 @@ import ModelFormat
 import Operators
 import Runtime
 
-/// A copy of every tensor that a run's layers compute; of several runs, one after the other.
+/// A copy of every tensor that a run's layers compute; of several runs, one after the other. Integers
+/// of a quantised layer are what they stand for.
 struct Capture {
   struct Layer {
     let index: Int
@@ -34,11 +35,12 @@ struct Capture {
     var nodesAfter: [Int: [Int]] = [:]
     for (i, step) in last.enumerated() { nodesAfter[step, default: []].append(i) }
 
+    let scales = IntegerScales(opened, plan)
     func value(_ t: Int, _ info: TensorInfo, _ data: UnsafeRawPointer) -> Value {
       let name = opened.file.displayName(tensor: t)
       return Value(
         name: String(name), shape: info.shape.dimensions,
-        values: elements(data, info.dataType, info.shape.count))
+        values: scales.real(t, elements(data, info.dataType, info.shape.count)))
     }
     var found = [Layer?](repeating: nil, count: plan.nodes.count)
     func capture(_ step: Int) {

@@ -7,6 +7,8 @@ struct Calibration {
   let groups: [Int: Group]
   /// For each tensor that is the input of a layer.
   let means: [Int: MeanTensor]
+  /// For each layer, by its node, some of what it multiplies with; empty but for adaptive rounding.
+  let layerInputs: [Int: LayerInputs]
   /// What should be looked at, in sentences.
   let warnings: [String]
   /// Of each node, in one run.
@@ -100,7 +102,9 @@ final class Calibrator {
       results[group] = Calibration.Group(
         statistics: statistics, parameters: parameters, clipped: clipped)
     }
-    return Calibration(groups: results, means: means, warnings: warnings,
+    return Calibration(
+      groups: results, means: means,
+      layerInputs: options.roundsAdaptively ? try collect(choice) : [:], warnings: warnings,
       multiplyAccumulates: runner.multiplyAccumulates)
   }
 
@@ -218,6 +222,34 @@ final class Calibrator {
           + "share one scale, so \(steps < 0.5 ? "all others become zero" : "the others have about \(steps.rounded()) of its 255 steps")"
       )
     }
+  }
+
+  // MARK: Inputs of layers
+
+  private func collect(_ choice: QuantizationScheme.Choice) throws -> [Int: LayerInputs] {
+    let numbers = tensors.numbers
+    var result: [Int: LayerInputs] = [:]
+    var readers: [Int: [Int]] = [:]
+    for (i, node) in nodes.enumerated() where choice.isInteger[i] {
+      guard node.rule?.treatment == .layer, node.input(1)?.kind == .weight,
+        let x = node.input(0), let inputs = LayerInputs(node)
+      else { continue }
+      result[i] = inputs
+      readers[numbers[ObjectIdentifier(x)]!, default: []].append(i)
+    }
+    runner.watch(Set(readers.keys))
+    try forEachRun("looking at layers' inputs") { run in
+      try runner.run { t, data, shape in
+        for i in readers[t] ?? [] {
+          let capacity = result[i]!.capacity
+          let most = (capacity + self.source.count - 1) / self.source.count
+          result[i]!.add(
+            UnsafePointer(data.assumingMemoryBound(to: Float.self)), shape, run: run, most: most)
+        }
+      }
+    }
+    if options.correctsBias { for i in result.keys { result[i]!.centre() } }
+    return result
   }
 
   // MARK: Second pass

@@ -42,17 +42,31 @@ extension Node {
         return "what it pads with is no constant"
       }
       if op == "MaxPool", wrote.count > 1 { return "its indices are wanted" }
+      if op == "Resize", string("mode", default: "nearest") != "nearest"
+        || string("coordinate_transformation_mode", default: "") == "tf_crop_and_resize"
+      {
+        return "it computes what lies between elements"
+      }
       return nil
     case .clips:
       guard let limits, limits.lower <= limits.upper else { return "its limits are no constants" }
       return nil
-    case .computes, .bends: return nil
+    case .computes, .bends:
+      return op == "ReduceMean" && !isSpatialMean
+        ? "it is no mean over all places of a channel" : nil
     case .recurrent:
       let isConstant = [1, 2].allSatisfy { input($0)?.hasRealFloats ?? false }
       return isConstant && (input(3)?.kind ?? .weight) == .weight
         ? nil : "its weights are no constants"
     case .storesWeights: return "its weights are int8, it computes in float32"
     }
+  }
+
+  /// Whether a ReduceMean is what GlobalAveragePool is.
+  private var isSpatialMean: Bool {
+    guard let rank = input(0)?.shape?.count, rank > 2, let axes = input(1), axes.kind == .weight
+    else { return false }
+    return Set(axes.integers.map { $0 < 0 ? $0 + rank : $0 }) == Set(2..<rank)
   }
 
   private var layerObstacle: String? {

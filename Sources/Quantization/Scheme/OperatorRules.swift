@@ -65,15 +65,15 @@ let operatorRules: [String: OperatorRule] = {
   ]
   for op in [
     "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Pad", "MaxPool",
-    "Identity", "DepthToSpace", "SpaceToDepth", "Expand", "Tile",
+    "Identity", "DepthToSpace", "SpaceToDepth", "Expand", "Tile", "Resize",
   ] {
     rules[op] = OperatorRule(.moves)
   }
   rules["Gather"] = OperatorRule(.moves, weights: [(0, .at(0))])
-  for op in ["AveragePool", "GlobalAveragePool"] { rules[op] = OperatorRule(.computes) }
+  for op in ["AveragePool", "GlobalAveragePool", "ReduceMean"] { rules[op] = OperatorRule(.computes) }
   for op in [
     "Sigmoid", "Tanh", "LeakyRelu", "HardSwish", "HardSigmoid", "Elu", "Selu", "Celu",
-    "Gelu", "Swish", "Mish", "Softplus", "Softsign",
+    "Gelu", "Swish", "Mish", "Softplus", "Softsign", "ThresholdedRelu", "Abs", "Neg",
   ] {
     rules[op] = OperatorRule(.bends)
   }

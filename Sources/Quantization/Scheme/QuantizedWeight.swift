@@ -61,6 +61,25 @@ struct QuantizedWeight {
     integers = result
   }
 
+  // MARK: Single numbers
+
+  var count: Int { numbers.count }
+
+  /// The scale of an output channel.
+  func scale(ofChannel channel: Int) -> Float { scales[axis == nil ? 0 : channel] }
+
+  private func scale(of i: Int) -> Float {
+    guard let axis else { return scales[0] }
+    return scales[i / shape.dropFirst(axis + 1).reduce(1, *) % shape[axis]]
+  }
+
+  /// What rounding took from a number.
+  func error(_ i: Int) -> Float { numbers[i] - scale(of: i) * Float(integers[i]) }
+
+  func canStep(_ i: Int, _ step: Int) -> Bool { abs(Int(integers[i]) + step) <= 127 }
+
+  mutating func step(_ i: Int, _ step: Int) { integers[i] += Int8(step) }
+
   /// What rounding took from each number: w − scale · q.
   var errors: [Float] {
     var result = numbers
