@@ -53,7 +53,9 @@ final class QuantizedGraph {
       && tensors[t].logicalType == .float32 && calibration.groups[scheme.groups[t]] != nil
   }
 
-  private func linear(_ t: Int) -> LinearParameters { calibration.groups[scheme.groups[t]]!.parameters }
+  private func linear(_ t: Int) -> LinearParameters {
+    calibration.groups[scheme.groups[t]]!.parameters
+  }
 
   private var byteType: DataType { options.activations == .uint8 ? .uint8 : .int8 }
 
@@ -149,7 +151,9 @@ final class QuantizedGraph {
     let channels = shape[axis]
     var bias = node.op == "MatMul" ? nil : node.input(2)?.realFloats
     if let b = bias, b.count == 1 { bias = [Float](repeating: b[0], count: channels) }
-    if !isByChannel, let outlier = QuantizedWeight.outlier(weight.realFloats, shape: shape, axis: axis) {
+    if !isByChannel,
+      let outlier = QuantizedWeight.outlier(weight.realFloats, shape: shape, axis: axis)
+    {
       warnings.append(
         "weight '\(weight.name)': channel \(outlier.channel) reaches \(outlier.largest), the others "
           + "\(outlier.rest): with one scale for the tensor they become zero or nearly so; "
@@ -252,7 +256,9 @@ final class QuantizedGraph {
           function.replace(y, with: x)
         } else if let producer = function.producer(of: x), !function.isResult(x) {
           // The result keeps its identity: what wrote x writes it.
-          for k in producer.outputs.indices where producer.outputs[k] === x { producer.outputs[k] = y }
+          for k in producer.outputs.indices where producer.outputs[k] === x {
+            producer.outputs[k] = y
+          }
           function.nodes.removeAll { $0 === reader }
           function.replace(x, with: y)
         }

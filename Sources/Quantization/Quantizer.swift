@@ -119,8 +119,10 @@ public final class Quantizer {
       if !layer.isInteger {
         layer.reason =
           kept.contains(i)
-          ? "kept in floats" : scheme.obstacles[i] ?? Quantizer.reason(choice.isInteger[i] || choice.dynamic.contains(i))
-      } else if let group = outputs.lazy.compactMap({ self.calibration.groups[self.scheme.groups[$0]] }).first {
+          ? "kept in floats"
+          : scheme.obstacles[i]
+            ?? Quantizer.reason(choice.isInteger[i] || choice.dynamic.contains(i))
+      } else if let group = outputs.lazy.compactMap({ self.group($0) }).first {
         layer.scale = group.parameters.scale
         layer.zeroPoint = Int(group.parameters.zero)
         layer.clippedShare = group.clipped
@@ -133,6 +135,10 @@ public final class Quantizer {
     return QuantizationReport(
       samples: source.count, layers: layers, floatBytes: floatBytes, int8Bytes: bytes,
       warnings: calibration.warnings + built.warnings)
+  }
+
+  private func group(_ tensor: Int) -> Calibration.Group? {
+    calibration.groups[scheme.groups[tensor]]
   }
 
   private static func reason(_ wasChosen: Bool) -> String {

@@ -217,9 +217,12 @@ final class Calibrator {
       let rest = maxima.indices.filter { $0 != largest }.map { maxima[$0] }.max() ?? 0
       guard rest > 0, maxima[largest] >= Calibrator.outlierRatio * rest else { continue }
       let steps = 255 * rest / maxima[largest]
+      let loss =
+        steps < 0.5
+        ? "all others become zero" : "the others have about \(steps.rounded()) of its 255 steps"
       warnings.append(
         "tensor '\(name)': channel \(largest) reaches \(maxima[largest]), the others \(rest): they "
-          + "share one scale, so \(steps < 0.5 ? "all others become zero" : "the others have about \(steps.rounded()) of its 255 steps")"
+          + "share one scale, so \(loss)"
       )
     }
   }

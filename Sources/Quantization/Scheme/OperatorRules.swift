@@ -70,7 +70,9 @@ let operatorRules: [String: OperatorRule] = {
     rules[op] = OperatorRule(.moves)
   }
   rules["Gather"] = OperatorRule(.moves, weights: [(0, .at(0))])
-  for op in ["AveragePool", "GlobalAveragePool", "ReduceMean"] { rules[op] = OperatorRule(.computes) }
+  for op in ["AveragePool", "GlobalAveragePool", "ReduceMean"] {
+    rules[op] = OperatorRule(.computes)
+  }
   for op in [
     "Sigmoid", "Tanh", "LeakyRelu", "HardSwish", "HardSigmoid", "Elu", "Selu", "Celu",
     "Gelu", "Swish", "Mish", "Softplus", "Softsign", "ThresholdedRelu", "Abs", "Neg",

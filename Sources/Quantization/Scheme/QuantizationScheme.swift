@@ -24,7 +24,9 @@ struct QuantizationScheme {
     var readers: [Int: [Int]] = [:]
     var producers: [Int: Int] = [:]
     for (i, node) in function.nodes.enumerated() {
-      for input in Set(node.inputs.compactMap { $0.map(number) }) { readers[input, default: []].append(i) }
+      for input in Set(node.inputs.compactMap { $0.map(number) }) {
+        readers[input, default: []].append(i)
+      }
       for case let output? in node.outputs { producers[number(output)] = i }
     }
     let obstacles = function.nodes.map { node -> String? in
