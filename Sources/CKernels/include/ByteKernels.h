@@ -55,4 +55,14 @@ typedef struct apus_byte_windows {
   int32_t zero, lower, upper;
 } apus_byte_windows;
 
+/// A sum of two tensors of bytes alike in shape: with a' = a − zero and b' = b − zero
+///
+///     y = clip(round(a' · a_ratio + (b' · b_ratio + fixed)) + zero, 0, 255)
+///
+/// halves to even, each product and sum rounded by itself. zero: 128 where the numbers have a sign.
+typedef struct apus_byte_sum {
+  float a_ratio, b_ratio, fixed;
+  int32_t zero;
+} apus_byte_sum;
+
 #endif

@@ -42,6 +42,14 @@
             ROUND(__builtin_convertvector(b, apus_f32x##N) * scale1)),                           \
         PREFIX##set1_epi16(zero));                                                               \
   }                                                                                              \
+  /* Numbers that are rounded first, four vectors as they come out of interleaving bytes. */        \
+  APUS_INLINE apus_i32x##N apus_round_bytes_f32x##N(                                             \
+      apus_f32x##N v0, apus_f32x##N v1, apus_f32x##N v2, apus_f32x##N v3, int16_t zero) {        \
+    const REGISTER zeros = PREFIX##set1_epi16(zero);                                             \
+    return (apus_i32x##N)PREFIX##packus_epi16(                                                   \
+        PREFIX##adds_epi16(PREFIX##packs_epi32(ROUND(v0), ROUND(v1)), zeros),                    \
+        PREFIX##adds_epi16(PREFIX##packs_epi32(ROUND(v2), ROUND(v3)), zeros));                   \
+  }                                                                                              \
   APUS_INLINE REGISTER apus_clip_bytes_i32x##N(REGISTER v, uint8_t lower, uint8_t upper) {       \
     return PREFIX##min_epu8(                                                                     \
         PREFIX##max_epu8(v, PREFIX##set1_epi8((char)lower)), PREFIX##set1_epi8((char)upper));    \

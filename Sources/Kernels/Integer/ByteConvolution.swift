@@ -10,6 +10,7 @@ import CKernels
   table.pointee.byte_convolve = { byteConvolve($0!, $1!, $2!, $3!) }
   table.pointee.byte_depthwise = { byteDepthwise($0!, $1!, $2!) }
   table.pointee.integer_gemv = { integerGemv($0!, $1, $2, $3!) }
+  table.pointee.byte_add = { byteAdd($0!, $1!, $2!, $3!, $4) }
   table.pointee.byte_max_pool = { byteMaxPool($0!, $1!, $2!) }
 }
 

@@ -90,13 +90,13 @@ func byteDepthwise(
   }
 }
 
-@inline(__always) private func loadBytes(_ p: UnsafePointer<UInt8>) -> IntVector {
+@inline(__always) func loadBytes(_ p: UnsafePointer<UInt8>) -> IntVector {
   UnsafeRawPointer(p).loadUnaligned(as: IntVector.self)
 }
 
 /// Bytes from `i` on of a row of so many.
 @inline(__always)
-private func storeChunk(
+func storeChunk(
   _ bytes: IntVector, _ row: UnsafeMutablePointer<UInt8>, _ i: Int, _ length: Int
 ) {
   if i &+ 4 &* IntVector.scalarCount <= length {

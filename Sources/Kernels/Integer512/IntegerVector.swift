@@ -63,6 +63,10 @@ func requantize(
     v0, v1, v2, v3, scales, Int16(truncatingIfNeeded: d.zero), UInt8(truncatingIfNeeded: d.lower),
     UInt8(truncatingIfNeeded: d.upper))
 }
+@inline(__always)
+func roundedBytes(_ v0: Vector, _ v1: Vector, _ v2: Vector, _ v3: Vector, _ zero: Int32) -> IntVector {
+  apus_round_bytes_f32x16(v0, v1, v2, v3, Int16(truncatingIfNeeded: zero))
+}
 /// Positions of half a tile of a convolution of bytes: 14 x 2 sums, 2 of weights, 1 broadcast.
 @inline(__always) var bytePositions: Int { 7 }
 /// Rows of the larger two of the three integer tiles, each with two vectors of columns;

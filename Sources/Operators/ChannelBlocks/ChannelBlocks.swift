@@ -35,6 +35,9 @@ public struct ChannelBlocks {
       size == 1 ? (channels + block - 1) / block * block : kernels.pointee.vector_width
   }
 
+  /// Of bytes: what the zero point 0 of the model's is.
+  var byteZero: Int32 { Int32(flip) }
+
   /// Channels of bytes that are together at least.
   static var byteBlock: Int { Int(APUS_BYTE_BLOCK) }
 
@@ -73,25 +76,57 @@ public struct ChannelBlocks {
     }
   }
 
+  /// Squares of 8 channels of 8 positions are transposed in registers.
   private func copyBytes(
     _ x: UnsafePointer<UInt8>, to y: UnsafeMutablePointer<UInt8>, intoBlocks: Bool, _ share: Share
   ) {
     forEach(share) { (item, _, first, count) in
-      // So few positions at once that their lines stay in the cache from one channel to the next.
       var start = first
       while start < first + count {
-        let end = min(first + count, start + 64)
-        for channel in 0..<channels {
-          var plain = (item * channels + channel) * positions + start
-          var last = (item * positions + start) * width + channel
-          while plain < (item * channels + channel) * positions + end {
-            if intoBlocks { y[last] = x[plain] ^ flip } else { y[plain] = x[last] ^ flip }
-            plain += 1
-            last += width
+        let end = min(first + count, start + 8)
+        var channel = 0
+        while channel < channels {
+          // Rows of what is read are columns of what is written.
+          let plain = (item * channels + channel) * positions + start
+          let last = (item * positions + start) * width + channel
+          let (from, to) = intoBlocks ? (x + plain, y + last) : (x + last, y + plain)
+          let (fromRow, toRow) = intoBlocks ? (positions, width) : (width, positions)
+          let (c, p) = (min(8, channels - channel), end - start)
+          if c == 8 && p == 8 {
+            transpose(from, fromRow, to, toRow)
+          } else {
+            for i in 0..<(intoBlocks ? c : p) {
+              for k in 0..<(intoBlocks ? p : c) { to[k * toRow + i] = from[i * fromRow + k] ^ flip }
+            }
           }
+          channel += 8
         }
         start = end
       }
+    }
+  }
+
+  /// Exchanges rows and columns of 8 x 8 bytes.
+  @inline(never)
+  private func transpose(
+    _ x: UnsafePointer<UInt8>, _ xRow: Int, _ y: UnsafeMutablePointer<UInt8>, _ yRow: Int
+  ) {
+    var square = InlineArray<8, UInt64> { i in
+      UnsafeRawPointer(x + i * xRow).loadUnaligned(as: UInt64.self)
+    }
+    func exchange(_ distance: Int, _ bits: UInt64, _ mask: UInt64) {
+      for i in 0..<8 where i & distance == 0 {
+        let t = (square[i] >> bits ^ square[i + distance]) & mask
+        square[i + distance] ^= t
+        square[i] ^= t << bits
+      }
+    }
+    exchange(4, 32, 0x0000_0000_FFFF_FFFF)
+    exchange(2, 16, 0x0000_FFFF_0000_FFFF)
+    exchange(1, 8, 0x00FF_00FF_00FF_00FF)
+    let flips = UInt64(flip) &* 0x0101_0101_0101_0101
+    for i in 0..<8 {
+      UnsafeMutableRawPointer(y + i * yRow).storeBytes(of: square[i] ^ flips, as: UInt64.self)
     }
   }
 

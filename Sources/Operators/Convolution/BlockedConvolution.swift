@@ -142,7 +142,7 @@ final class BlockedConvolution: BlockedLayer {
     func parts(most: Int) -> [ConvolutionPart] {
       ConvolutionPart.all(
         most: most, groups: groups, channels: input.channels, rows: output.channels,
-        blockWidth: output.width, words: { kernels.pointee.words($0) * g.kernelCount })
+        blockWidth: output.width, wordDepth: kernels.pointee.word_depth, taps: g.kernelCount)
     }
     self.parts = parts(most: Int.max)
     pairs = parts(most: 2)

@@ -12,9 +12,10 @@ struct ConvolutionPart {
   ///
   /// - Parameters:
   ///   - rows: output channels, `blockWidth` of them in a block.
-  ///   - words: of so many channels of a row.
+  ///   - wordDepth: channels in a word.
+  ///   - taps: of a channel.
   static func all(
-    most: Int, groups: Int, channels: Int, rows: Int, blockWidth: Int, words: (Int) -> Int
+    most: Int, groups: Int, channels: Int, rows: Int, blockWidth: Int, wordDepth: Int, taps: Int
   ) -> [ConvolutionPart] {
     var parts: [ConvolutionPart] = []
     let blockCount = (rows + blockWidth - 1) / blockWidth
@@ -35,7 +36,8 @@ struct ConvolutionPart {
       parts.append(
         ConvolutionPart(
           firstBlock: block, blocks: end - block, firstChannel: first * channelsOfGroup,
-          channels: count, weights: (end - block) * words(count) * blockWidth))
+          channels: count,
+          weights: (end - block) * ((count + wordDepth - 1) / wordDepth) * taps * blockWidth))
       block = end
     }
     return parts

@@ -11,7 +11,7 @@ let concatOperator = Operator(
   plan: { (context) throws(ApusError) in
     let node = context.node
     let axis = try concatAxis(node)
-    if axis == 1, context.planBlockedConcat() { return }
+    if axis == 1, context.planBlockedConcat() || context.planByteConcat() { return }
     let y = node.outputs[0]
     let size = y.dataType.size
     let target = denseStrides(y.shape, elementSize: size)

@@ -21,11 +21,9 @@ private final class ByteMaxPoolStep: Step {
   }
 
   override func run(_ memory: Memory, _ share: Share) {
-    windows.forEachUnit(
-      share, memory[x].assumingMemoryBound(to: UInt8.self),
-      memory[y].assumingMemoryBound(to: UInt8.self),
-      memory[scratch].assumingMemoryBound(to: UInt8.self) + share.index * windows.scratchCount
-    ) { (w, x, y) in kernels.pointee.byte_max_pool(&w, x, y) }
+    windows.run(
+      windows.descriptor, share, memory[x], memory[y], memory[scratch],
+      kernels.pointee.byte_max_pool)
   }
 }
 

@@ -78,15 +78,9 @@ final class ByteDepthwiseStep: Step {
   }
 
   override func run(_ memory: Memory, _ share: Share) {
-    let packed = memory[weights].assumingMemoryBound(to: Int32.self)
-    packing.windows.forEachUnit(
-      share, memory[x].assumingMemoryBound(to: UInt8.self),
-      memory[y].assumingMemoryBound(to: UInt8.self),
-      memory[scratch].assumingMemoryBound(to: UInt8.self)
-        + share.index * packing.windows.scratchCount
-    ) { (d, x, y) in
-      packing.use(packed, in: &d)
-      kernels.pointee.byte_depthwise(&d, x, y)
-    }
+    var d = packing.windows.descriptor
+    packing.use(memory[weights].assumingMemoryBound(to: Int32.self), in: &d)
+    packing.windows.run(
+      d, share, memory[x], memory[y], memory[scratch], kernels.pointee.byte_depthwise)
   }
 }

@@ -40,8 +40,7 @@ final class ByteWeights {
     self.taps = taps
     parts = ConvolutionPart.all(
       most: Int.max, groups: groups, channels: channels, rows: rows,
-      blockWidth: ChannelBlocks.byteBlock,
-      words: { taps * (isAlongRow ? 1 : ($0 + depth - 1) / depth) })
+      blockWidth: ChannelBlocks.byteBlock, wordDepth: isAlongRow ? channels : depth, taps: taps)
   }
 
   /// Words of a tap.

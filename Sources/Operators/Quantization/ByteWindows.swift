@@ -21,10 +21,12 @@ final class ByteWindows {
   let wordDepth: Int
   let chunk: Int
 
-  /// - Parameter fill: what stands in the padding.
+  /// - Parameters:
+  ///   - fill: what stands in the padding.
+  ///   - isUniform: all channels have the same weights.
   init(
     _ kernels: UnsafePointer<apus_kernels>, _ g: SpatialGeometry, output: ChannelBlocks,
-    threads: Int, fill: UInt8, zero: Int32
+    threads: Int, fill: UInt8, zero: Int32, isUniform: Bool = false
   ) {
     self.output = output
     let width = output.width
@@ -65,7 +67,8 @@ final class ByteWindows {
     while common % chunk != 0 && chunk % common != 0 { common += width }
     descriptor = apus_byte_windows(
       words: words, tap_offsets: UnsafePointer(tapOffsets), rows: 0, length: length,
-      x_row: g.stride[1] * rowStride, y_row: length, phases: max(1, common / chunk), start: nil,
+      x_row: g.stride[1] * rowStride, y_row: length, phases: isUniform ? 1 : max(1, common / chunk),
+      start: nil,
       scale: nil, weights: nil, zero: zero, lower: 0, upper: 255)
   }
 
@@ -76,14 +79,18 @@ final class ByteWindows {
 
   var isPossible: Bool { scratchCount <= Int(Int32.max) / 8 }
 
-  /// Calls `body` with the descriptor, where its rows' windows begin, and where they go, for all that is
-  /// `share`'s.
-  func forEachUnit(
-    _ share: Share, _ x: UnsafePointer<UInt8>, _ y: UnsafeMutablePointer<UInt8>,
-    _ scratch: UnsafeMutablePointer<UInt8>,
-    _ body: (inout apus_byte_windows, UnsafePointer<UInt8>, UnsafeMutablePointer<UInt8>) -> Void
+  /// Computes with a kernel what is `share`'s. `d` is the descriptor, with what else the kernel needs.
+  func run(
+    _ d: apus_byte_windows, _ share: Share, _ x: UnsafeRawPointer, _ y: UnsafeMutableRawPointer,
+    _ scratch: UnsafeMutableRawPointer,
+    _ kernel: @convention(c) (
+      UnsafePointer<apus_byte_windows>?, UnsafePointer<UInt8>?, UnsafeMutablePointer<UInt8>?
+    ) -> Void
   ) {
-    var d = descriptor
+    var d = d
+    let x = x.assumingMemoryBound(to: UInt8.self)
+    let y = y.assumingMemoryBound(to: UInt8.self)
+    let own = scratch.assumingMemoryBound(to: UInt8.self) + share.index * scratchCount
     let part = share.part(of: rows)
     var next = part.lowerBound
     while next < part.upperBound {
@@ -92,9 +99,9 @@ final class ByteWindows {
       d.rows = Share.piece(
         of: min(part.upperBound - next, height - row), most: unitRows, grain: 1)
       band.fill(
-        scratch, from: x + item * inputStride, slice: next / height - item * depth, row: row,
+        own, from: x + item * inputStride, slice: next / height - item * depth, row: row,
         rows: d.rows, first: 0)
-      body(&d, scratch, y + next * d.y_row)
+      kernel(&d, own, y + next * d.y_row)
       next += d.rows
     }
   }

@@ -25,6 +25,12 @@ let qLinearConcatOperator = Operator(
     let axis = try concatAxis(node, 2)
     let type = node.outputs[0].dataType
     let y = QLinearScale(context, 0, type)
+    if axis == 1,
+      context.planByteConcat(
+        first: 2, step: 3, scales: { (QLinearScale(context, $0 + 1, type), y) })
+    {
+      return
+    }
     var offset = 0
     for k in 1...node.inputs.count / 3 {
       let i = 3 * k - 1
@@ -34,7 +40,7 @@ let qLinearConcatOperator = Operator(
       context.emit(
         QLinearLookupStep(
           context.input(i), context.output(0), lines: x.count / length, length: length,
-          pitch: shape.product(axis, shape.rank), offset: offset, table: nil,
+          sourcePitch: length, pitch: shape.product(axis, shape.rank), offset: offset,
           scales: (QLinearScale(context, i + 1, type), y)),
         work: x.count)
       offset += length

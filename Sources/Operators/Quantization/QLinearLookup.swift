@@ -25,10 +25,13 @@ let qLinearLookupOperator = Operator(
     let count = context.node.outputs[0].shape.count
     if count == 0 { return }
     context.allowInPlace(input: 0, output: 0)
+    let bytes = context.channelsLast(0)
+    let length = bytes?.x.count ?? count
     context.emit(
       QLinearLookupStep(
-        context.input(0), context.output(0), lines: 1, length: count, pitch: count,
-        table: context.input(3)),
+        bytes == nil ? context.input(0) : context.blockedInput(0),
+        bytes == nil ? context.output(0) : context.blockedOutput(0), lines: 1, length: length,
+        sourcePitch: length, pitch: length, table: context.input(3), flips: bytes?.flips ?? (0, 0)),
       work: count)
   })
 
@@ -38,19 +41,26 @@ final class QLinearLookupStep: Step {
   private let y: Slot
   private let lines: Int
   private let length: Int
+  private let sourcePitch: Int
   private let pitch: Int
   private let offset: Int
   private let table: Slot?
   private let scales: (x: QLinearScale, y: QLinearScale)?
+  private let flips: (x: UInt8, y: UInt8)
 
   /// - Parameters:
-  ///   - pitch: from a line to the next in the output.
+  ///   - sourcePitch: from a line to the next in the input.
+  ///   - pitch: and in the output.
   ///   - offset: of the first line in the output.
-  ///   - scales: where there is no table: from which scale to which.
+  ///   - scales: where there is no table: from which scale to which; nil: copies.
+  ///   - flips: what makes the model's bytes of x's and y's.
   init(
-    _ x: Slot, _ y: Slot, lines: Int, length: Int, pitch: Int, offset: Int = 0, table: Slot?,
-    scales: (x: QLinearScale, y: QLinearScale)? = nil
+    _ x: Slot, _ y: Slot, lines: Int, length: Int, sourcePitch: Int, pitch: Int, offset: Int = 0,
+    table: Slot? = nil, scales: (x: QLinearScale, y: QLinearScale)? = nil,
+    flips: (x: UInt8, y: UInt8) = (0, 0)
   ) {
+    self.sourcePitch = sourcePitch
+    self.flips = flips
     self.x = x
     self.y = y
     self.lines = lines
@@ -63,9 +73,22 @@ final class QLinearLookupStep: Step {
 
   override func run(_ memory: Memory, _ share: Share) {
     if let table {
-      look(memory, share, memory[table].assumingMemoryBound(to: UInt8.self))
+      flip(memory, share, memory[table].assumingMemoryBound(to: UInt8.self))
     } else if let scales {
       requantize(memory, share, scales.x, scales.y)
+    } else {
+      look(memory, share, nil)
+    }
+  }
+
+  /// Of a table of the model's bytes, makes one of those that there are.
+  private func flip(_ memory: Memory, _ share: Share, _ table: UnsafePointer<UInt8>) {
+    if flips.x | flips.y == 0 { return look(memory, share, table) }
+    var bytes = InlineArray<256, UInt8>(repeating: 0)
+    withUnsafeMutableBytes(of: &bytes) {
+      let flipped = $0.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self)
+      for i in 0..<256 { flipped[i] = table[i ^ Int(flips.x)] ^ flips.y }
+      look(memory, share, flipped)
     }
   }
 
@@ -83,7 +106,7 @@ final class QLinearLookupStep: Step {
         let number = UInt8(truncatingIfNeeded: i).number(flip)
         table[i] = rounding.byte((number - x.zero) * x.scale / y.scale)
       }
-      look(memory, share, table)
+      self.flip(memory, share, table)
     }
   }
 
@@ -97,13 +120,54 @@ final class QLinearLookupStep: Step {
       let line = i / length
       let first = i &- line &* length
       let count = min(length &- first, part.upperBound &- i)
+      let source = x + (line &* sourcePitch &+ first)
       let target = y + (line &* pitch &+ first)
       if let table {
-        for k in 0..<count { target[k] = table[Int(x[i &+ k])] }
+        for k in 0..<count { target[k] = table[Int(source[k])] }
       } else {
-        memcpy(target, x + i, count)
+        memcpy(target, source, count)
       }
       i &+= count
     }
+  }
+}
+
+extension PlanContext {
+  /// Where input `i` lies with channels last: how it lies, and what makes the model's bytes of it and of
+  /// output 0.
+  func channelsLast(_ i: Int) -> (x: ChannelBlocks, flips: (x: UInt8, y: UInt8))? {
+    guard hasChannelsLast(i) else { return nil }
+    let type = node.input(i).dataType
+    return (
+      ChannelBlocks(node.input(i).shape, kernels, type),
+      (
+        UInt8(truncatingIfNeeded: type.flip),
+        UInt8(truncatingIfNeeded: node.outputs[0].dataType.flip)
+      )
+    )
+  }
+
+  /// Plans a join of channels where all inputs lie with channels last: from input `first`, every
+  /// `step`th; scales: of each and the output's, where those may differ.
+  func planByteConcat(
+    first: Int = 0, step: Int = 1, scales: ((Int) -> (x: QLinearScale, y: QLinearScale))? = nil
+  ) -> Bool {
+    let output = ChannelBlocks(node.outputs[0].shape, kernels, node.outputs[0].dataType)
+    guard mayUseBlocks, output.count > 0 else { return false }
+    for i in stride(from: first, to: node.inputs.count, by: step) where !hasChannelsLast(i) {
+      return false
+    }
+    var offset = 0
+    for i in stride(from: first, to: node.inputs.count, by: step) {
+      guard let (x, flips) = channelsLast(i) else { return false }
+      emit(
+        QLinearLookupStep(
+          blockedInput(i), blockedOutput(0), lines: x.items * x.positions, length: x.channels,
+          sourcePitch: x.width, pitch: output.width, offset: offset, scales: scales?(i),
+          flips: flips),
+        work: x.count / 4)
+      offset += x.channels
+    }
+    return true
   }
 }

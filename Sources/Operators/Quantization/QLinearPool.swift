@@ -23,6 +23,7 @@ let qLinearAveragePoolOperator = Operator(
     let node = context.node
     let geometry = try poolGeometry(node)
     if geometry.hasOneWindow {
+      if context.planByteGlobalPool() { return }
       context.emit(QLinearGlobalPoolStep(context), work: node.input(0).shape.count)
       return
     }
@@ -51,7 +52,7 @@ let qLinearGlobalAveragePoolOperator = Operator(
   },
   plan: { (context) throws(ApusError) in
     let shape = context.node.input(0).shape
-    if context.node.outputs[0].shape.count == 0 { return }
+    if context.node.outputs[0].shape.count == 0 || context.planByteGlobalPool() { return }
     context.emit(QLinearGlobalPoolStep(context), work: shape.count)
   },
   multiplyAccumulates: { $0.input(0).shape.count })
