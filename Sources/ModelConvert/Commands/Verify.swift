@@ -23,8 +23,13 @@ struct Verify: ParsableCommand {
       With --steps both run N times and carry their states on, on new inputs each time: arrays are \
       read as 'run' reads them, and each row of the table covers all steps.
 
+      A quantised tensor is compared as the numbers that it stands for. Beside a reference in \
+      floats the table has the share of elements that are clipped, the share of the 256 values that are \
+      used, scale and zero point; the worst layers come first, with the likely cause. Without \
+      --tolerance such a model fails where an SQNR is below --least-sqnr.
+
       EXAMPLES
-        model-convert verify net.int8.apus --against net.apus --input digits.npz --tolerance 0.05
+        model-convert verify net.int8.apus --against net.apus --input digits.npz --html page.html
         model-convert verify net.apus --against-isa baseline
         model-convert verify char_rnn.apus --against-isa baseline --steps 100
       """)
@@ -43,8 +48,18 @@ struct Verify: ParsableCommand {
   @Option(help: ArgumentHelp("The reference's instruction set.", valueName: "isa"))
   var againstIsa: String?
 
-  @Option(parsing: .unconditional, help: "The largest 'max rel' that is no failure.")
-  var tolerance = 1e-5
+  @Option(
+    parsing: .unconditional,
+    help: "The largest 'max rel' that is no failure (1e-05; of quantised models any).")
+  var tolerance: Double?
+
+  @Option(
+    parsing: .unconditional,
+    help: "The least SQNR in dB, below which a quantised layer is bad.")
+  var leastSqnr = 20.0
+
+  @Option(help: "A quantised model's table: as the layers run, or by SQNR.")
+  var order = VerifyResult.Order.sqnr
 
   @Option(help: "Seed of the random inputs.")
   var seed: UInt64 = 1
@@ -55,13 +70,23 @@ struct Verify: ParsableCommand {
   @Flag(help: "Print one JSON object on stdout.")
   var json = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Write a page with the layers coloured by SQNR; it needs nothing else.",
+      valueName: "page.html"),
+    completion: .file(extensions: ["html"]))
+  var html: String?
+
   mutating func validate() throws {
     let isPlain = arithmetic.plan.precision == .float32 && arithmetic.plan.usesWinograd
     guard against != nil || againstIsa != nil || !isPlain else {
       throw ValidationError("--against OTHER.apus or --against-isa ISA is needed")
     }
-    guard tolerance >= 0 else {
+    if let tolerance, !(tolerance >= 0) {
       throw ValidationError("--tolerance: \(tolerance); it must not be negative")
+    }
+    guard leastSqnr.isFinite else {
+      throw ValidationError("--least-sqnr: \(leastSqnr); it must be a number")
     }
     if let steps, steps < 1 { throw ValidationError("--steps: \(steps); it must be at least 1") }
     guard inputs.inputs.isEmpty || shapes.shapes.isEmpty else {
@@ -70,8 +95,12 @@ struct Verify: ParsableCommand {
   }
 
   func run() throws {
-    let tested = try prepare(options.model, options.isa, arithmetic.plan)
-    let reference = try prepare(against ?? options.model, againstIsa ?? options.isa, PlanOptions())
+    let tested = try prepare(
+      OpenedModel(path: options.model, isa: options.isa), arithmetic.plan)
+    let plain = try OpenedModel(
+      path: against ?? options.model, isa: againstIsa ?? options.isa)
+    let equalized = EqualizedReference.make(plain, for: tested.opened)
+    let reference = try prepare(equalized ?? plain, PlanOptions())
     try checkInputs(tested, reference)
     var random = RandomInputs(seed: seed)
     func capture() throws -> (Capture, Capture) {
@@ -89,20 +118,27 @@ struct Verify: ParsableCommand {
       values.append(later.0)
       wanted.append(later.1)
     }
-    let result = VerifyResult(
-      tested.opened, reference.opened, Matching(values, wanted), tolerance: tolerance, steps: steps)
+    var result = VerifyResult(
+      tested.opened, reference.opened, Matching(values, wanted), tolerance: tolerance,
+      leastSqnr: leastSqnr, isEqualized: equalized != nil, steps: steps)
+    result.order = order
+    if let html {
+      do {
+        try Data(VerifyPage(result: result).text.utf8).write(to: URL(fileURLWithPath: html))
+      } catch {
+        throw Failure("\(html): the page cannot be written there")
+      }
+    }
     if json {
       try printJSON(result)
     } else {
       result.print()
     }
+    if let html { writeError("model-convert: wrote \(html)") }
     if let failure = result.failure { throw failure }
   }
 
-  private func prepare(
-    _ path: String, _ isa: String?, _ planOptions: PlanOptions
-  ) throws -> Side {
-    let opened = try OpenedModel(path: path, isa: isa)
+  private func prepare(_ opened: OpenedModel, _ planOptions: PlanOptions) throws -> Side {
     let f = try opened.functionIndex(options.function)
     // Every layer's result is compared: none is fused, which changes no bit.
     var planOptions = planOptions
@@ -166,3 +202,5 @@ struct Verify: ParsableCommand {
     }
   }
 }
+
+extension VerifyResult.Order: ExpressibleByArgument {}

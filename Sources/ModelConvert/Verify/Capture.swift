@@ -2,25 +2,39 @@ import ModelFormat
 import Operators
 import Runtime
 
-/// A copy of every tensor that a run's layers compute; of several runs, one after the other. Integers
-/// of a quantised layer are what they stand for.
+/// A copy of every tensor that a run's layers compute; of several runs, one after the other.
 struct Capture {
   struct Layer {
     let index: Int
     let name: String
     let `operator`: String
+    /// The file's tensors that it reads.
+    let inputs: [Int]
+    let weights: WeightSpread?
     var outputs: [Value]
   }
 
   struct Value {
+    /// The file's.
+    let tensor: Int
     /// Empty where the file has none.
     let name: String
     /// In one run.
     let shape: [Int]
+    /// What its bytes stand for, where it is quantised.
+    let quantization: TensorQuantization?
+    /// As stored.
     var values: [Double]
+
+    /// As real numbers.
+    var real: [Double] {
+      quantization.map { $0.real(values, Channels(shape, axis: $0.axis)) } ?? values
+    }
   }
 
   private(set) var layers: [Layer] = []
+  /// The function's inputs.
+  private(set) var inputs: [Value] = []
   /// The function's outputs.
   private(set) var outputs: [Value] = []
 
@@ -35,12 +49,14 @@ struct Capture {
     var nodesAfter: [Int: [Int]] = [:]
     for (i, step) in last.enumerated() { nodesAfter[step, default: []].append(i) }
 
-    let scales = IntegerScales(opened, plan)
+    let quantized = QuantizedTensors(plan, opened.file).parameters
     func value(_ t: Int, _ info: TensorInfo, _ data: UnsafeRawPointer) -> Value {
       let name = opened.file.displayName(tensor: t)
+      let shape = info.shape.dimensions
       return Value(
-        name: String(name), shape: info.shape.dimensions,
-        values: scales.real(t, elements(data, info.dataType, info.shape.count)))
+        tensor: t, name: String(name), shape: shape,
+        quantization: quantized[t].flatMap { $0.fits(shape) ? $0 : nil },
+        values: elements(data, info.dataType, info.shape.count))
     }
     var found = [Layer?](repeating: nil, count: plan.nodes.count)
     func capture(_ step: Int) {
@@ -49,6 +65,7 @@ struct Capture {
         found[i] = Layer(
           index: i, name: opened.layerName(node.nodeIndex),
           operator: node.definition.name.description,
+          inputs: opened.nodeInputs(node.nodeIndex), weights: WeightSpread(node),
           outputs: opened.nodeOutputs(node.nodeIndex).compactMap { t in
             plan.tensors[t].map { info in
               var info = info
@@ -61,6 +78,9 @@ struct Capture {
             }
           })
       }
+    }
+    inputs = plan.inputTensors.enumerated().map { i, t in
+      value(t, session.info(input: i), session.data(input: i))
     }
     capture(-1)
     try opened.run(session, afterStep: { capture($0) })
@@ -77,55 +97,7 @@ struct Capture {
         layers[i].outputs[k].values += later.layers[i].outputs[k].values
       }
     }
+    for i in inputs.indices { inputs[i].values += later.inputs[i].values }
     for i in outputs.indices { outputs[i].values += later.outputs[i].values }
-  }
-}
-
-/// Which tensors of two models are the same.
-struct Matching {
-  struct Pair {
-    /// Of the tested model; nil for a function output that no layer makes.
-    let layer: Capture.Layer?
-    let name: String
-    let tested: Capture.Value
-    let reference: Capture.Value
-  }
-
-  private(set) var pairs: [Pair] = []
-  /// Layers of the tested model that nothing was found for.
-  private(set) var unmatched: [Capture.Layer] = []
-
-  init(_ a: Capture, _ b: Capture) {
-    var named: [String: Capture.Value] = [:]
-    for layer in b.layers {
-      for value in layer.outputs where !value.name.isEmpty { named[value.name] = value }
-    }
-    let sameOrder = a.layers.count == b.layers.count
-    var outputNames: Set<String> = []
-    for (i, layer) in a.layers.enumerated() {
-      var found = false
-      for (k, value) in layer.outputs.enumerated() {
-        var other = value.name.isEmpty ? nil : named[value.name]
-        if other == nil, sameOrder, k < b.layers[i].outputs.count,
-          b.layers[i].operator == layer.operator
-        {
-          other = b.layers[i].outputs[k]
-        }
-        guard let other, other.shape == value.shape else { continue }
-        let name =
-          !value.name.isEmpty
-          ? value.name : layer.outputs.count > 1 ? "\(layer.name) output \(k)" : layer.name
-        pairs.append(Pair(layer: layer, name: name, tested: value, reference: other))
-        outputNames.insert(value.name)
-        found = true
-      }
-      if !found { unmatched.append(layer) }
-    }
-    // Outputs are compared in any case, by name or by position.
-    for (i, value) in a.outputs.enumerated() where !outputNames.contains(value.name) {
-      let other = b.outputs.first { $0.name == value.name } ?? (i < b.outputs.count ? b.outputs[i] : nil)
-      guard let other, other.shape == value.shape else { continue }
-      pairs.append(Pair(layer: nil, name: value.name, tested: value, reference: other))
-    }
   }
 }

@@ -47,45 +47,96 @@ struct VerifyResult: Encodable {
     /// Missing where the tensors are equal, or have no signal.
     var sqnrDb: Double?
     var withinTolerance: Bool
+    /// Only of quantised tensors.
+    var quantized: Quantized?
+  }
+
+  /// What a quantised tensor has beside its errors. Shares are from 0 to 1.
+  struct Quantized: Encodable {
+    /// Missing where each channel has its own.
+    var scale: Double?
+    var zeroPoint: Double?
+    var clippedShare: Double
+    var rangeUsed: Double
+    /// Of the channel in the middle.
+    var channelSqnrDb: Double?
+    /// Of the float tensor rounded to this scale.
+    var roundingSqnrDb: Double?
+    /// Of the worst input, or of its channel in the middle where that is lower; missing where none
+    /// was compared, or where it is equal.
+    var inputSqnrDb: Double?
+    var channels: Int
+    var deadChannels: Int
+    var bad: Bool
+    /// Bad, and not by its inputs alone.
+    var guilty: Bool
+    var causes: [String]
   }
 
   var model: String
   var isa: String
   var against: String
   var againstIsa: String
-  var tolerance: Double
+  /// Missing where the least SQNR decides.
+  var tolerance: Double?
+  /// Of quantised tensors.
+  var leastSqnrDb: Double?
+  /// Whether the reference's channels were scaled as those of the model; missing if they were not.
+  var againstEqualized: Bool?
   /// Runs, states carried on; missing for a single one.
   var steps: Int?
   var passed: Bool
-  /// The first row beyond the tolerance.
+  /// The first row beyond the tolerance, or below the least SQNR.
   var firstFailure: Int?
   var tensors: [Row]
   /// Layers of the model that the reference has no counterpart of.
   var unmatched: [String]
 
+  /// - Parameters:
+  ///   - tolerance: nil: of a quantised model the least SQNR decides, of others `defaultTolerance`.
   init(
-    _ opened: OpenedModel, _ reference: OpenedModel, _ matching: Matching, tolerance: Double,
-    steps: Int?
+    _ opened: OpenedModel, _ reference: OpenedModel, _ matching: Matching, tolerance: Double?,
+    leastSqnr: Double, isEqualized: Bool, steps: Int?
   ) {
     model = opened.path
     isa = opened.model.instructionSet.name.description
     against = reference.path
     againstIsa = reference.model.instructionSet.name.description
-    self.tolerance = tolerance
+    againstEqualized = isEqualized ? true : nil
     self.steps = steps
+    var comparison = QuantizedComparison(matching, leastSqnr: leastSqnr)
+    let isQuantized = matching.pairs.contains(where: QuantizedComparison.covers)
+    let limit = tolerance ?? (isQuantized ? nil : VerifyResult.defaultTolerance)
+    self.tolerance = limit
+    leastSqnrDb = isQuantized ? leastSqnr : nil
     tensors = matching.pairs.map { pair in
-      let error = TensorError(pair.tested.values, pair.reference.values)
+      let (error, quantized) = comparison.compare(pair)
       return Row(
         layer: pair.layer?.index, operator: pair.layer?.operator,
         name: pair.name,
         shape: pair.tested.shape, maxAbs: finite(error.maxAbs),
         maxRelative: finite(error.maxRelative), sqnrDb: finite(error.sqnr),
-        withinTolerance: error.maxRelative <= tolerance)
+        withinTolerance: limit.map { error.maxRelative <= $0 } ?? (error.sqnr >= leastSqnr),
+        quantized: quantized)
     }
     firstFailure = tensors.firstIndex { !$0.withinTolerance }
     passed = firstFailure == nil && !tensors.isEmpty
     unmatched = matching.unmatched.map { "\($0.index) \($0.operator) \($0.name)" }
   }
+
+  static let defaultTolerance = 1e-5
+
+  /// Of the table; JSON is in the order in which the layers ran.
+  enum Order: String, CaseIterable { case run, sqnr }
+  var order = Order.sqnr
+
+  private enum CodingKeys: CodingKey {
+    case model, isa, against, againstIsa, againstEqualized, tolerance, leastSqnrDb, steps
+    case passed, firstFailure, tensors, unmatched
+  }
+
+  /// Whether a quantised model stands beside one in floats.
+  var isQuantized: Bool { leastSqnrDb != nil }
 
   /// Why the models do not agree; nil where they do.
   var failure: Failure? {
@@ -97,6 +148,12 @@ struct VerifyResult: Encodable {
     let error = row.maxRelative.map(VerifyResult.scientific) ?? "infinitely much"
     let place = row.layer.map { "layer \($0) (\(row.operator ?? "") \(printable(row.name)))" }
       ?? "output \(printable(row.name))"
+    guard let tolerance else {
+      let causes = (row.quantized?.causes ?? []).joined(separator: "; ")
+      return Failure(
+        "\(model): \(place) has an SQNR of \(row.sqnrText); "
+          + "\(valueText(leastSqnrDb ?? 0)) dB is the least" + (causes.isEmpty ? "" : " (\(causes))"))
+    }
     return Failure(
       "\(model): \(place) differs by \(error) (max rel) from \(against) on \(againstIsa); the "
         + "tolerance is \(VerifyResult.scientific(tolerance))")
@@ -105,7 +162,12 @@ struct VerifyResult: Encodable {
   func print() {
     Swift.print(
       "\(printable(model)) (\(isa)) against \(printable(against)) (\(againstIsa))"
+        + (againstEqualized == true ? ", its channels equalised as the model's" : "")
         + (steps.map { ", \($0) steps" } ?? ""))
+    if isQuantized {
+      VerifyText.print(self)
+      return
+    }
     var table = Table([
       ("#", .right), ("operator", .left), ("tensor", .left), ("shape", .left),
       ("max abs", .right), ("max rel", .right), ("SQNR", .right), ("", .left),
@@ -116,18 +178,27 @@ struct VerifyResult: Encodable {
         row.layer.map(String.init) ?? "", row.operator ?? "output", printable(row.name),
         shapeText(row.shape), isEqual ? "0" : row.maxAbs.map(VerifyResult.scientific) ?? "infinite",
         isEqual ? "0" : row.maxRelative.map(VerifyResult.scientific) ?? "infinite",
-        isEqual ? "equal" : row.sqnrDb.map { "\(decimals($0, 1)) dB" } ?? "none",
+        row.sqnrText,
         row.withinTolerance
           ? "" : i == firstFailure ? "<- first beyond the tolerance" : "beyond the tolerance")
     }
     table.print()
     for layer in unmatched { Swift.print("  no counterpart: \(printable(layer))") }
-    if passed {
+    if passed, let tolerance {
       Swift.print("  within the tolerance of \(VerifyResult.scientific(tolerance))")
     }
   }
 
-  private static func scientific(_ value: Double) -> String {
+  static func scientific(_ value: Double) -> String {
     value == 0 ? "0" : String(format: "%.2e", value)
   }
+}
+
+extension VerifyResult.Row {
+  var sqnrText: String {
+    maxAbs == 0 ? "equal" : sqnrDb.map { "\(decimals($0, 1)) dB" } ?? "none"
+  }
+
+  /// To sort by: equal tensors are the best, those without a signal or with infinities the worst.
+  var sqnrOrder: Double { maxAbs == 0 ? .infinity : sqnrDb ?? -.infinity }
 }
