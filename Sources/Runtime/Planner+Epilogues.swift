@@ -44,13 +44,15 @@ struct NodesBehind {
 extension Planner {
   /// The nodes whose work a node may do, each the only reader of what comes before it: behind a
   /// convolution an Add, where what is added lies in channel blocks by now; behind that, or behind a
-  /// batch normalisation, a Relu or Clip.
+  /// batch normalisation, a Relu or Clip; and so behind a convolution of integers.
   func nodesBehind(_ node: NodeContext) -> NodesBehind? {
     guard plan.options.joinsNodes, node.outputCount > 0, !node.hasAttribute("activation_minimum"),
       !node.hasAttribute("activation_maximum")
     else { return nil }
     let t = Int(file.index(Int(node.record.outputs)))
-    if node.record.opcode == batchNormalizationOperator.opcode {
+    if node.record.opcode == batchNormalizationOperator.opcode
+      || node.record.opcode == qLinearConvOperator.opcode
+    {
       return clipBehind(t, addend: nil, nodes: [])
     }
     guard node.record.opcode == convOperator.opcode, let n = readers.onlyReader(of: t),
@@ -86,7 +88,10 @@ extension Planner {
     var limits = (-Float.infinity, Float.infinity)
     for (i, t) in slotList(node.inputs, Int(node.inputCount)).enumerated() where i > 0 && t >= 0 {
       guard let constant = plan.tensors[t]?.constant else { return nil }
-      let value = constant.assumingMemoryBound(to: Float.self)[0]
+      let type = plan.tensors[t]!.dataType
+      let value =
+        type.size == 1
+        ? Float(constant.integer(0, type)) : constant.assumingMemoryBound(to: Float.self)[0]
       if i == 1 { limits.0 = value } else { limits.1 = value }
     }
     return limits

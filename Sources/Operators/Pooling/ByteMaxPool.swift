@@ -28,9 +28,11 @@ private final class ByteMaxPoolStep: Step {
 }
 
 extension PlanContext {
-  /// Plans a MaxPool of bytes that lie with channels last.
+  /// Plans a MaxPool of bytes that lie with channels last, or have so many that it is worth a copy.
   func planByteMaxPool(_ geometry: SpatialGeometry) -> Bool {
-    guard hasChannelsLast(0), !node.wantsOutput(1) else { return false }
+    guard mayUseBlocks, node.input(0).dataType != .float32, !node.wantsOutput(1),
+      hasChannelsLast(0) || node.input(0).shape[1] >= ChannelBlocks.byteBlock / 2
+    else { return false }
     let output = ChannelBlocks(node.outputs[0].shape, kernels, node.outputs[0].dataType)
     // The padding is no larger than anything.
     let windows = ByteWindows(

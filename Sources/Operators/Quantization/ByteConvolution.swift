@@ -45,7 +45,7 @@ final class ByteConvolution {
   init(
     _ kernels: UnsafePointer<apus_kernels>, _ weights: ByteWeights, _ g: SpatialGeometry,
     items: Int, input: ChannelBlocks, output: ChannelBlocks, isPlain: Bool, threads: Int,
-    flip: UInt8, fill: UInt8, zero: Int32
+    flip: UInt8, fill: UInt8, zero: Int32, limits: (lower: Int32, upper: Int32)
   ) {
     self.kernels = kernels
     self.weights = weights
@@ -86,7 +86,7 @@ final class ByteConvolution {
       taps: weights.taps, words: 0, tap_offsets: UnsafePointer(tapOffsets),
       x_row: g.stride[1] * rowStride, x_position: g.stride[2] * position, rows: 0, width: 0,
       blocks: 0, y_row: width * output.width, y_position: output.width, start: nil, scale: nil,
-      zero: zero, lower: 0, upper: 255)
+      zero: zero, lower: limits.lower, upper: limits.upper)
     var t = 0
     for plane in 0..<(isPlain ? planes : 1) {
       for kz in 0..<g.kernel[0] {

@@ -85,6 +85,16 @@ extension NodeContext {
 }
 
 extension PlanContext {
+  /// Between which bytes the node's results are clipped, with what its epilogue does.
+  private func byteLimits(_ output: ChannelBlocks) -> (lower: Int32, upper: Int32) {
+    guard let epilogue else { return (0, 255) }
+    let zero = output.byteZero
+    return (
+      Int32(max(epilogue.minimum, Float(-zero))) + zero,
+      Int32(min(epilogue.maximum, Float(255 - zero))) + zero
+    )
+  }
+
   /// Inputs of more channels are read with channels last.
   private static var fewChannels: Int { 4 }
 
@@ -109,10 +119,12 @@ extension PlanContext {
     let info = node.input(x.tensor)
     let input = ChannelBlocks(info.shape, kernels, info.dataType)
     let output = ChannelBlocks(node.outputs[0].shape, kernels, node.outputs[0].dataType)
+    let limits = byteLimits(output)
     if groups > 1 && groups == input.channels && groups == rows {
       let windows = ByteWindows(
         kernels, geometry, output: output, threads: threads,
-        fill: UInt8(truncatingIfNeeded: numbers.inputZero), zero: numbers.outputZero)
+        fill: UInt8(truncatingIfNeeded: numbers.inputZero), zero: numbers.outputZero,
+        limits: limits)
       guard windows.isPossible else { return false }
       let packing = ByteDepthwiseWeights(
         windows: windows, taps: geometry.kernelCount, channels: rows, width: output.width)
@@ -123,6 +135,7 @@ extension PlanContext {
           values.assumingMemoryBound(to: UInt8.self), flip: flip,
           target.assumingMemoryBound(to: Int32.self), start: start, scale: { numbers.scale($0) })
       }
+      takesEpilogue = epilogue != nil
       emit(
         ByteDepthwiseStep(
           kernels, packing, x: blockedInput(x.tensor), weights: packed, y: blockedOutput(0),
@@ -148,7 +161,8 @@ extension PlanContext {
     let layer = ByteConvolution(
       kernels, byteWeights, g, items: items, input: input, output: output, isPlain: isPlain,
       threads: threads, flip: UInt8(truncatingIfNeeded: info.dataType.flip),
-      fill: UInt8(truncatingIfNeeded: numbers.inputZero), zero: numbers.outputZero)
+      fill: UInt8(truncatingIfNeeded: numbers.inputZero), zero: numbers.outputZero,
+      limits: limits)
     guard layer.isPossible else { return false }
     let packed = packedWeights(
       tag: 8 + kernels.pointee.byte_word_depth, byteCount: byteWeights.byteCount
@@ -159,6 +173,7 @@ extension PlanContext {
         start: start, scale: { numbers.scale($0) })
     }
     let work = node.outputs[0].shape.count * (input.channels / groups) * geometry.kernelCount
+    takesEpilogue = epilogue != nil
     emit(
       ByteConvolutionStep(
         layer, x: isPlain ? self.input(x.tensor) : blockedInput(x.tensor), weights: packed,

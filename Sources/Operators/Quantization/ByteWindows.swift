@@ -26,7 +26,8 @@ final class ByteWindows {
   ///   - isUniform: all channels have the same weights.
   init(
     _ kernels: UnsafePointer<apus_kernels>, _ g: SpatialGeometry, output: ChannelBlocks,
-    threads: Int, fill: UInt8, zero: Int32, isUniform: Bool = false
+    threads: Int, fill: UInt8, zero: Int32, limits: (lower: Int32, upper: Int32) = (0, 255),
+    isUniform: Bool = false
   ) {
     self.output = output
     let width = output.width
@@ -69,7 +70,7 @@ final class ByteWindows {
       words: words, tap_offsets: UnsafePointer(tapOffsets), rows: 0, length: length,
       x_row: g.stride[1] * rowStride, y_row: length, phases: isUniform ? 1 : max(1, common / chunk),
       start: nil,
-      scale: nil, weights: nil, zero: zero, lower: 0, upper: 255)
+      scale: nil, weights: nil, zero: zero, lower: limits.lower, upper: limits.upper)
   }
 
   deinit { tapOffsets.deallocate() }

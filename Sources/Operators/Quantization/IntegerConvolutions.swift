@@ -27,7 +27,7 @@ let convIntegerOperator = Operator(
 ///
 /// Inputs X, its scale and zero point, W, its scales and zero points (a number each, or [M]), Y's
 /// scale and zero point, B (int32 [M], optional). ONNX QLinearConv; the bits are ONNX Runtime's.
-let qLinearConvOperator = Operator(
+public let qLinearConvOperator = Operator(
   opcode: 266, name: "QLinearConv", attributes: attributes, inputs: 8...9,
   notes: "1 to 3 spatial axes.",
   infer: { (context) throws(ApusError) in

@@ -75,7 +75,7 @@ extension DataType {
 
 extension UnsafeRawPointer {
   /// Element `i`, an int8, uint8 or int32.
-  func integer(_ i: Int, _ type: DataType) -> Int32 {
+  public func integer(_ i: Int, _ type: DataType) -> Int32 {
     switch type {
     case .int8: Int32(load(fromByteOffset: i, as: Int8.self))
     case .int32: load(fromByteOffset: i * 4, as: Int32.self)
