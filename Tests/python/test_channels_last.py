@@ -55,16 +55,25 @@ class Network:
         return (
             scales.astype(np.float32), self.weight(np.float32(y)), self.weight(self.zero), before)
 
+    def random_weights(self, shape: Tuple[int, ...], scales: np.ndarray) -> Tuple[str, str]:
+        """And their zero points: mostly as bytes with a sign have them, sometimes anywhere."""
+        dtype = [np.int8, np.uint8][self.rng.integers(2)] if self.dtype == np.uint8 else np.int8
+        info = np.iinfo(dtype)
+        usual = 0 if dtype == np.int8 else 128
+        zero = int(self.rng.choice([usual, usual, info.min, info.max, usual + 7]))
+        zero = zero if dtype == np.uint8 else 0  # ONNX Runtime takes no other
+        w = self.rng.integers(info.min, info.max + 1, shape).astype(dtype)
+        return self.weight(w), self.weight(np.full(scales.shape, zero, dtype))
+
     def conv(self, rows: int, kernel: int, stride: int, dilation: int, pad: int, group: int) -> None:
         channels = self.shape[1] // group
         size = [(d + 2 * pad - (kernel - 1) * dilation - 1) // stride + 1 for d in self.shape[2:]]
         if min(size) < 1:
             return
-        w = self.rng.integers(-128, 128, (rows, channels, *[kernel] * self.rank)).astype(np.int8)
         scales, scale, zero, x = self.parameters(rows, channels * kernel**self.rank)
+        w, w_zero = self.random_weights((rows, channels, *[kernel] * self.rank), scales)
         inputs = [
-            self.name, *x, self.weight(w), self.weight(scales),
-            self.weight(np.zeros(scales.shape, np.int8)), scale, zero]  # fmt: skip
+            self.name, *x, w, self.weight(scales), w_zero, scale, zero]  # fmt: skip
         if self.rng.integers(3):
             inputs.append(self.weight(self.rng.integers(-9000, 9000, rows).astype(np.int32)))
         self.name = self.node(
@@ -74,7 +83,7 @@ class Network:
 
     def add_layer(self) -> None:
         rng, channels = self.rng, self.shape[1]
-        kind = rng.choice(["conv", "pointwise", "depthwise", "groups", "pool"])
+        kind = rng.choice(["conv", "pointwise", "depthwise", "groups", "pool", "clip"])
         if kind == "conv":
             self.conv(int(rng.integers(1, 70)), int(rng.integers(1, 4)), int(rng.integers(1, 3)),
                       int(rng.integers(1, 3)), int(rng.integers(0, 2)), 1)  # fmt: skip
@@ -86,6 +95,10 @@ class Network:
         elif kind == "groups":
             group = int(rng.choice([g for g in (2, 3, 4, 8) if channels % g == 0] or [1]))
             self.conv(group * int(rng.integers(1, 20)), 3, 1, 1, 1, group)
+        elif kind == "clip":
+            limits = sorted(self.rng.integers(-90, 90, 2) + (128 if self.dtype == np.uint8 else 0))
+            self.name = self.node(
+                "Clip", [self.name, *(self.weight(np.array(v, self.dtype)) for v in limits)])
         elif self.dtype == np.uint8 and min(self.shape[2:]) >= 3:
             stride = int(rng.integers(1, 3))
             self.name = self.node(

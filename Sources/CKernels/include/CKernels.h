@@ -89,9 +89,6 @@ enum {
   APUS_UNARY_SHRINK = 28,        ///< x < −a: x + b; x > a: x − b; else 0
 };
 
-/// Taps that apus_kernels.integer_depthwise takes.
-enum { APUS_INTEGER_TAPS = 64 };
-
 /// Functions of two arguments, for apus_kernels.binary. NaN in either gives NaN, but for POW.
 enum {
   APUS_BINARY_ADD = 0,
@@ -374,13 +371,6 @@ typedef struct apus_kernels {
   void (*integer_gather)(const apus_convolution *c, const uint8_t *x, intptr_t flip, intptr_t fill,
                          intptr_t first, bool sums, int32_t *panel);
   void (*integer_product)(const apus_integer_product *p);
-  /// A window of at most APUS_INTEGER_TAPS taps over one plane x: output rows first_row ... end_row
-  /// - 1 of output_depth · output_height. p->a is one packed row of `taps` channels, p->y the plane
-  /// of the output; of p, rows, words, columns, b, b_zeros, b_scales and y_row_stride are not read.
-  /// flip and fill as integer_gather; memory from `begin` to `end` may be read.
-  void (*integer_depthwise)(const apus_window *w, const apus_integer_product *p, const uint8_t *x,
-                            intptr_t flip, intptr_t fill, const uint8_t *begin,
-                            const uint8_t *end, intptr_t first_row, intptr_t end_row);
   /// y[i] = low byte of (zero + clip(round(x[i] / scale), lower, upper)), halves to even.
   void (*quantize)(const float *x, intptr_t n, float scale, int32_t zero, float lower, float upper,
                    uint8_t *y);

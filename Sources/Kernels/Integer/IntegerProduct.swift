@@ -12,9 +12,6 @@ import CKernels
   table.pointee.integer_pack_rows = { integerPackRows($0!, $1, $2, $3, $4, $5!, $6!) }
   table.pointee.integer_gather = { integerGather($0!, $1!, $2, $3, $4, $5, $6!) }
   table.pointee.integer_product = { integerProduct($0!) }
-  table.pointee.integer_depthwise = {
-    integerDepthwise($0!, $1!, $2!, $3, $4, $5!, $6!, $7, $8)
-  }
 }
 
 @inline(__always) func loadIntegers(_ p: UnsafePointer<Int32>) -> IntVector {

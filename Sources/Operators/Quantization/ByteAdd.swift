@@ -57,15 +57,3 @@ extension PlanContext {
     return true
   }
 }
-
-extension NodeContext {
-  /// The scale and the zero point that inputs `i` and `i + 1` state; nil where they are no constants, or
-  /// the scale is not positive.
-  func byteScale(_ i: Int) -> (scale: Float, zero: Float)? {
-    guard let scale = input(i).constant?.assumingMemoryBound(to: Float.self)[0], scale > 0,
-      scale < Float.infinity
-    else { return nil }
-    guard let zero = optionalInput(i + 1) else { return (scale, 0) }
-    return zero.constant.map { (scale, Float($0.integer(0, zero.dataType))) }
-  }
-}

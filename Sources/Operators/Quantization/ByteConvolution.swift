@@ -94,10 +94,12 @@ final class ByteConvolution {
           for kx in 0..<(isPlain ? weights.wordsOfRow : g.kernel[2]) {
             let x = isPlain ? kx * weights.depth : kx * g.dilation[2]
             let slice = kz * sliceStride * (isInPlace ? g.dilation[0] : 1)
-            tapOffsets[t] = Int32(
-              truncatingIfNeeded: plane * planeStride + slice + ky * g.dilation[1] * rowStride
-                + x * position)
-            t += 1
+            for _ in 0..<weights.copies {
+              tapOffsets[t] = Int32(
+                truncatingIfNeeded: plane * planeStride + slice + ky * g.dilation[1] * rowStride
+                  + x * position)
+              t += 1
+            }
           }
         }
       }

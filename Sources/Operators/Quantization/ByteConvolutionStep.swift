@@ -28,62 +28,6 @@ private final class ByteConvolutionStep: Step {
   }
 }
 
-/// The constants of a layer of quantised tensors, as bytes without a sign have them.
-struct ByteLayerNumbers {
-  /// Of the input and the output.
-  let inputZero: Int32
-  let outputZero: Int32
-  private let inputScale: Float
-  private let outputScale: Float
-  private let weightScales: UnsafePointer<Float>
-  private let weightScaleCount: Int
-
-  /// - Returns: nil where a number is no constant, weights have zero points, or a scale is such that
-  ///   what the kernels round could leave 32 bits.
-  init?(
-    _ node: NodeContext, x: IntegerOperand, weights: IntegerOperand, rows: Int,
-    result: (scale: Int, zero: Int)
-  ) {
-    guard let inputScale = x.scale, let weightScale = weights.scale,
-      let a = node.input(inputScale).constant, let b = node.input(weightScale).constant,
-      let c = node.input(result.scale).constant, node.input(inputScale).shape.count == 1,
-      let inputZero = node.byteZero(x.zero, x.type(node), 1),
-      let outputZero = node.byteZero(result.zero, node.outputs[0].dataType, 1),
-      let weightZero = node.byteZero(weights.zero, weights.type(node), rows), weightZero == 128
-    else { return nil }
-    self.inputZero = inputZero
-    self.outputZero = outputZero
-    self.inputScale = a.assumingMemoryBound(to: Float.self)[0]
-    outputScale = c.assumingMemoryBound(to: Float.self)[0]
-    weightScales = b.assumingMemoryBound(to: Float.self)
-    weightScaleCount = node.input(weightScale).shape.count
-    for i in 0..<weightScaleCount {
-      let scale = scale(i)
-      // Sums are below 2^31.
-      if !(scale >= 0 && scale <= 0.5) { return nil }
-    }
-  }
-
-  /// What a row's sums are multiplied with.
-  func scale(_ row: Int) -> Float {
-    weightScales[row % weightScaleCount] * inputScale / outputScale
-  }
-}
-
-extension NodeContext {
-  /// The zero point of a tensor of `type`, as bytes without a sign have it: the same for all of at
-  /// most `count`. nil: it is not constant, or they differ.
-  func byteZero(_ i: Int, _ type: DataType, _ count: Int) -> Int32? {
-    let shift: Int32 = type == .int8 ? 128 : 0
-    guard let zero = optionalInput(i) else { return shift }
-    guard let constant = zero.constant, zero.shape.count <= count, zero.shape.count > 0
-    else { return nil }
-    let first = constant.integer(0, type)
-    for k in 1..<max(1, zero.shape.count) where constant.integer(k, type) != first { return nil }
-    return first + shift
-  }
-}
-
 extension PlanContext {
   /// Between which bytes the node's results are clipped, with what its epilogue does.
   private func byteLimits(_ output: ChannelBlocks) -> (lower: Int32, upper: Int32) {
@@ -108,14 +52,8 @@ extension PlanContext {
     result: (scale: Int, zero: Int)
   ) -> Bool {
     guard mayUseBlocks, let values = node.input(weights.tensor).constant,
-      let numbers = ByteLayerNumbers(node, x: x, weights: weights, rows: rows, result: result),
-      bias.map({ !node.hasInput($0) || node.input($0).constant != nil }) ?? true
+      let numbers = ByteLayerNumbers(node, x: x, weights: weights, bias: bias, result: result)
     else { return false }
-    let biases = bias.flatMap { node.optionalInput($0)?.constant }
-    let flip = UInt8(truncatingIfNeeded: 0x80 - node.input(weights.tensor).dataType.flip)
-    func start(_ row: Int, _ sum: Int32) -> Int32 {
-      (biases?.integer(row, .int32) ?? 0) &- numbers.inputZero &* sum
-    }
     let info = node.input(x.tensor)
     let input = ChannelBlocks(info.shape, kernels, info.dataType)
     let output = ChannelBlocks(node.outputs[0].shape, kernels, node.outputs[0].dataType)
@@ -124,7 +62,7 @@ extension PlanContext {
       let windows = ByteWindows(
         kernels, geometry, output: output, threads: threads,
         fill: UInt8(truncatingIfNeeded: numbers.inputZero), zero: numbers.outputZero,
-        limits: limits)
+        limits: limits, copies: numbers.copies)
       guard windows.isPossible else { return false }
       let packing = ByteDepthwiseWeights(
         windows: windows, taps: geometry.kernelCount, channels: rows, width: output.width)
@@ -132,8 +70,8 @@ extension PlanContext {
         tag: 16 + kernels.pointee.byte_word_depth, byteCount: packing.byteCount
       ) { target in
         packing.pack(
-          values.assumingMemoryBound(to: UInt8.self), flip: flip,
-          target.assumingMemoryBound(to: Int32.self), start: start, scale: { numbers.scale($0) })
+          values.assumingMemoryBound(to: UInt8.self), numbers,
+          target.assumingMemoryBound(to: Int32.self))
       }
       takesEpilogue = epilogue != nil
       emit(
@@ -157,7 +95,8 @@ extension PlanContext {
       items = 1
     }
     let byteWeights = ByteWeights(
-      kernels, geometry, groups: groups, channels: input.channels, rows: rows, isAlongRow: isPlain)
+      kernels, geometry, groups: groups, channels: input.channels, rows: rows,
+      copies: numbers.copies, isAlongRow: isPlain)
     let layer = ByteConvolution(
       kernels, byteWeights, g, items: items, input: input, output: output, isPlain: isPlain,
       threads: threads, flip: UInt8(truncatingIfNeeded: info.dataType.flip),
@@ -169,8 +108,7 @@ extension PlanContext {
     ) { target in
       byteWeights.pack(
         values.assumingMemoryBound(to: UInt8.self), rowStride: strides.row,
-        channelStride: strides.channel, flip: flip, target.assumingMemoryBound(to: Int32.self),
-        start: start, scale: { numbers.scale($0) })
+        channelStride: strides.channel, numbers, target.assumingMemoryBound(to: Int32.self))
     }
     let work = node.outputs[0].shape.count * (input.channels / groups) * geometry.kernelCount
     takesEpilogue = epilogue != nil

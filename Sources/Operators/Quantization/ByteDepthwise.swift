@@ -14,35 +14,38 @@ struct ByteDepthwiseWeights {
   private var weightCount: Int { positions * windows.descriptor.words }
   var byteCount: Int { 4 * (weightCount + 2 * positions) }
 
-  /// Packs weights [channel][tap], a byte each; as ByteWeights.pack.
+  /// Packs weights [channel][tap], a byte each; nil: all are 1, and all channels' numbers those of the
+  /// first.
   func pack(
-    _ weights: UnsafePointer<UInt8>, flip: UInt8, _ packed: UnsafeMutablePointer<Int32>,
-    start: (Int, Int32) -> Int32, scale: (Int) -> Float
+    _ weights: UnsafePointer<UInt8>?, _ numbers: ByteLayerNumbers,
+    _ packed: UnsafeMutablePointer<Int32>
   ) {
     let depth = windows.wordDepth
     let chunk = windows.chunk
     let words = windows.descriptor.words
+    let copies = windows.copies
     let starts = packed + weightCount
     for position in 0..<positions {
       let phase = position / chunk
       let byte = position % chunk
       // The order in which bytes come out of being interleaved.
       let place = byte % 16 / 4 * (chunk / 4) + byte / 16 * 4 + byte % 4
-      let channel = position % width
+      let channel = weights == nil ? 0 : position % width
       let isThere = channel < channels
       var sum: Int32 = 0
       for word in 0..<words {
         var value: Int32 = 0
-        for i in 0..<depth where isThere && word * depth + i < taps {
-          let number = Int32(Int8(bitPattern: weights[channel * taps + word * depth + i] ^ flip))
-          sum &+= number
-          value |= (number & (depth == 4 ? 0xFF : 0xFFFF)) << Int32(i * (32 / depth))
+        for i in 0..<depth where isThere && word * depth + i < taps * copies {
+          let tap = word * depth + i
+          let number = weights.map { numbers.weight($0[channel * taps + tap / copies], channel) } ?? 1
+          if tap % copies == 0 { sum &+= number }
+          value |= numbers.part(tap % copies, of: number, at: i, depth: depth)
         }
         packed[(phase * words + word) * chunk + place] = value
       }
-      starts[phase * chunk + place] = isThere ? start(channel, sum) : 0
+      starts[phase * chunk + place] = isThere ? numbers.start(channel, sum) : 0
       UnsafeMutableRawPointer(starts + (positions + phase * chunk + place)).storeBytes(
-        of: isThere ? scale(channel) : 0, as: Float.self)
+        of: isThere ? numbers.scale(channel) : 0, as: Float.self)
     }
   }
 

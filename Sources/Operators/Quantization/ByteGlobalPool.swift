@@ -15,24 +15,17 @@ extension PlanContext {
     let ratio = from.scale / (to.scale * Float(count))
     let input = ChannelBlocks(x.shape, kernels, x.dataType)
     let output = ChannelBlocks(node.outputs[0].shape, kernels, node.outputs[0].dataType)
-    let zero = Int32(from.zero) + input.byteZero
+    let numbers = ByteLayerNumbers(
+      x: (ratio, Int32(from.zero) + input.byteZero), y: (1, Int32(to.zero) + output.byteZero))
     let windows = ByteWindows(
-      kernels, geometry, output: output, threads: threads, fill: 0,
-      zero: Int32(to.zero) + output.byteZero, isUniform: true)
+      kernels, geometry, output: output, threads: threads, fill: 0, zero: numbers.outputZero,
+      isUniform: true)
     guard count > 0, ratio <= 0.5, windows.isPossible else { return false }
     let packing = ByteDepthwiseWeights(
       windows: windows, taps: count, channels: output.width, width: output.width)
     let packed = packedWeights(
       tag: 16 + kernels.pointee.byte_word_depth, byteCount: packing.byteCount
-    ) { target in
-      // The same for every channel.
-      let ones = UnsafeMutablePointer<UInt8>.allocate(capacity: output.width * count)
-      defer { ones.deallocate() }
-      ones.initialize(repeating: 1, count: output.width * count)
-      packing.pack(
-        ones, flip: 0, target.assumingMemoryBound(to: Int32.self), start: { -zero &* $1 },
-        scale: { _ in ratio })
-    }
+    ) { packing.pack(nil, numbers, $0.assumingMemoryBound(to: Int32.self)) }
     emit(
       ByteDepthwiseStep(
         kernels, packing, x: blockedInput(0), weights: packed, y: blockedOutput(0),

@@ -13,8 +13,9 @@ final class ByteWeights {
   /// channels of a position.
   let isAlongRow: Bool
   let wordsOfRow: Int
-  /// Taps as the kernels count them.
+  /// Taps as the kernels count them, `copies` times.
   let taps: Int
+  let copies: Int
   private let channelsOfGroup: Int
   private let rowsOfGroup: Int
   private let kernelCount: Int
@@ -24,8 +25,9 @@ final class ByteWeights {
 
   init(
     _ kernels: UnsafePointer<apus_kernels>, _ geometry: SpatialGeometry, groups: Int,
-    channels: Int, rows: Int, isAlongRow: Bool
+    channels: Int, rows: Int, copies: Int, isAlongRow: Bool
   ) {
+    self.copies = copies
     let depth = kernels.pointee.byte_word_depth
     self.depth = depth
     self.rows = rows
@@ -36,7 +38,8 @@ final class ByteWeights {
     kernelCount = geometry.kernelCount
     kernelWidth = geometry.kernel[2]
     wordsOfRow = (kernelWidth + depth - 1) / depth
-    let taps = isAlongRow ? channels * kernelCount / kernelWidth * wordsOfRow : kernelCount
+    let taps =
+      copies * (isAlongRow ? channels * kernelCount / kernelWidth * wordsOfRow : kernelCount)
     self.taps = taps
     parts = ConvolutionPart.all(
       most: Int.max, groups: groups, channels: channels, rows: rows,
@@ -59,11 +62,10 @@ final class ByteWeights {
   var byteCount: Int { 4 * (startOffset + 2 * paddedRows) }
 
   /// Packs weights, a byte each, row `r`, channel `c` of its group and tap `t` at
-  /// r · rowStride + c · channelStride + t; flip: 0x80 for bytes without a sign. `start` and `scale` are
-  /// asked for the numbers of a row, `start` with the sum of its weights.
+  /// r · rowStride + c · channelStride + t.
   func pack(
-    _ weights: UnsafePointer<UInt8>, rowStride: Int, channelStride: Int, flip: UInt8,
-    _ packed: UnsafeMutablePointer<Int32>, start: (Int, Int32) -> Int32, scale: (Int) -> Float
+    _ weights: UnsafePointer<UInt8>, rowStride: Int, channelStride: Int,
+    _ numbers: ByteLayerNumbers, _ packed: UnsafeMutablePointer<Int32>
   ) {
     var target = packed
     for part in parts {
@@ -74,37 +76,39 @@ final class ByteWeights {
         let width = min(2 * lanes, end - row)
         for lane in 0..<width {
           packRow(
-            row + lane, of: part, words, weights + (row + lane) * rowStride, channelStride, flip,
+            row + lane, of: part, words, weights + (row + lane) * rowStride, channelStride, numbers,
             target + lane, width)
         }
         target += words * taps * width
         row += width
       }
     }
-    let numbers = packed + startOffset
+    let starts = packed + startOffset
     for row in 0..<paddedRows {
       var sum: Int32 = 0
       if row < rows {
         for c in 0..<channelsOfGroup {
           let first = weights + (row * rowStride + c * channelStride)
-          for t in 0..<kernelCount { sum &+= Int32(Int8(bitPattern: first[t] ^ flip)) }
+          for t in 0..<kernelCount { sum &+= numbers.weight(first[t], row) }
         }
       }
-      numbers[row] = row < rows ? start(row, sum) : 0
-      UnsafeMutableRawPointer(numbers + paddedRows + row).storeBytes(
-        of: row < rows ? scale(row) : 0, as: Float.self)
+      starts[row] = row < rows ? numbers.start(row, sum) : 0
+      UnsafeMutableRawPointer(starts + paddedRows + row).storeBytes(
+        of: row < rows ? numbers.scale(row) : 0, as: Float.self)
     }
   }
 
   /// One row's words, `step` words apart.
   private func packRow(
     _ row: Int, of part: ConvolutionPart, _ words: Int, _ weights: UnsafePointer<UInt8>,
-    _ channelStride: Int, _ flip: UInt8, _ target: UnsafeMutablePointer<Int32>, _ step: Int
+    _ channelStride: Int, _ numbers: ByteLayerNumbers, _ target: UnsafeMutablePointer<Int32>,
+    _ step: Int
   ) {
     // Of the part's channels the row's group has those from this one on.
     let shift = row / rowsOfGroup * channelsOfGroup - part.firstChannel
     var out = target
-    for tap in 0..<taps {
+    for copy in 0..<taps {
+      let tap = copy / copies
       for word in 0..<words {
         // The word's numbers that there are, and where.
         var first = word * depth - shift
@@ -120,10 +124,10 @@ final class ByteWeights {
         }
         var value: Int32 = 0
         if row < rows {
-          let bits = 32 / depth
           for i in begin..<max(begin, end) {
-            let number = Int32(Int8(bitPattern: weights[first + i * stride] ^ flip))
-            value |= (number & (depth == 4 ? 0xFF : 0xFFFF)) << Int32(i * bits)
+            value |= numbers.part(
+              copy % copies, of: numbers.weight(weights[first + i * stride], row), at: i,
+              depth: depth)
           }
         }
         out.pointee = value

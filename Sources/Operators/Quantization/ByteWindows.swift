@@ -17,9 +17,10 @@ final class ByteWindows {
   private let unitRows: Int
   private let band: ByteBand
   private let tapOffsets: UnsafeMutablePointer<Int32>
-  /// Taps of a word, bytes of a chunk.
+  /// Taps of a word, bytes of a chunk, and how often each tap stands.
   let wordDepth: Int
   let chunk: Int
+  let copies: Int
 
   /// - Parameters:
   ///   - fill: what stands in the padding.
@@ -27,8 +28,9 @@ final class ByteWindows {
   init(
     _ kernels: UnsafePointer<apus_kernels>, _ g: SpatialGeometry, output: ChannelBlocks,
     threads: Int, fill: UInt8, zero: Int32, limits: (lower: Int32, upper: Int32) = (0, 255),
-    isUniform: Bool = false
+    copies: Int = 1, isUniform: Bool = false
   ) {
+    self.copies = copies
     self.output = output
     let width = output.width
     depth = g.output[0]
@@ -50,15 +52,16 @@ final class ByteWindows {
       geometry: g, planes: 1, numbers: width, size: 1, columns: columnsOfPhase * phases,
       planeStride: g.kernel[0] * sliceStride, sliceStride: sliceStride, flip: 0, fill: fill,
       phases: phases)
-    let taps = g.kernelCount
+    let taps = g.kernelCount * copies
     let words = (taps + wordDepth - 1) / wordDepth
     tapOffsets = .allocate(capacity: 4 * words)
     tapOffsets.initialize(repeating: 0, count: 4 * words)
-    for t in 0..<taps {
+    for copy in 0..<taps {
+      let t = copy / copies
       let x = t % g.kernel[2] * g.dilation[2]
       let y = t / g.kernel[2] % g.kernel[1] * g.dilation[1]
       let z = t / (g.kernel[2] * g.kernel[1])
-      tapOffsets[t / wordDepth * 4 + t % wordDepth] = Int32(
+      tapOffsets[copy / wordDepth * 4 + copy % wordDepth] = Int32(
         truncatingIfNeeded: z * sliceStride + y * rowStride
           + (x % phases * columnsOfPhase + x / phases) * width)
     }

@@ -86,8 +86,6 @@ private func planIntegerConv(
   let weights = node.input(inputs.weights.tensor).shape
   let groups = node.int("group", default: 1)
   let batch = node.input(0).shape[0]
-  let isDepthwise =
-    weights[1] == 1 && weights[0] <= 2 * groups && geometry.kernelCount <= Int(APUS_INTEGER_TAPS)
   if let result = inputs.result,
     context.planByteConvolution(
       geometry, groups: groups, rows: weights[0], x: inputs.x, weights: inputs.weights,
@@ -96,13 +94,11 @@ private func planIntegerConv(
   {
     return
   }
-  // Of a depthwise convolution each output channel is an item of its own.
-  let sets = isDepthwise ? weights[0] : groups
   let pass = ConvolutionPass.convolution(
-    nil, geometry, channels: weights[1], rows: weights[0] / sets, Activation.none)
+    nil, geometry, channels: weights[1], rows: weights[0] / groups, Activation.none)
   context.planIntegerProduct(
     IntegerProduct(
-      context, pass, inputs.weights, inputs.x, rowSets: sets, columnSets: batch * groups,
-      items: batch * sets, window: isDepthwise ? geometry : nil),
+      context, pass, inputs.weights, inputs.x, rowSets: groups, columnSets: batch * groups,
+      items: batch * groups),
     inputs.weights, inputs.x, bias: inputs.bias, result: inputs.result)
 }

@@ -45,15 +45,13 @@ final class IntegerProduct {
   let items: Int
   /// Row set and column set of each item by the operands' strides; nil: the group's and the item's.
   let matrices: MatMulShapes?
-  /// Set where each group is a window over one plane.
-  let window: SpatialGeometry?
   let rowType: DataType
   let columnType: DataType
 
   init(
     _ context: PlanContext, _ pass: ConvolutionPass, _ rows: IntegerOperand,
     _ columns: IntegerOperand, rowSets: Int, columnSets: Int, items: Int,
-    matrices: MatMulShapes? = nil, window: SpatialGeometry? = nil
+    matrices: MatMulShapes? = nil
   ) {
     kernels = context.kernels
     self.pass = pass
@@ -61,7 +59,6 @@ final class IntegerProduct {
     self.columnSets = columnSets
     self.items = items
     self.matrices = matrices
-    self.window = window
     rowType = rows.type(context.node)
     columnType = columns.type(context.node)
   }
@@ -72,13 +69,9 @@ final class IntegerProduct {
   var width: Int { kernels.pointee.integer_columns }
   var tiles: Int { (columns + width - 1) / width }
   var panelsOfSet: Int { (rows + kernels.pointee.integer_rows - 1) / kernels.pointee.integer_rows }
-  /// How rows are packed: the taps of a single plane count as channels.
-  private var packing: (channels: Int, taps: Int) {
-    window == nil ? (pass.descriptor.channels, pass.descriptor.taps) : (depth, 1)
-  }
   var words: Int {
     let depth = kernels.pointee.integer_word_depth
-    return (packing.channels + depth - 1) / depth * packing.taps
+    return (pass.descriptor.channels + depth - 1) / depth * pass.descriptor.taps
   }
   /// int32 of packed rows of a set; their sums follow.
   var sumsOffset: Int { panelsOfSet * kernels.pointee.integer_rows * words }
@@ -106,7 +99,7 @@ final class IntegerProduct {
       let out = packed.assumingMemoryBound(to: Int32.self) + set * setStride
       kernels.pointee.integer_pack_rows(
         a.assumingMemoryBound(to: UInt8.self) + (set * rows + row) * depth, min(height, rows - row),
-        packing.channels, packing.taps, 0x80 - rowType.flip, out + row * words,
+        pass.descriptor.channels, pass.descriptor.taps, 0x80 - rowType.flip, out + row * words,
         out + (sumsOffset + row))
     }
   }
@@ -169,14 +162,6 @@ extension PlanContext {
       values: scratch(byteCount: (4 * rowCount + 2 * (columnCount + product.width)) * 4),
       rowCount: rowCount, columnCount: columnCount, hasRowZeros: hasZeros(rows))
     emit(start, work: 0)
-    if let window = product.window {
-      emit(
-        IntegerDepthwiseStep(
-          start, window, planes: product.items, x: input(columns.tensor),
-          inputPlanes: node.input(columns.tensor).shape.product(0, 2), y: output(0)),
-        work: work)
-      return
-    }
     emit(
       IntegerProductStep(
         start, threads: threads, x: input(columns.tensor), packedColumns: packedColumns,

@@ -27,10 +27,9 @@ let qLinearAveragePoolOperator = Operator(
       context.emit(QLinearGlobalPoolStep(context), work: node.input(0).shape.count)
       return
     }
-    let pool = PoolPlan(geometry, node.input(0).shape)
     context.emit(
       QLinearAveragePoolStep(
-        context, pool, includesPadding: node.int("count_include_pad", default: 0) != 0),
+        context, geometry, includesPadding: node.int("count_include_pad", default: 0) != 0),
       work: poolMultiplyAccumulates(node))
   },
   multiplyAccumulates: poolMultiplyAccumulates)
@@ -70,87 +69,101 @@ private func requirePool(_ context: NodeContext) throws(ApusError) -> DataType {
   return try context.requireQuantized(0, scale: 3)
 }
 
-/// A mean under a window, but for how the window's elements are found.
-struct QLinearMean {
-  let xScale: Float
-  let xZero: Float
-  let yScale: Float
-  let yZero: Float
-
-  init(_ x: QLinearScale, _ y: QLinearScale, _ memory: Memory) {
-    (xScale, xZero) = x.read(memory)
-    (yScale, yZero) = y.read(memory)
-  }
-
-  /// What an element adds to the sum.
-  @inline(__always) func term(_ x: Float) -> Float { xScale * (x - xZero) }
-
-  /// The result, not yet rounded.
-  @inline(__always) func mean(_ sum: Float, of count: Float) -> Float {
-    sum / count / yScale + yZero
-  }
-}
-
+/// A few channels of a position at a time, which lie side by side with channels last; otherwise one.
 private final class QLinearAveragePoolStep: Step {
-  private let pool: PoolPlan
+  private let kernels: UnsafePointer<apus_kernels>
+  private let window: apus_window
   private let includesPadding: Bool
+  /// Rows of all planes, each of a single channel or of all.
+  private let rows: Int
+  private let width: Int
+  private let isLast: Bool
   private let x: Slot
   private let y: Slot
   private let xScale: QLinearScale
   private let yScale: QLinearScale
 
-  init(_ context: PlanContext, _ pool: PoolPlan, includesPadding: Bool) {
+  init(_ context: PlanContext, _ geometry: SpatialGeometry, includesPadding: Bool) {
     let type = context.node.input(0).dataType
-    self.pool = pool
+    let last = context.channelsLast(0)?.x
+    kernels = context.kernels
+    window = geometry.window
     self.includesPadding = includesPadding
-    x = context.input(0)
-    y = context.output(0)
+    isLast = last != nil
+    width = last?.width ?? 1
+    rows =
+      (last?.items ?? context.node.input(0).shape.product(0, 2)) * geometry.output[0]
+      * geometry.output[1]
+    x = isLast ? context.blockedInput(0) : context.input(0)
+    y = isLast ? context.blockedOutput(0) : context.output(0)
     xScale = QLinearScale(context, 1, type)
     yScale = QLinearScale(context, 3, type)
   }
 
   override func run(_ memory: Memory, _ share: Share) {
-    let w = pool.window
-    let mean = QLinearMean(xScale, yScale, memory)
-    let rounding = ByteRounding(yScale.type)
-    let flip = Int32(truncatingIfNeeded: xScale.type.flip)
+    let w = window
+    let from = xScale.read(memory)
+    let to = yScale.read(memory)
+    let type = xScale.type
+    // Of int8 as bytes without a sign, which it is with channels last.
+    let shift = Int32(truncatingIfNeeded: type.flip)
+    let flip = isLast ? 0 : type.flip
+    let zero = Int32(from.zero) + shift
     let x = memory[x].assumingMemoryBound(to: UInt8.self)
     let y = memory[y].assumingMemoryBound(to: UInt8.self)
-    let slices = pool.split.rows / w.output_height
-    for row in share.part(of: pool.split.planes &* pool.split.rows) {
-      let slice = row / w.output_height
-      let plane = slice / slices
-      let zTaps = taps(
-        slice &- plane &* slices, w.stride_z, w.dilation_z, w.kernel_depth, w.input_depth, w.pad_z,
-        w.pad_end_z)
-      let yTaps = taps(
-        row &- slice &* w.output_height, w.stride_y, w.dilation_y, w.kernel_height, w.input_height,
-        w.pad_y, w.pad_end_y)
-      var column = 0
-      while column < w.output_width {
-        let xTaps = taps(
-          column, w.stride_x, w.dilation_x, w.kernel_width, w.input_width, w.pad_x, w.pad_end_x)
-        var sum: Float = 0
-        var kz = zTaps.begin
-        while kz < zTaps.end {
-          var ky = yTaps.begin
-          while ky < yTaps.end {
-            let line = (plane &* w.input_depth &+ zTaps.first &+ kz &* w.dilation_z)
-              &* w.input_height &+ yTaps.first &+ ky &* w.dilation_y
-            let start = x + (line &* w.input_width &+ xTaps.first)
-            var kx = xTaps.begin
-            while kx < xTaps.end {
-              sum += mean.term(start[kx &* w.dilation_x].number(flip))
-              kx &+= 1
+    var room = InlineArray<128, Float>(repeating: 0)
+    withUnsafeMutableBytes(of: &room) { bytes in
+      let sums = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
+      let terms = sums + 64
+      for row in share.part(of: rows) {
+        let slice = row / w.output_height
+        let plane = slice / w.output_depth
+        let zTaps = taps(
+          slice &- plane &* w.output_depth, w.stride_z, w.dilation_z, w.kernel_depth,
+          w.input_depth, w.pad_z, w.pad_end_z)
+        let yTaps = taps(
+          row &- slice &* w.output_height, w.stride_y, w.dilation_y, w.kernel_height,
+          w.input_height, w.pad_y, w.pad_end_y)
+        for position in 0..<(w.output_width &* ((width &+ 63) / 64)) {
+          let column = position % w.output_width
+          let channel = position / w.output_width &* 64
+          let n = min(64, width &- channel)
+          let xTaps = taps(
+            column, w.stride_x, w.dilation_x, w.kernel_width, w.input_width, w.pad_x, w.pad_end_x)
+          for i in 0..<64 { sums[i] = 0 }
+          for kz in zTaps.begin..<zTaps.end {
+            for ky in yTaps.begin..<yTaps.end {
+              let line = (plane &* w.input_depth &+ zTaps.first &+ kz &* w.dilation_z)
+                &* w.input_height &+ yTaps.first &+ ky &* w.dilation_y
+              for kx in xTaps.begin..<xTaps.end {
+                let place = line &* w.input_width &+ xTaps.first &+ kx &* w.dilation_x
+                kernels.pointee.dequantize(
+                  x + (place &* width &+ channel), n, flip, zero, from.scale, terms)
+                add(terms, to: sums, n)
+              }
             }
-            ky &+= 1
           }
-          kz &+= 1
+          let count = Float(zTaps.count &* yTaps.count &* xTaps.count)
+          for i in 0..<n { sums[i] = sums[i] / count / to.scale + to.zero }
+          kernels.pointee.quantize(
+            sums, n, 1, isLast ? shift : 0, Float(type.byteRange.lower),
+            Float(type.byteRange.upper),
+            y + ((row &* w.output_width &+ column) &* width &+ channel))
         }
-        let count = zTaps.count &* yTaps.count &* xTaps.count
-        y[row &* w.output_width &+ column] = rounding.byte(mean.mean(sum, of: Float(count)))
-        column &+= 1
       }
+    }
+  }
+
+  @inline(__always)
+  private func add(_ terms: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>, _ n: Int) {
+    var i = 0
+    while i < n {
+      let p = UnsafeMutableRawPointer(sums + i)
+      p.storeBytes(
+        of: p.loadUnaligned(as: SIMD8<Float>.self)
+          + UnsafeRawPointer(terms + i).loadUnaligned(as: SIMD8<Float>.self),
+        as: SIMD8<Float>.self)
+      i &+= 8
     }
   }
 
