@@ -30,14 +30,15 @@ private final class ByteMaxPoolStep: Step {
 extension PlanContext {
   /// Plans a MaxPool of bytes that lie with channels last, or have so many that it is worth a copy.
   func planByteMaxPool(_ geometry: SpatialGeometry) -> Bool {
-    guard mayUseBlocks, node.input(0).dataType != .float32, !node.wantsOutput(1),
+    let width = node.input(0).shape[1] + ChannelBlocks.byteBlock
+    guard mayUseBlocks, ByteBand.isPossible(geometry, width: width),
+      node.input(0).dataType != .float32, !node.wantsOutput(1),
       hasChannelsLast(0) || node.input(0).shape[1] >= ChannelBlocks.byteBlock / 2
     else { return false }
     let output = ChannelBlocks(node.outputs[0].shape, kernels, node.outputs[0].dataType)
     // The padding is no larger than anything.
     let windows = ByteWindows(
       kernels, geometry, output: output, threads: threads, fill: 0, zero: 0)
-    guard windows.isPossible else { return false }
     emit(
       ByteMaxPoolStep(
         kernels, windows, x: blockedInput(0), y: blockedOutput(0),

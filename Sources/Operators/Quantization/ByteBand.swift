@@ -18,6 +18,17 @@ struct ByteBand {
   /// an equal part of the row. Only for bytes.
   var phases = 1
 
+  /// Whether the band of a single output row, the least there can be, is of a sensible size, and what
+  /// windows read is so near that the kernels can count it in 32 bits.
+  ///
+  /// - Parameter width: channels of a position.
+  static func isPossible(_ g: SpatialGeometry, width: Int) -> Bool {
+    // In floating point: a file may state any numbers.
+    let slices = Double(g.kernel[0]) * Double(g.extent(1)) * Double(g.span(2) + g.stride[2] + 4)
+    let input = Double(g.inputCount) * Double(width)
+    return width > 0 && slices * Double(width) <= 0x1p26 && input <= 0x1p31
+  }
+
   /// Copies what `rows` rows of the output read, from `row` of `slice` and position `first` on.
   func fill(
     _ target: UnsafeMutablePointer<UInt8>, from x: UnsafePointer<UInt8>, slice: Int, row: Int,

@@ -120,12 +120,6 @@ final class ByteConvolution {
   /// Bytes that a thread needs beside the tensors.
   var scratchCount: Int { band.map { ($0.planes * $0.planeStride + 127) / 64 * 64 } ?? 0 }
 
-  /// Bytes of the input, whose taps the kernels count in 32 bits, and of the band.
-  var isPossible: Bool {
-    let most = Int(Int32.max)
-    return band == nil ? inputStride <= most : scratchCount <= most / 8
-  }
-
   func run(
     _ share: Share, _ x: UnsafePointer<UInt8>, _ packed: UnsafePointer<Int32>,
     _ y: UnsafeMutablePointer<UInt8>, _ scratch: UnsafeMutablePointer<UInt8>?

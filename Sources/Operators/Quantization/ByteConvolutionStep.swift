@@ -33,10 +33,12 @@ extension PlanContext {
   private func byteLimits(_ output: ChannelBlocks) -> (lower: Int32, upper: Int32) {
     guard let epilogue else { return (0, 255) }
     let zero = output.byteZero
-    return (
-      Int32(max(epilogue.minimum, Float(-zero))) + zero,
-      Int32(min(epilogue.maximum, Float(255 - zero))) + zero
-    )
+    // The node behind may yet turn out to state no numbers.
+    func byte(_ limit: Float) -> Int32 {
+      let raised = limit > Float(-zero) ? limit : Float(-zero)
+      return Int32(raised < Float(255 - zero) ? raised : Float(255 - zero)) + zero
+    }
+    return (byte(epilogue.minimum), byte(epilogue.maximum))
   }
 
   /// Inputs of more channels are read with channels last.
@@ -51,11 +53,12 @@ extension PlanContext {
     weights: IntegerOperand, strides: (row: Int, channel: Int), bias: Int?,
     result: (scale: Int, zero: Int)
   ) -> Bool {
-    guard mayUseBlocks, let values = node.input(weights.tensor).constant,
-      let numbers = ByteLayerNumbers(node, x: x, weights: weights, bias: bias, result: result)
-    else { return false }
     let info = node.input(x.tensor)
     let input = ChannelBlocks(info.shape, kernels, info.dataType)
+    guard mayUseBlocks, ByteBand.isPossible(geometry, width: input.width),
+      let values = node.input(weights.tensor).constant,
+      let numbers = ByteLayerNumbers(node, x: x, weights: weights, bias: bias, result: result)
+    else { return false }
     let output = ChannelBlocks(node.outputs[0].shape, kernels, node.outputs[0].dataType)
     let limits = byteLimits(output)
     if groups > 1 && groups == input.channels && groups == rows {
@@ -63,7 +66,6 @@ extension PlanContext {
         kernels, geometry, output: output, threads: threads,
         fill: UInt8(truncatingIfNeeded: numbers.inputZero), zero: numbers.outputZero,
         limits: limits, copies: numbers.copies)
-      guard windows.isPossible else { return false }
       let packing = ByteDepthwiseWeights(
         windows: windows, taps: geometry.kernelCount, channels: rows, width: output.width)
       let packed = packedWeights(
@@ -102,7 +104,6 @@ extension PlanContext {
       threads: threads, flip: UInt8(truncatingIfNeeded: info.dataType.flip),
       fill: UInt8(truncatingIfNeeded: numbers.inputZero), zero: numbers.outputZero,
       limits: limits)
-    guard layer.isPossible else { return false }
     let packed = packedWeights(
       tag: 8 + kernels.pointee.byte_word_depth, byteCount: byteWeights.byteCount
     ) { target in

@@ -15,12 +15,15 @@ extension PlanContext {
     let ratio = from.scale / (to.scale * Float(count))
     let input = ChannelBlocks(x.shape, kernels, x.dataType)
     let output = ChannelBlocks(node.outputs[0].shape, kernels, node.outputs[0].dataType)
+    // A word of weights for every four elements.
+    guard count > 0, count <= 1 << 16, ratio <= 0.5,
+      ByteBand.isPossible(geometry, width: input.width)
+    else { return false }
     let numbers = ByteLayerNumbers(
       x: (ratio, Int32(from.zero) + input.byteZero), y: (1, Int32(to.zero) + output.byteZero))
     let windows = ByteWindows(
       kernels, geometry, output: output, threads: threads, fill: 0, zero: numbers.outputZero,
       isUniform: true)
-    guard count > 0, ratio <= 0.5, windows.isPossible else { return false }
     let packing = ByteDepthwiseWeights(
       windows: windows, taps: count, channels: output.width, width: output.width)
     let packed = packedWeights(

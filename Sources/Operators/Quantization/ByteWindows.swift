@@ -81,8 +81,6 @@ final class ByteWindows {
   /// Bytes that a thread needs beside the tensors: the band, and what a chunk reads beyond it.
   var scratchCount: Int { band.planeStride + 128 }
 
-  var isPossible: Bool { scratchCount <= Int(Int32.max) / 8 }
-
   /// Computes with a kernel what is `share`'s. `d` is the descriptor, with what else the kernel needs.
   func run(
     _ d: apus_byte_windows, _ share: Share, _ x: UnsafeRawPointer, _ y: UnsafeMutableRawPointer,
