@@ -74,7 +74,8 @@ private let rules: [String: GradientRule<Double>] = gradientRules()
       "If", "Loop", "Scan",
       // Integers and truth values have no gradient.
       "And", "ArgMax", "ArgMin", "ConstantOfShape", "ConvInteger", "DequantizeLinear",
-      "DynamicQuantizeLinear", "Equal", "EyeLike", "Greater", "GreaterOrEqual", "Hardmax", "IsInf",
+      "DynamicQuantizeGRU", "DynamicQuantizeLSTM",
+      "DynamicQuantizeLinear", "DynamicQuantizeRNN", "Equal", "EyeLike", "Greater", "GreaterOrEqual", "Hardmax", "IsInf",
       "IsNaN", "Less", "LessOrEqual", "MatMulInteger", "Mod", "NonMaxSuppression", "NonZero", "Not",
       "OneHot", "Or", "QLinearAdd", "QLinearAveragePool", "QLinearConcat", "QLinearConv",
       "QLinearGlobalAveragePool", "QLinearLookup", "QLinearMatMul", "QLinearMul", "QuantizeLinear",
