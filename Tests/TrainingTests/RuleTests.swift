@@ -74,9 +74,8 @@ private let rules: [String: GradientRule<Double>] = gradientRules()
       "If", "Loop", "Scan",
       // Integers and truth values have no gradient.
       "And", "ArgMax", "ArgMin", "ConstantOfShape", "ConvInteger", "DequantizeLinear",
-      "DynamicQuantizeGRU", "DynamicQuantizeLSTM",
-      "DynamicQuantizeLinear", "DynamicQuantizeRNN", "Equal", "EyeLike", "Greater", "GreaterOrEqual", "Hardmax", "IsInf",
-      "IsNaN", "Less", "LessOrEqual", "MatMulInteger", "Mod", "NonMaxSuppression", "NonZero", "Not",
+      "DynamicQuantizeGRU", "DynamicQuantizeLSTM", "DynamicQuantizeLinear", "DynamicQuantizeRNN",
+      "Equal", "EyeLike", "Greater", "GreaterOrEqual", "Hardmax", "IsInf", "IsNaN", "Less", "LessOrEqual", "MatMulInteger", "Mod", "NonMaxSuppression", "NonZero", "Not",
       "OneHot", "Or", "QLinearAdd", "QLinearAveragePool", "QLinearConcat", "QLinearConv",
       "QLinearGlobalAveragePool", "QLinearLookup", "QLinearMatMul", "QLinearMul", "QuantizeLinear",
       "Range", "Shape", "Size", "Xor",
