@@ -5,7 +5,7 @@ of threads."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List, Tuple, Union
 
 import numpy as np
 import onnx
@@ -65,9 +65,15 @@ class Network:
         w = self.rng.integers(info.min, info.max + 1, shape).astype(dtype)
         return self.weight(w), self.weight(np.full(scales.shape, zero, dtype))
 
-    def conv(self, rows: int, kernel: int, stride: int, dilation: int, pad: int, group: int) -> None:
+    def conv(
+        self, rows: int, kernel: int, stride: Union[int, Tuple[int, ...]], dilation: int, pad: int,
+        group: int,
+    ) -> None:  # fmt: skip
+        strides = [stride] * self.rank if isinstance(stride, int) else list(stride)
         channels = self.shape[1] // group
-        size = [(d + 2 * pad - (kernel - 1) * dilation - 1) // stride + 1 for d in self.shape[2:]]
+        size = [
+            (d + 2 * pad - (kernel - 1) * dilation - 1) // s + 1
+            for d, s in zip(self.shape[2:], strides)]  # fmt: skip
         if min(size) < 1:
             return
         scales, scale, zero, x = self.parameters(rows, channels * kernel**self.rank)
@@ -77,7 +83,7 @@ class Network:
         if self.rng.integers(3):
             inputs.append(self.weight(self.rng.integers(-9000, 9000, rows).astype(np.int32)))
         self.name = self.node(
-            "QLinearConv", inputs, strides=[stride] * self.rank, dilations=[dilation] * self.rank,
+            "QLinearConv", inputs, strides=strides, dilations=[dilation] * self.rank,
             pads=[pad] * 2 * self.rank, group=group)  # fmt: skip
         self.shape = [self.batch, rows, *size]
 
@@ -177,15 +183,18 @@ def test_random_networks(seed: int, tmp_path: Path) -> None:
         (96, 96, 5, 2, 96, (40, 39)),
         (144, 144, 3, 1, 144, (29, 30)),
         (16, 16, 3, 1, 16, (64, 80)),
+        (24, 40, 1, (2, 1), 1, (2, 9)),  # one row of two
     ],
 )
 def test_large_layers(
-    channels: int, rows: int, kernel: int, stride: int, group: int, size: Tuple[int, int],
+    channels: int, rows: int, kernel: int, stride: Union[int, Tuple[int, ...]], group: int,
+    size: Tuple[int, int],
     tmp_path: Path,
 ) -> None:  # fmt: skip
     rng = np.random.default_rng(5)
     network = Network(rng, 2, channels, np.uint8)
-    network.shape = network.input_shape = [network.batch, channels, *size]
+    network.batch = 2
+    network.shape = network.input_shape = [2, channels, *size]
     network.conv(rows, kernel, stride, 1, kernel // 2, group)
     x = rng.normal(0, 2.5, network.input_shape).astype(np.float32)
     check(network.finish(), x, tmp_path, "one layer")

@@ -88,9 +88,7 @@ extension PlanContext {
       && geometry.dilation[2] == 1 && geometry.kernelCount > 1
     var g = geometry.foldedIfPointwise
     var items = input.items
-    if geometry.kernelCount == 1 && g.outputCount == g.output[2] && g.staysInside
-      && g.stride[2] == 1
-    {
+    if geometry.kernelCount == 1 && g.staysInside && g.inputCount == g.output[2] {
       // Items follow one another like positions.
       g.input = [1, 1, items * g.inputCount]
       g.output = g.input
