@@ -61,6 +61,11 @@ public struct Share {
   /// Whether no thread waits long for another where each takes some of so many rows.
   func isFair(_ rows: Int) -> Bool { (rows + count - 1) / count * count * 4 <= rows * 5 }
 
+  /// How much of `total` may be done at once so that each of several threads gets some.
+  static func most(of total: Int, _ threads: Int) -> Int {
+    threads > 1 ? (total + 2 * threads - 1) / (2 * threads) : total
+  }
+
   /// As much of `left` as is done at once: `most` or, so that no remainder is small, somewhat less,
   /// if possible a multiple of `grain`.
   static func piece(of left: Int, most: Int, grain: Int) -> Int {

@@ -20,8 +20,8 @@ public struct ChannelBlocks {
   public let width: Int
   /// Of an element.
   let size: Int
-  /// What turns a byte of the model's into one of ours.
-  private let flip: UInt8
+  /// What turns a byte of the model's into one of ours, flipping bits; and what its zero point gains.
+  let flip: UInt8
 
   init(_ shape: Shape, _ kernels: UnsafePointer<apus_kernels>, _ type: DataType = .float32) {
     items = shape[0]
@@ -29,14 +29,11 @@ public struct ChannelBlocks {
     positions = shape.product(2, shape.rank)
     rowLength = shape.rank > 2 ? shape[shape.rank - 1] : 1
     size = type.size
-    flip = UInt8(truncatingIfNeeded: type.flip)
+    flip = type.flip
     let block = ChannelBlocks.byteBlock
     width =
       size == 1 ? (channels + block - 1) / block * block : kernels.pointee.vector_width
   }
-
-  /// Of bytes: what the zero point 0 of the model's is.
-  var byteZero: Int32 { Int32(flip) }
 
   /// Channels of bytes that are together at least.
   static var byteBlock: Int { Int(APUS_BYTE_BLOCK) }

@@ -117,16 +117,13 @@ final class BlockedConvolution: BlockedLayer {
     let extent = g.extent(1)
     /// Bytes of one row of all planes.
     let rowBytes = planes * rowStride * 4
-    let rowsThatFit =
-      (cacheShare / max(1, rowBytes * g.kernel[0]) - extent) / g.stride[1] + 1
-    // Every thread should get some.
-    let share = (items * depth * height + 2 * threads - 1) / (2 * threads)
-    unitRows = max(1, min(height, rowsThatFit, threads > 1 ? share : height))
+    let most = Share.most(of: items * depth * height, threads)
+    unitRows = g.rowsAtOnce(cache: cacheShare, rowBytes: rowBytes, most: most)
     let bandRows = isInPlace ? g.input[1] : (unitRows - 1) * g.stride[1] + extent
     var slices = 1
     if unitRows == height, g.stride[0] == 1, g.dilation[0] == 1 {
       let fit = cacheShare / max(1, rowBytes * bandRows) - g.kernel[0] + 1
-      slices = max(1, min(depth, fit, threads > 1 ? share / height : depth))
+      slices = max(1, min(depth, fit, most / height))
     }
     unitSlices = slices
     let tapSlice = bandRows * rowStride * (isInPlace ? g.dilation[0] : 1)

@@ -116,6 +116,15 @@ struct SpatialGeometry {
       .invalidModel, "auto_pad is \(name); NOTSET, VALID, SAME_UPPER or SAME_LOWER is wanted")
   }
 
+  /// How many rows of the output are computed at once: as many as read what fits in `cache`, a row of a
+  /// slice of the input being `rowBytes`.
+  ///
+  /// - Parameter most: so that all threads get some.
+  func rowsAtOnce(cache: Int, rowBytes: Int, most: Int) -> Int {
+    let fit = (cache / max(1, rowBytes * kernel[0]) - extent(1)) / stride[1] + 1
+    return max(1, min(output[1], fit, most))
+  }
+
   /// Elements from a window's first to its last, both counted.
   func extent(_ axis: Int) -> Int { (kernel[axis] - 1) * dilation[axis] + 1 }
 

@@ -51,7 +51,7 @@ extension PlanContext {
       ByteAddStep(
         kernels,
         apus_byte_sum(
-          a_ratio: f.aRatio, b_ratio: f.bRatio, fixed: f.fixed, zero: output.byteZero),
+          a_ratio: f.aRatio, b_ratio: f.bRatio, fixed: f.fixed, zero: Int32(output.flip)),
         output.count, a: blockedInput(0), b: blockedInput(3), y: blockedOutput(0)),
       work: output.count / 4)
     return true

@@ -69,13 +69,10 @@ final class ByteConvolution {
     let extentX = isPlain ? weights.wordsOfRow * weights.depth : g.extent(2)
     let columns = isInPlace ? g.input[2] : (unitWidth - 1) * g.stride[2] + extentX
     let rowStride = columns * position
-    let extent = g.extent(1)
-    let rowsThatFit =
-      (cacheShare / max(1, planes * rowStride * g.kernel[0]) - extent) / g.stride[1] + 1
-    // Every thread should get some.
-    let share = (items * depth * height + 2 * threads - 1) / (2 * threads)
-    unitRows = max(1, min(height, rowsThatFit, threads > 1 ? share : height))
-    let bandRows = isInPlace ? g.input[1] : (unitRows - 1) * g.stride[1] + extent
+    unitRows = g.rowsAtOnce(
+      cache: cacheShare, rowBytes: planes * rowStride,
+      most: Share.most(of: items * depth * height, threads))
+    let bandRows = isInPlace ? g.input[1] : (unitRows - 1) * g.stride[1] + g.extent(1)
     sliceStride = bandRows * rowStride
     let planeStride = g.kernel[0] * sliceStride
     dividesBlocks =
@@ -178,9 +175,7 @@ final class ByteConvolution {
       if count > 0 {
         d.words = weights.words(part)
         d.blocks = count
-        d.start = packed + (weights.startOffset + first * block)
-        d.scale = UnsafeRawPointer(packed + (weights.scaleOffset + first * block))
-          .assumingMemoryBound(to: Float.self)
+        (d.start, d.scale) = weights.starts.read(packed, first * block)
         kernels.pointee.byte_convolve(
           &d, x + (weights.isAlongRow ? 0 : part.firstChannel * size),
           partWeights + (first - part.firstBlock) * (part.weights / part.blocks), y + first * block)

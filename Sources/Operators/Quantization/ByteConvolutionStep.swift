@@ -32,7 +32,7 @@ extension PlanContext {
   /// Between which bytes the node's results are clipped, with what its epilogue does.
   private func byteLimits(_ output: ChannelBlocks) -> (lower: Int32, upper: Int32) {
     guard let epilogue else { return (0, 255) }
-    let zero = output.byteZero
+    let zero = Int32(output.flip)
     // The node behind may yet turn out to state no numbers.
     func byte(_ limit: Float) -> Int32 {
       let raised = limit > Float(-zero) ? limit : Float(-zero)
@@ -69,7 +69,7 @@ extension PlanContext {
       let packing = ByteDepthwiseWeights(
         windows: windows, taps: geometry.kernelCount, channels: rows, width: output.width)
       let packed = packedWeights(
-        tag: 16 + kernels.pointee.byte_word_depth, byteCount: packing.byteCount
+        tag: 16 + kernels.pointee.byte_word_depth, byteCount: packing.starts.byteCount
       ) { target in
         packing.pack(
           values.assumingMemoryBound(to: UInt8.self), numbers,
@@ -99,11 +99,11 @@ extension PlanContext {
       copies: numbers.copies, isAlongRow: isPlain)
     let layer = ByteConvolution(
       kernels, byteWeights, g, items: items, input: input, output: output, isPlain: isPlain,
-      threads: threads, flip: UInt8(truncatingIfNeeded: info.dataType.flip),
+      threads: threads, flip: info.dataType.flip,
       fill: UInt8(truncatingIfNeeded: numbers.inputZero), zero: numbers.outputZero,
       limits: limits)
     let packed = packedWeights(
-      tag: 8 + kernels.pointee.byte_word_depth, byteCount: byteWeights.byteCount
+      tag: 8 + kernels.pointee.byte_word_depth, byteCount: byteWeights.starts.byteCount
     ) { target in
       byteWeights.pack(
         values.assumingMemoryBound(to: UInt8.self), rowStride: strides.row,

@@ -1,8 +1,8 @@
 import CKernels
 import ModelFormat
 
-/// The weights of a depthwise convolution of bytes in the kernels' order, and behind them, for each
-/// byte, what its sum starts from and its scale.
+/// The weights of a depthwise convolution of bytes in the kernels' order, and behind them the starts of
+/// each byte.
 struct ByteDepthwiseWeights {
   let windows: ByteWindows
   let taps: Int
@@ -11,8 +11,9 @@ struct ByteDepthwiseWeights {
   let width: Int
 
   private var positions: Int { windows.descriptor.phases * windows.chunk }
-  private var weightCount: Int { positions * windows.descriptor.words }
-  var byteCount: Int { 4 * (weightCount + 2 * positions) }
+  var starts: ByteStarts {
+    ByteStarts(offset: positions * windows.descriptor.words, count: positions)
+  }
 
   /// Packs weights [channel][tap], a byte each; nil: all are 1, and all channels' numbers those of the
   /// first.
@@ -24,7 +25,6 @@ struct ByteDepthwiseWeights {
     let chunk = windows.chunk
     let words = windows.descriptor.words
     let copies = windows.copies
-    let starts = packed + weightCount
     for position in 0..<positions {
       let phase = position / chunk
       let byte = position % chunk
@@ -43,18 +43,14 @@ struct ByteDepthwiseWeights {
         }
         packed[(phase * words + word) * chunk + place] = value
       }
-      starts[phase * chunk + place] = isThere ? numbers.start(channel, sum) : 0
-      UnsafeMutableRawPointer(starts + (positions + phase * chunk + place)).storeBytes(
-        of: isThere ? numbers.scale(channel) : 0, as: Float.self)
+      starts.write(packed, phase * chunk + place, isThere ? channel : nil, sum, numbers)
     }
   }
 
   /// Lets the kernels read what was packed.
   func use(_ packed: UnsafePointer<Int32>, in d: inout apus_byte_windows) {
     d.weights = packed
-    d.start = packed + weightCount
-    d.scale = UnsafeRawPointer(packed + (weightCount + positions))
-      .assumingMemoryBound(to: Float.self)
+    (d.start, d.scale) = starts.read(packed, 0)
   }
 }
 

@@ -20,14 +20,15 @@ extension PlanContext {
       ByteBand.isPossible(geometry, width: input.width)
     else { return false }
     let numbers = ByteLayerNumbers(
-      x: (ratio, Int32(from.zero) + input.byteZero), y: (1, Int32(to.zero) + output.byteZero))
+      x: (ratio, Int32(from.zero) + Int32(input.flip)),
+      y: (1, Int32(to.zero) + Int32(output.flip)))
     let windows = ByteWindows(
       kernels, geometry, output: output, threads: threads, fill: 0, zero: numbers.outputZero,
       isUniform: true)
     let packing = ByteDepthwiseWeights(
       windows: windows, taps: count, channels: output.width, width: output.width)
     let packed = packedWeights(
-      tag: 16 + kernels.pointee.byte_word_depth, byteCount: packing.byteCount
+      tag: 16 + kernels.pointee.byte_word_depth, byteCount: packing.starts.byteCount
     ) { packing.pack(nil, numbers, $0.assumingMemoryBound(to: Int32.self)) }
     emit(
       ByteDepthwiseStep(

@@ -26,8 +26,8 @@ struct ByteLayerNumbers {
       let scales = node.input(wScale).constant
     else { return nil }
     self.init(
-      x: (from.scale, Int32(from.zero) + node.input(x.tensor).dataType.shift),
-      y: (to.scale, Int32(to.zero) + node.outputs[0].dataType.shift))
+      x: (from.scale, Int32(from.zero) + Int32(node.input(x.tensor).dataType.flip)),
+      y: (to.scale, Int32(to.zero) + Int32(node.outputs[0].dataType.flip)))
     flip = weights.type(node) == .uint8 ? 0x80 : 0
     let scaleCount = node.input(wScale).shape.count
     weightScales = (scales.assumingMemoryBound(to: Float.self), scaleCount)
@@ -86,11 +86,6 @@ struct ByteLayerNumbers {
     let weightScale = weightScales.map { $0.first[row % $0.count] } ?? 1
     return weightScale * inputScale / outputScale
   }
-}
-
-extension DataType {
-  /// What a number of 8 bits gains as a byte without a sign.
-  var shift: Int32 { Int32(truncatingIfNeeded: flip) }
 }
 
 extension NodeContext {

@@ -1,8 +1,36 @@
 import CKernels
 import ModelFormat
 
-/// The weights of a convolution of bytes in the kernels' order, and behind them, for each output
-/// channel, what its sum starts from and its scale.
+/// Where, behind packed weights of bytes, stands what each sum starts from, and its scale.
+struct ByteStarts {
+  /// 32-bit words of weights, and how many sums there are.
+  let offset: Int
+  let count: Int
+
+  var byteCount: Int { 4 * (offset + 2 * count) }
+
+  /// Those of sum `i`, which is a row's, of weights that add up to `sum`; nil: of none.
+  func write(
+    _ packed: UnsafeMutablePointer<Int32>, _ i: Int, _ row: Int?, _ sum: Int32,
+    _ numbers: ByteLayerNumbers
+  ) {
+    let start = packed + (offset + i)
+    start.pointee = row.map { numbers.start($0, sum) } ?? 0
+    UnsafeMutableRawPointer(start + count).storeBytes(
+      of: row.map { numbers.scale($0) } ?? 0, as: Float.self)
+  }
+
+  /// Those from sum `first` on.
+  func read(
+    _ packed: UnsafePointer<Int32>, _ first: Int
+  ) -> (UnsafePointer<Int32>, UnsafePointer<Float>) {
+    let start = packed + (offset + first)
+    return (start, UnsafeRawPointer(start + count).assumingMemoryBound(to: Float.self))
+  }
+}
+
+/// The weights of a convolution of bytes in the kernels' order, and behind them the starts of each
+/// output channel.
 final class ByteWeights {
   /// Numbers in a word.
   let depth: Int
@@ -16,6 +44,8 @@ final class ByteWeights {
   /// Taps as the kernels count them, `copies` times.
   let taps: Int
   let copies: Int
+  /// Of the output channels.
+  let starts: ByteStarts
   private let channelsOfGroup: Int
   private let rowsOfGroup: Int
   private let kernelCount: Int
@@ -44,22 +74,15 @@ final class ByteWeights {
     parts = ConvolutionPart.all(
       most: Int.max, groups: groups, channels: channels, rows: rows,
       blockWidth: ChannelBlocks.byteBlock, wordDepth: isAlongRow ? channels : depth, taps: taps)
+    let block = ChannelBlocks.byteBlock
+    starts = ByteStarts(
+      offset: parts.reduce(0) { $0 + $1.weights }, count: (rows + block - 1) / block * block)
   }
 
   /// Words of a tap.
   func words(_ part: ConvolutionPart) -> Int {
     isAlongRow ? 1 : (part.channels + depth - 1) / depth
   }
-
-  private var paddedRows: Int {
-    let block = ChannelBlocks.byteBlock
-    return (rows + block - 1) / block * block
-  }
-
-  /// Products for each position; 32-bit words before the numbers of the channels, and in all.
-  var startOffset: Int { parts.reduce(0) { $0 + $1.weights } }
-  var scaleOffset: Int { startOffset + paddedRows }
-  var byteCount: Int { 4 * (startOffset + 2 * paddedRows) }
 
   /// Packs weights, a byte each, row `r`, channel `c` of its group and tap `t` at
   /// r · rowStride + c · channelStride + t.
@@ -75,38 +98,29 @@ final class ByteWeights {
       while row < end {
         let width = min(2 * lanes, end - row)
         for lane in 0..<width {
-          packRow(
+          let sum = packRow(
             row + lane, of: part, words, weights + (row + lane) * rowStride, channelStride, numbers,
             target + lane, width)
+          starts.write(packed, row + lane, row + lane < rows ? row + lane : nil, sum, numbers)
         }
         target += words * taps * width
         row += width
       }
     }
-    let starts = packed + startOffset
-    for row in 0..<paddedRows {
-      var sum: Int32 = 0
-      if row < rows {
-        for c in 0..<channelsOfGroup {
-          let first = weights + (row * rowStride + c * channelStride)
-          for t in 0..<kernelCount { sum &+= numbers.weight(first[t], row) }
-        }
-      }
-      starts[row] = row < rows ? numbers.start(row, sum) : 0
-      UnsafeMutableRawPointer(starts + paddedRows + row).storeBytes(
-        of: row < rows ? numbers.scale(row) : 0, as: Float.self)
-    }
   }
 
   /// One row's words, `step` words apart.
+  ///
+  /// - Returns: The sum of its weights.
   private func packRow(
     _ row: Int, of part: ConvolutionPart, _ words: Int, _ weights: UnsafePointer<UInt8>,
     _ channelStride: Int, _ numbers: ByteLayerNumbers, _ target: UnsafeMutablePointer<Int32>,
     _ step: Int
-  ) {
+  ) -> Int32 {
     // Of the part's channels the row's group has those from this one on.
     let shift = row / rowsOfGroup * channelsOfGroup - part.firstChannel
     var out = target
+    var sum: Int32 = 0
     for copy in 0..<taps {
       let tap = copy / copies
       for word in 0..<words {
@@ -125,14 +139,15 @@ final class ByteWeights {
         var value: Int32 = 0
         if row < rows {
           for i in begin..<max(begin, end) {
-            value |= numbers.part(
-              copy % copies, of: numbers.weight(weights[first + i * stride], row), at: i,
-              depth: depth)
+            let number = numbers.weight(weights[first + i * stride], row)
+            if copy % copies == 0 { sum &+= number }
+            value |= numbers.part(copy % copies, of: number, at: i, depth: depth)
           }
         }
         out.pointee = value
         out += step
       }
     }
+    return sum
   }
 }

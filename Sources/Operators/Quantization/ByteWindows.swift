@@ -43,11 +43,10 @@ final class ByteWindows {
     let span = (g.output[2] - 1) * g.stride[2] + g.extent(2)
     let columnsOfPhase = (span + phases - 1) / phases
     let rowStride = columnsOfPhase * phases * width
-    let extent = g.extent(1)
-    let fit = (kernels.pointee.core_cache / 8) / max(1, rowStride * g.kernel[0])
-    let share = (rows + 2 * threads - 1) / (2 * threads)
-    unitRows = max(1, min(height, (fit - extent) / g.stride[1] + 1, threads > 1 ? share : height))
-    let sliceStride = ((unitRows - 1) * g.stride[1] + extent) * rowStride
+    unitRows = g.rowsAtOnce(
+      cache: kernels.pointee.core_cache / 8, rowBytes: rowStride,
+      most: Share.most(of: rows, threads))
+    let sliceStride = ((unitRows - 1) * g.stride[1] + g.extent(1)) * rowStride
     band = ByteBand(
       geometry: g, planes: 1, numbers: width, size: 1, columns: columnsOfPhase * phases,
       planeStride: g.kernel[0] * sliceStride, sliceStride: sliceStride, flip: 0, fill: fill,

@@ -67,8 +67,8 @@ private final class DequantizeStep: Step {
         }
       } else {
         kernels.pointee.dequantize(
-          (x + first).assumingMemoryBound(to: UInt8.self), count, type.flip,
-          zero + Int32(truncatingIfNeeded: type.flip), scales[index], y + first)
+          (x + first).assumingMemoryBound(to: UInt8.self), count, Int(type.flip),
+          zero + Int32(type.flip), scales[index], y + first)
       }
     }
   }

@@ -99,7 +99,7 @@ final class IntegerProduct {
       let out = packed.assumingMemoryBound(to: Int32.self) + set * setStride
       kernels.pointee.integer_pack_rows(
         a.assumingMemoryBound(to: UInt8.self) + (set * rows + row) * depth, min(height, rows - row),
-        pass.descriptor.channels, pass.descriptor.taps, 0x80 - rowType.flip, out + row * words,
+        pass.descriptor.channels, pass.descriptor.taps, Int(0x80 - rowType.flip), out + row * words,
         out + (sumsOffset + row))
     }
   }
@@ -110,7 +110,7 @@ final class IntegerProduct {
   ) {
     withUnsafePointer(to: pass.descriptor) {
       kernels.pointee.integer_gather(
-        $0, x.assumingMemoryBound(to: UInt8.self) + set * inputStride, columnType.flip, fill,
+        $0, x.assumingMemoryBound(to: UInt8.self) + set * inputStride, Int(columnType.flip), fill,
         tile * width, sums, panel)
     }
   }

@@ -122,7 +122,7 @@ final class IntegerStartStep: Step {
   /// The zero point of a column as packed.
   private func columnZero(_ memory: Memory, _ i: Int) -> Int32 {
     memory.integer(columnZero, min(i, columnZeros - 1), product.columnType)
-      + Int32(truncatingIfNeeded: product.columnType.flip)
+      + Int32(product.columnType.flip)
   }
 
   /// The numbers of the columns from `column` of a set on, where they have any.

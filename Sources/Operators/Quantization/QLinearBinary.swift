@@ -154,7 +154,7 @@ private final class QLinearBinaryStep: Step {
   ) {
     let flip = yScale.type.flip
     let count = step == 0 ? 1 : n
-    kernels.pointee.dequantize(p, count, flip, Int32(truncatingIfNeeded: flip), 1, v)
+    kernels.pointee.dequantize(p, count, Int(flip), Int32(flip), 1, v)
     for i in count..<n { v[i] = v[0] }
   }
 }

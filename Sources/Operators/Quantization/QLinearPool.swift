@@ -106,8 +106,8 @@ private final class QLinearAveragePoolStep: Step {
     let to = yScale.read(memory)
     let type = xScale.type
     // Of int8 as bytes without a sign, which it is with channels last.
-    let shift = Int32(truncatingIfNeeded: type.flip)
-    let flip = isLast ? 0 : type.flip
+    let shift = Int32(type.flip)
+    let flip = isLast ? 0 : Int(type.flip)
     let zero = Int32(from.zero) + shift
     let x = memory[x].assumingMemoryBound(to: UInt8.self)
     let y = memory[y].assumingMemoryBound(to: UInt8.self)
@@ -205,7 +205,7 @@ private final class QLinearGlobalPoolStep: Step {
     let output = memory[y].assumingMemoryBound(to: UInt8.self)
     let (x, y) = (xScale.read(memory), yScale.read(memory))
     let ratio = x.scale / (y.scale * Float(count))
-    let flip = UInt8(truncatingIfNeeded: xScale.type.flip)
+    let flip = xScale.type.flip
     // That of the integers without their sign.
     let offset = Int32(truncatingIfNeeded: count) &* (Int32(x.zero) &+ Int32(flip))
     let rounding = ByteRounding(yScale.type, zero: y.zero)

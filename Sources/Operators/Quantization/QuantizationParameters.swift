@@ -66,8 +66,9 @@ struct QuantizationParameters {
 }
 
 extension DataType {
-  /// What a byte without a sign of the same order as this type's is, bit by bit: 0x80 for int8.
-  var flip: Int { self == .int8 ? 0x80 : 0 }
+  /// What makes a number of this type of 8 bits a byte without a sign: 128 for int8, which it gains, or
+  /// whose bit is flipped.
+  var flip: UInt8 { self == .int8 ? 0x80 : 0 }
 
   /// The values that this type of 8 bits holds.
   var byteRange: (lower: Int32, upper: Int32) { self == .int8 ? (-128, 127) : (0, 255) }

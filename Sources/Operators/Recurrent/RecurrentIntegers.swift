@@ -72,7 +72,7 @@ extension RecurrentWeights {
     let depth = i == 1 ? inputs : units
     let words = words(depth)
     let bits = Int32(truncatingIfNeeded: 32 / kernels.pointee.byte_word_depth)
-    let flip = UInt8(truncatingIfNeeded: matrix.dataType.flip)
+    let flip = matrix.dataType.flip
     // Their numbers: one for the direction, or one for each column.
     let inputOfScales = kind.inputs &+ 2 &* (i &- 1)
     let scales = node.input(inputOfScales)
