@@ -24,10 +24,8 @@ let qLinearConcatOperator = Operator(
     if shape.count == 0 { return }
     let axis = try concatAxis(node, 2)
     let type = node.outputs[0].dataType
-    let y = QLinearScale(context, 0, type)
     if axis == 1,
-      context.planByteConcat(
-        first: 2, step: 3, scales: { (QLinearScale(context, $0 + 1, type), y) })
+      context.planByteConcat(first: 2, step: 3, rescaling: { context.byteRescaling($0 + 1, 0) })
     {
       return
     }
@@ -37,11 +35,14 @@ let qLinearConcatOperator = Operator(
       let x = node.input(i).shape
       let length = x.product(axis, x.rank)
       if length == 0 { continue }
+      let rescaling = context.byteRescaling(i + 1, 0)
       context.emit(
         QLinearLookupStep(
           context.input(i), context.output(0), lines: x.count / length, length: length,
           sourcePitch: length, pitch: shape.product(axis, shape.rank), offset: offset,
-          scales: (QLinearScale(context, i + 1, type), y)),
+          table: context.byteTable(of: i, rescaling, flip: 0),
+          scales: rescaling == nil
+            ? (QLinearScale(context, i + 1, type), QLinearScale(context, 0, type)) : nil),
         work: x.count)
       offset += length
     }

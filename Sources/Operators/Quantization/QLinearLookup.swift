@@ -22,16 +22,22 @@ let qLinearLookupOperator = Operator(
     try context.setOutput(type, context.input(0).shape)
   },
   plan: { (context) throws(ApusError) in
-    let count = context.node.outputs[0].shape.count
+    let node = context.node
+    let count = node.outputs[0].shape.count
     if count == 0 { return }
     context.allowInPlace(input: 0, output: 0)
-    let bytes = context.channelsLast(0)
-    let length = bytes?.x.count ?? count
+    guard let x = context.channelsLast(0), let table = node.input(3).constant else {
+      context.emit(
+        QLinearLookupStep(
+          context.input(0), context.output(0), length: count, table: context.input(3)),
+        work: count)
+      return
+    }
+    let (flip, yFlip) = (x.flip, node.outputs[0].dataType.flip)
     context.emit(
       QLinearLookupStep(
-        bytes == nil ? context.input(0) : context.blockedInput(0),
-        bytes == nil ? context.output(0) : context.blockedOutput(0), lines: 1, length: length,
-        sourcePitch: length, pitch: length, table: context.input(3), flips: bytes?.flips ?? (0, 0)),
+        context.blockedInput(0), context.blockedOutput(0), length: x.count,
+        table: context.byteTable { table.load(fromByteOffset: $0 ^ Int(flip), as: UInt8.self) ^ yFlip }),
       work: count)
   })
 
@@ -46,21 +52,18 @@ final class QLinearLookupStep: Step {
   private let offset: Int
   private let table: Slot?
   private let scales: (x: QLinearScale, y: QLinearScale)?
-  private let flips: (x: UInt8, y: UInt8)
 
   /// - Parameters:
   ///   - sourcePitch: from a line to the next in the input.
   ///   - pitch: and in the output.
   ///   - offset: of the first line in the output.
-  ///   - scales: where there is no table: from which scale to which; nil: copies.
-  ///   - flips: what makes the model's bytes of x's and y's.
+  ///   - table: nil: copies.
+  ///   - scales: that are no constants: from which to which.
   init(
-    _ x: Slot, _ y: Slot, lines: Int, length: Int, sourcePitch: Int, pitch: Int, offset: Int = 0,
-    table: Slot? = nil, scales: (x: QLinearScale, y: QLinearScale)? = nil,
-    flips: (x: UInt8, y: UInt8) = (0, 0)
+    _ x: Slot, _ y: Slot, lines: Int = 1, length: Int, sourcePitch: Int = 0, pitch: Int = 0,
+    offset: Int = 0, table: Slot?, scales: (x: QLinearScale, y: QLinearScale)? = nil
   ) {
     self.sourcePitch = sourcePitch
-    self.flips = flips
     self.x = x
     self.y = y
     self.lines = lines
@@ -72,41 +75,14 @@ final class QLinearLookupStep: Step {
   }
 
   override func run(_ memory: Memory, _ share: Share) {
-    if let table {
-      flip(memory, share, memory[table].assumingMemoryBound(to: UInt8.self))
-    } else if let scales {
-      requantize(memory, share, scales.x, scales.y)
-    } else {
-      look(memory, share, nil)
+    guard let scales else {
+      return look(
+        memory, share, table.map { UnsafePointer(memory[$0].assumingMemoryBound(to: UInt8.self)) })
     }
-  }
-
-  /// Of a table of the model's bytes, makes one of those that there are.
-  private func flip(_ memory: Memory, _ share: Share, _ table: UnsafePointer<UInt8>) {
-    if flips.x | flips.y == 0 { return look(memory, share, table) }
-    var bytes = InlineArray<256, UInt8>(repeating: 0)
+    let rescaling = ByteRescaling(scales.x.type, scales.x.read(memory), scales.y.read(memory))
+    var bytes = InlineArray<256, UInt8> { i in rescaling.byte(i) }
     withUnsafeMutableBytes(of: &bytes) {
-      let flipped = $0.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self)
-      for i in 0..<256 { flipped[i] = table[i ^ Int(flips.x)] ^ flips.y }
-      look(memory, share, flipped)
-    }
-  }
-
-  private func requantize(
-    _ memory: Memory, _ share: Share, _ from: QLinearScale, _ to: QLinearScale
-  ) {
-    let (x, y) = (from.read(memory), to.read(memory))
-    if x == y { return look(memory, share, nil) }
-    let flip = Int32(truncatingIfNeeded: from.type.flip)
-    let rounding = ByteRounding(to.type, zero: y.zero)
-    var bytes = InlineArray<256, UInt8>(repeating: 0)
-    withUnsafeMutableBytes(of: &bytes) {
-      let table = $0.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self)
-      for i in 0..<256 {
-        let number = UInt8(truncatingIfNeeded: i).number(flip)
-        table[i] = rounding.byte((number - x.zero) * x.scale / y.scale)
-      }
-      self.flip(memory, share, table)
+      look(memory, share, $0.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self))
     }
   }
 
@@ -132,39 +108,74 @@ final class QLinearLookupStep: Step {
   }
 }
 
+/// From one scale of bytes to another.
+struct ByteRescaling {
+  let x: (scale: Float, zero: Float)
+  let y: (scale: Float, zero: Float)
+  private let flip: UInt8
+  private let rounding: ByteRounding
+
+  init(_ type: DataType, _ x: (scale: Float, zero: Float), _ y: (scale: Float, zero: Float)) {
+    self.x = x
+    self.y = y
+    flip = type.flip
+    rounding = ByteRounding(type, zero: y.zero)
+  }
+
+  /// The model's byte that the model's byte `i` becomes.
+  @inline(never)
+  func byte(_ i: Int) -> UInt8 {
+    let byte = UInt8(truncatingIfNeeded: i)
+    if x == y { return byte }
+    return rounding.byte((byte.number(Int32(flip)) - x.zero) * x.scale / y.scale)
+  }
+}
+
 extension PlanContext {
-  /// Where input `i` lies with channels last: how it lies, and what makes the model's bytes of it and of
-  /// output 0.
-  func channelsLast(_ i: Int) -> (x: ChannelBlocks, flips: (x: UInt8, y: UInt8))? {
-    guard hasChannelsLast(i) else { return nil }
-    let type = node.input(i).dataType
-    return (
-      ChannelBlocks(node.input(i).shape, kernels, type),
-      (
-        UInt8(truncatingIfNeeded: type.flip),
-        UInt8(truncatingIfNeeded: node.outputs[0].dataType.flip)
-      )
-    )
+  /// How input `i` lies with channels last; nil: it does not.
+  func channelsLast(_ i: Int) -> ChannelBlocks? {
+    hasChannelsLast(i) ? ChannelBlocks(node.input(i).shape, kernels, node.input(i).dataType) : nil
+  }
+
+  /// From the scale that inputs `i` and `i + 1` state to that of `k` and `k + 1`; nil where these are no
+  /// constants.
+  func byteRescaling(_ i: Int, _ k: Int) -> ByteRescaling? {
+    guard let x = node.byteScale(i), let y = node.byteScale(k) else { return nil }
+    return ByteRescaling(node.outputs[0].dataType, x, y)
+  }
+
+  /// A table of what each byte becomes.
+  func byteTable(tag: Int = 0, _ byte: @escaping (Int) -> UInt8) -> Slot {
+    packedWeights(tag: tag, byteCount: 256) { target in
+      for i in 0..<256 { target.storeBytes(of: byte(i), toByteOffset: i, as: UInt8.self) }
+    }
+  }
+
+  /// That of input `i`, with channels last if `flip` is their type's; nil where nothing changes.
+  func byteTable(of i: Int, _ rescaling: ByteRescaling?, flip: UInt8) -> Slot? {
+    guard let rescaling, rescaling.x != rescaling.y else { return nil }
+    return byteTable(tag: 2 * i + (flip == 0 ? 0 : 1)) { rescaling.byte($0 ^ Int(flip)) ^ flip }
   }
 
   /// Plans a join of channels where all inputs lie with channels last: from input `first`, every
-  /// `step`th; scales: of each and the output's, where those may differ.
+  /// `step`th; rescaling: of each, where the scales may differ.
   func planByteConcat(
-    first: Int = 0, step: Int = 1, scales: ((Int) -> (x: QLinearScale, y: QLinearScale))? = nil
+    first: Int = 0, step: Int = 1, rescaling: ((Int) -> ByteRescaling?)? = nil
   ) -> Bool {
     let output = ChannelBlocks(node.outputs[0].shape, kernels, node.outputs[0].dataType)
     guard mayUseBlocks, output.count > 0 else { return false }
-    for i in stride(from: first, to: node.inputs.count, by: step) where !hasChannelsLast(i) {
-      return false
+    for i in stride(from: first, to: node.inputs.count, by: step) {
+      if !hasChannelsLast(i) { return false }
+      if let rescaling, rescaling(i) == nil { return false }
     }
     var offset = 0
     for i in stride(from: first, to: node.inputs.count, by: step) {
-      guard let (x, flips) = channelsLast(i) else { return false }
+      guard let x = channelsLast(i) else { return false }
       emit(
         QLinearLookupStep(
           blockedInput(i), blockedOutput(0), lines: x.items * x.positions, length: x.channels,
-          sourcePitch: x.width, pitch: output.width, offset: offset, scales: scales?(i),
-          flips: flips),
+          sourcePitch: x.width, pitch: output.width, offset: offset,
+          table: byteTable(of: i, rescaling?(i), flip: x.flip)),
         work: x.count / 4)
       offset += x.channels
     }

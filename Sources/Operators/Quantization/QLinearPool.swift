@@ -85,7 +85,7 @@ private final class QLinearAveragePoolStep: Step {
 
   init(_ context: PlanContext, _ geometry: SpatialGeometry, includesPadding: Bool) {
     let type = context.node.input(0).dataType
-    let last = context.channelsLast(0)?.x
+    let last = context.channelsLast(0)
     kernels = context.kernels
     window = geometry.window
     self.includesPadding = includesPadding
