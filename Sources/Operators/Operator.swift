@@ -39,13 +39,15 @@ public struct Operator {
   #if !hasFeature(Embedded)
     /// One line for docs/operators.md: what differs from ONNX, what is restricted.
     public let notes: StaticString
+    /// Where its scales stand; nil where it has no tensors of integers with a scale. The tools ask.
+    public let scales: ScalePlaces?
   #endif
 
   public init(
     opcode: UInt16, name: StaticString, attributes: [AttributeSpec] = [],
     inputs: ClosedRange<Int>, outputs: ClosedRange<Int> = 1...1, requiredInputs: Int? = nil,
     dependsOnShapesOnly: Bool = false, notes: StaticString = "",
-    control: ControlFlow? = nil,
+    control: ControlFlow? = nil, scales: ScalePlaces? = nil,
     infer: @escaping (NodeContext) throws(ApusError) -> Void,
     plan: @escaping (PlanContext) throws(ApusError) -> Void,
     multiplyAccumulates: ((NodeContext) -> Int)? = nil
@@ -61,11 +63,34 @@ public struct Operator {
     self.dependsOnShapesOnly = dependsOnShapesOnly
     #if !hasFeature(Embedded)
       self.notes = notes
+      self.scales = scales
     #endif
     self.control = control
     self.infer = infer
     self.plan = plan
     self.multiplyAccumulates = multiplyAccumulates
+  }
+}
+
+/// Where an operator on quantised tensors has scales among its inputs. A zero point stands behind
+/// each.
+public struct ScalePlaces {
+  private let first: Int
+  private let end: Int
+  /// The scale of the result; nil where that has none.
+  public let result: Int?
+
+  /// - Parameter tensors: Every third of these inputs, from the first on, is a tensor of integers, and
+  ///   its scale is the input behind it.
+  public init(tensors: Range<Int>, result: Int? = nil) {
+    first = tensors.lowerBound
+    end = tensors.upperBound
+    self.result = result
+  }
+
+  /// Those tensors, of a node with so many inputs.
+  public func tensors(of inputs: Int) -> StrideTo<Int> {
+    stride(from: first, to: min(end, inputs), by: 3)
   }
 }
 

@@ -52,15 +52,11 @@ public final class Quantizer {
     calibration = try calibrator.run(scheme.choose(keepingFloat: []))
   }
 
-  private static let integerOperators: Set<String> = [
-    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger",
-  ]
-
   static func check(_ graph: Graph) throws {
     for function in graph.functions {
       for node in function.nodes
-      where integerOperators.contains(node.op) || node.op.hasPrefix("QLinear")
-        || node.op.hasPrefix("DynamicQuantize")
+      where node.definition?.scales != nil || node.op.hasPrefix("DynamicQuantize")
+        || node.op.hasSuffix("Integer")
       {
         throw QuantizationError(
           "it is quantised already: node \(node.displayName) works on integers")

@@ -80,28 +80,16 @@ struct QuantizedTensors {
         guard t != Format.none, let info = plan.tensors[Int(t)],
           info.dataType == .int8 || info.dataType == .uint8
         else { continue }
-        if let places = QuantizedTensors.places(node.definition.name.description) {
-          guard node.hasInput(places.scale) else { continue }
+        if let scale = node.definition.scales?.result {
+          guard node.hasInput(scale) else { continue }
           var axis = node.int("axis", default: 1)
           if axis < 0 { axis += info.shape.rank }
           parameters[Int(t)] = TensorQuantization(
-            node.input(places.scale), node.optionalInput(places.zero), axis: axis, info.dataType)
+            node.input(scale), node.optionalInput(scale + 1), axis: axis, info.dataType)
         } else if let known, known.isPerTensor, node.optionalInput(0)?.dataType == info.dataType {
           parameters[Int(t)] = known
         }
       }
-    }
-  }
-
-  /// The inputs that are the output's scale and zero point.
-  private static func places(_ op: String) -> (scale: Int, zero: Int)? {
-    switch op {
-    case "QuantizeLinear": (1, 2)
-    case "QLinearConv", "QLinearMatMul", "QLinearAdd", "QLinearMul": (6, 7)
-    case "QLinearAveragePool", "QLinearGlobalAveragePool": (3, 4)
-    case "QLinearConcat": (0, 1)
-    case "QLinearLookup": (4, 5)
-    default: nil
     }
   }
 }

@@ -123,6 +123,8 @@ public final class Exporter {
       try rule(node, self)
     } else if let control = node.definition?.control {
       try writeControl(node, control)
+    } else if node.op.hasPrefix("QLinear"), let places = node.definition?.scales {
+      try writeQuantized(node, places)
     } else {
       try write(node)
     }

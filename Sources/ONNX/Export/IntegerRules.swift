@@ -1,5 +1,6 @@
 import Graph
 import ModelFormat
+import Operators
 
 // Operators of quantised tensors. ONNX Runtime and others want them as pairs: DequantizeLinear on each
 // input, the operator of floats, QuantizeLinear. The importer finds the same operators in these again.
@@ -18,6 +19,11 @@ private struct Scale {
     guard let scale = node.input(i) else { return nil }
     self.scale = scale
     zero = node.input(i + 1)
+  }
+
+  init?(resultOf node: Node) {
+    guard let i = node.definition?.scales?.result else { return nil }
+    self.init(node, i)
   }
 
   init(_ scale: Value, _ zero: Value?) {
@@ -47,14 +53,11 @@ extension Exporter {
         attributes: isStated ? [:] : ["output_dtype": .int(3)]))
   }
 
-  /// DequantizeLinear of each (tensor, its scale's input), `op`, QuantizeLinear with the scale that is
-  /// input `result`.
-  fileprivate func writePairs(
-    _ op: String, _ node: Node, _ inputs: [(tensor: Int, scale: Int)], result: Int
-  ) throws {
-    guard let y = node.outputs[0], let p = Scale(node, result) else { return }
-    let real = try inputs.map { i -> Value in
-      guard let x = node.input(i.tensor), let p = Scale(node, i.scale) else {
+  /// DequantizeLinear of each tensor, `op`, QuantizeLinear of the result.
+  fileprivate func writePairs(_ op: String, _ node: Node, _ places: ScalePlaces) throws {
+    guard let y = node.outputs[0], let p = Scale(resultOf: node) else { return }
+    let real = try places.tensors(of: node.inputs.count).map { i -> Value in
+      guard let x = node.input(i), let p = Scale(node, i + 1) else {
         throw ONNXError("an input is missing")
       }
       return try dequantize(x, p)
@@ -66,29 +69,23 @@ extension Exporter {
   }
 }
 
-/// Sums, products, means and joins.
-func quantizedElements(_ node: Node, _ exporter: Exporter) throws {
-  guard exporter.writesPairs else {
-    return try exporter.write(withZeros(node), domain: Exporter.microsoft)
-  }
-  let op = String(node.op.dropFirst("QLinear".count))
-  switch op {
-  case "Add", "Mul":
-    try exporter.writePairs(op, node, [(0, 1), (3, 4)], result: 6)
-  case "Concat":
-    let inputs = stride(from: 2, to: node.inputs.count, by: 3).map { ($0, $0 + 1) }
-    try exporter.writePairs(op, node, inputs, result: 0)
-  default:
-    try exporter.writePairs(op, node, [(0, 1)], result: 3)
+extension Exporter {
+  /// Sums, products, means and joins: the operator of floats of the same name between a pair, or ONNX
+  /// Runtime's.
+  func writeQuantized(_ node: Node, _ places: ScalePlaces) throws {
+    guard writesPairs else {
+      return try write(withZeros(node, places), domain: Exporter.microsoft)
+    }
+    try writePairs(String(node.op.dropFirst("QLinear".count)), node, places)
   }
 }
 
 /// ONNX Runtime wants a zero point behind each scale, though it be 0.
-private func withZeros(_ node: Node) -> Node {
-  guard let type = node.outputs[0]?.dataType else { return node }
-  let scales = ["QLinearAdd", "QLinearMul"].contains(node.op) ? [1, 4, 6] : [1, 3]
+private func withZeros(_ node: Node, _ places: ScalePlaces) -> Node {
+  guard let type = node.outputs[0]?.dataType, let result = places.result else { return node }
   var inputs = node.inputs
-  for i in scales where node.op != "QLinearConcat" && node.input(i + 1) == nil {
+  let scales = places.tensors(of: inputs.count).map { $0 + 1 } + [result]
+  for i in scales where node.input(i + 1) == nil {
     while inputs.count <= i + 1 { inputs.append(nil) }
     inputs[i + 1] = Value(node.name + ".zero", type, [], kind: .weight, bytes: [0])
   }
@@ -102,7 +99,7 @@ func quantizedLayer(_ node: Node, _ exporter: Exporter) throws {
   let isConv = node.op == "QLinearConv"
   guard exporter.writesPairs, let a = node.input(0), let b = node.input(3), let y = node.outputs[0],
     let aScale = Scale(node, 1), let bScale = Scale(node, 4).flatMap(alike),
-    let yScale = Scale(node, 6), let rank = b.shape?.count, aScale.isSingle, yScale.isSingle,
+    let yScale = Scale(resultOf: node), let rank = b.shape?.count, aScale.isSingle, yScale.isSingle,
     bScale.isSingle || (bScale.scale.shape?.count == 1 && (isConv || rank > 1))
   else { return try exporter.write(node) }
   var bias: (Value, Scale)?
@@ -154,7 +151,7 @@ private func biasStep(_ x: Scale, _ w: Scale, _ bias: Value) -> Scale? {
 /// QLinearLookup: the operators that the table stands for, or a Gather of its bytes.
 func quantizedFunction(_ node: Node, _ exporter: Exporter) throws {
   guard let x = node.input(0), let y = node.outputs[0], let table = node.input(3),
-    let xScale = Scale(node, 1), let yScale = Scale(node, 4)
+    let xScale = Scale(node, 1), let yScale = Scale(resultOf: node)
   else { throw ONNXError("an input is missing") }
   guard table.kind == .weight, let function = ByteFunction(node),
     let from = LinearQuantization(x.dataType, xScale.scale, xScale.zero),

@@ -12,7 +12,7 @@ let dequantizeLinearOperator = Operator(
     AttributeSpec("output_dtype", .int),
   ],
   inputs: 2...3,
-  notes: "int8, uint8 and int32 to float32.",
+  notes: "int8, uint8 and int32 to float32.", scales: ScalePlaces(tensors: 0..<1),
   infer: { (context) throws(ApusError) in
     let x = context.input(0)
     if x.dataType != .int32 { try context.requireBytes(0, zero: 2) }

@@ -29,7 +29,7 @@ let convIntegerOperator = Operator(
 /// scale and zero point, B (int32 [M], optional). ONNX QLinearConv; the bits are ONNX Runtime's.
 public let qLinearConvOperator = Operator(
   opcode: 266, name: "QLinearConv", attributes: attributes, inputs: 8...9,
-  notes: "1 to 3 spatial axes.",
+  notes: "1 to 3 spatial axes.", scales: ScalePlaces(tensors: 0..<6, result: 6),
   infer: { (context) throws(ApusError) in
     try context.requireBytes(7, zero: 7)
     try context.requireType(6, .float32)

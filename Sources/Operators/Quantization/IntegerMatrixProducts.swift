@@ -20,7 +20,7 @@ let matMulIntegerOperator = Operator(
 /// and zero point (a number each). ONNX QLinearMatMul; the bits are ONNX Runtime's.
 let qLinearMatMulOperator = Operator(
   opcode: 264, name: "QLinearMatMul", inputs: 8...8,
-  notes: "One scale and zero point for Y.",
+  notes: "One scale and zero point for Y.", scales: ScalePlaces(tensors: 0..<6, result: 6),
   infer: { (context) throws(ApusError) in
     try context.requireBytes(7, zero: 7)
     try context.requireType(6, .float32)

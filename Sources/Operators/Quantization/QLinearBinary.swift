@@ -22,6 +22,7 @@ private func qLinearBinary(
   Operator(
     opcode: opcode, name: name, inputs: 7...8, requiredInputs: 2,
     notes: "int8 or uint8. One scale and zero point for each tensor.",
+    scales: ScalePlaces(tensors: 0..<6, result: 6),
     infer: { (context) throws(ApusError) in
       let type = try context.requireQuantized(0, scale: 1)
       try context.requireQuantized(3, scale: 4, type)

@@ -8,7 +8,7 @@ import ModelFormat
 /// Runtime's com.microsoft QLinearConcat, to the bit.
 let qLinearConcatOperator = Operator(
   opcode: 271, name: "QLinearConcat", attributes: [AttributeSpec("axis", .int)],
-  inputs: 5...65534,
+  inputs: 5...65534, scales: ScalePlaces(tensors: 2..<65534, result: 0),
   infer: { (context) throws(ApusError) in
     let count = context.inputs.count
     try context.require(

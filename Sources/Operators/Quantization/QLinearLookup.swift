@@ -13,6 +13,7 @@ let qLinearLookupOperator = Operator(
   attributes: [AttributeSpec("function", .string), AttributeSpec("parameters", .floats)],
   inputs: 5...6, requiredInputs: 2,
   notes: "A function of one quantised tensor, of which a table has all 256 values.",
+  scales: ScalePlaces(tensors: 0..<1, result: 4),
   infer: { (context) throws(ApusError) in
     try context.requireQuantized(0, scale: 1)
     try context.require(context.hasInput(3), .invalidModel, "input 3 is left out")

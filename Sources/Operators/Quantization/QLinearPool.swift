@@ -13,6 +13,7 @@ let qLinearAveragePoolOperator = Operator(
   opcode: 269, name: "QLinearAveragePool",
   attributes: averagePoolAttributes(),
   inputs: 4...5, requiredInputs: 2, notes: "1 to 3 spatial axes.",
+  scales: ScalePlaces(tensors: 0..<1, result: 3),
   infer: { (context) throws(ApusError) in
     let type = try requirePool(context)
     let x = context.input(0).shape
@@ -41,6 +42,7 @@ let qLinearAveragePoolOperator = Operator(
 /// channels_last 0, to the bit.
 let qLinearGlobalAveragePoolOperator = Operator(
   opcode: 270, name: "QLinearGlobalAveragePool", inputs: 4...5, requiredInputs: 2,
+  scales: ScalePlaces(tensors: 0..<1, result: 3),
   infer: { (context) throws(ApusError) in
     _ = try requirePool(context)
     try context.inferGlobalPool()

@@ -14,7 +14,7 @@ let quantizeLinearOperator = Operator(
     AttributeSpec("precision", .int),
   ],
   inputs: 2...3,
-  notes: "float32 and int32 to int8 and uint8.",
+  notes: "float32 and int32 to int8 and uint8.", scales: ScalePlaces(tensors: 0..<0, result: 1),
   infer: { (context) throws(ApusError) in
     let x = context.input(0)
     try context.require(
