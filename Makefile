@@ -119,7 +119,8 @@ PYTORCH ?= python3
 conformance-pytorch: all
 	$(PYTORCH) tools/conformance/pytorch_networks.py
 
-# Takes twenty minutes on two idle cores. BENCH="--models lenet,resnet-18 --quick" runs some of it;
+# Takes half an hour on two idle cores. BENCH="--models lenet,resnet-18 --quick" runs some of it,
+# BENCH="--precision int8" the networks in int8;
 # `build/venv/bin/python tools/bench/operators.py` times single layers.
 BENCH ?=
 bench: all $(BUILD)/bench-venv/done

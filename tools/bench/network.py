@@ -44,6 +44,10 @@ class Network:
         self.inputs: Dict[str, np.ndarray] = {}
         self.outputs: List[str] = []
         self.shapes: Dict[str, Tuple[int, ...]] = {}
+        # Of tensors of integers, what these stand for (integers.py).
+        self.steps: Dict[str, object] = {}
+        # Recurrent layers have int8 weights; what these multiply is rounded as it comes.
+        self.dynamic = False
         self.multiplications = 0  # and as many additions, in a run
         self._random = np.random.default_rng([zlib.crc32(name.encode()), seed])
 

@@ -12,13 +12,14 @@ from typing import Dict, Iterable, List
 import chart
 import report
 import rounds
+from networks import SAMPLES
 from runtimes import TITLES
 
 INTRODUCTION = """\
 # Performance
 
 This page is written by `make bench`, which downloads the peers (`tools/bench/requirements.txt`),
-makes the networks with seeded random weights, and takes about twenty minutes. Whoever doubts a
+makes the networks with seeded random weights, and takes about half an hour. Whoever doubts a
 number can have their own: `make bench BENCH="--models resnet-18,lenet"`.
 
 How it measures:
@@ -26,7 +27,7 @@ How it measures:
 - Each runtime loads the network in a process of its own, with the same weights and input: apus,
   ONNX Runtime, OpenVINO and MNN from one ONNX file, ncnn and LiteRT from files in their own
   formats, with batch normalisation folded into the convolutions, as their converters do. All
-  compute in float32.
+  compute in float32, but for the last part, which is [int8](#int8).
 - **Outputs are compared first.** One that differs from the others' by more than {tolerance} of its
   largest number is shown as wrong and not timed.
 - The processes stand on the same processors and take turns of {seconds} s for {rounds} rounds,
@@ -41,6 +42,30 @@ How it measures:
   fewer, so they can go beyond.
 - Runs go through each runtime's Python package by its shortest way: memory bound once, no copies
   but those that the package makes itself.
+"""
+
+INT8 = """
+## Int8
+
+`make bench BENCH="--precision int8"` writes this part. The same networks in int8, timed as above:
+
+- apus's are made by `model-convert quantize` ([quantisation](quantization.md)): uint8 activations
+  and int8 weights with a scale for each channel, ranges from the smallest to the largest number
+  that {samples} random inputs give. Recurrent layers have int8 weights and round what these
+  multiply as it comes (`--dynamic`).
+- ONNX Runtime and OpenVINO run what `model-convert export` makes of apus's networks, the QDQ form;
+  LiteRT and ncnn have the same integers in files of their own formats. ncnn knows no zero points:
+  its activations are symmetric, as its own quantiser makes them. MNN's converter makes floats of
+  the QDQ form; its networks are made by its own quantiser from the same inputs.
+- ONNX Runtime is given a second file and runs the faster one: activations in int8, or for LSTM one
+  scale for each matrix, from its own quantiser.
+- No runtime but apus and ncnn has a GRU in integers, and OpenVINO computes recurrent layers in
+  float32 whatever their weights are: these are not timed.
+- **Outputs are compared first** with those of the float32 network (on ONNX Runtime). What has less
+  than {least} dB of signal to noise is shown as wrong and not timed, and so is what multiplies
+  apus's integers and has {spread} dB less than apus.
+- Peak is of int8 multiply-adds, {operations:.0f} thousand million operations a second on one
+  thread, by a loop that does nothing else. apus's int8 convolutions use no Winograd transforms.
 """
 
 
@@ -59,10 +84,15 @@ def saved(path: Path) -> List[dict]:
     return found
 
 
-def write(found: List[dict], folder: Path, turns: int, seconds: float) -> None:
-    made = "".join(_page(found, turns, seconds))
-    (folder / "performance.md").write_text(made)
+def write(
+    found: List[dict], folder: Path, turns: int, seconds: float, int8: List[dict] = ()
+) -> None:
+    """`int8`: what was found of the int8 networks, where they were measured."""
+    parts = [*_page(found, turns, seconds), *(_int8(int8) if int8 else ())]
+    (folder / "performance.md").write_text("".join(parts))
     (folder / "performance.svg").write_text(_chart(found))
+    if int8:
+        (folder / "performance-int8.svg").write_text(_chart(int8, " in int8"))
 
 
 def _page(found: List[dict], turns: int, seconds: float) -> Iterable[str]:
@@ -73,15 +103,72 @@ def _page(found: List[dict], turns: int, seconds: float) -> Iterable[str]:
     yield "\n## Ratios\n\n" + _summary(found)
     yield "\n![How many times as fast apus is as its fastest peer](performance.svg)\n\n"
     yield from _ratios(found)
+    yield from _times(found, "##")
+    yield "\n" + _notes(found)
+    yield from _loading([e for e in found if e["threads"] == 1])
+
+
+def _int8(found: List[dict]) -> Iterable[str]:
+    peaks = [e["results"]["peak"] for e in found if not e["results"]["peak"].failure]
+    operations = max((p.operations / min(p.rounds) / 1e9 for p in peaks), default=0)
+    yield INT8.format(
+        samples=SAMPLES, least=rounds.LEAST_SIGNAL, spread=rounds.SPREAD,
+        operations=operations,
+    )  # fmt: skip
+    yield f"\n{_versions(found)}\n\n{_summary(found)}"
+    yield "\n![How many times as fast apus is in int8](performance-int8.svg)\n\n"
+    yield from _ratios(found)
+    yield from _beside_float(found)
+    yield from _times(found, "###")
+    yield from _signals([e for e in found if e["threads"] == 1])
+    yield "\n" + _notes(found)
+
+
+def _beside_float(found: List[dict]) -> Iterable[str]:
+    yield (
+        "\n### Int8 beside float32\n\n"
+        "How many times as fast apus's int8 network is as its float32 one in the same rounds, as\n"
+        "that runs by default and with `no_winograd`, which makes it do the multiplications that\n"
+        "int8 does. The arena is int8's part of float32's.\n\n"
+    )
+    threads = sorted({e["threads"] for e in found})
+    head = ["network"]
+    for n in threads:
+        head += [f"float32, {n} thread{'s' if n > 1 else ''}", "without Winograd"]
+    of = {(e["title"], e["threads"]): e for e in found}
+    rows = []
+    for title in dict.fromkeys(e["title"] for e in found):
+        ratios = [report.times_as_fast(of[title, n]["results"], r)
+                  for n in threads for r in report.FLOATS]  # fmt: skip
+        rows.append([title, *ratios, _arena(of[title, threads[0]]["results"])])
+    yield from _table([*head, "arena"], rows)
+
+
+def _arena(results: dict) -> str:
+    int8, float32 = (results[r].arena for r in ("apus", "apus_float"))
+    return f"{100 * int8 / float32:.0f} %" if int8 and float32 else ""
+
+
+def _signals(found: List[dict]) -> Iterable[str]:
+    yield "\n### Signal to noise of the outputs against float32, decibels\n\n"
+
+    def cell(result: rounds.Result) -> str:
+        return report.cell(result) if result.failure else f"{result.signal:.1f}"
+
+    yield from _table(
+        ["network", *TITLES.values()],
+        [[e["title"], *[cell(e["results"][r]) for r in TITLES]] for e in found],
+    )
+
+
+def _times(found: List[dict], level: str) -> Iterable[str]:
     for threads in sorted({e["threads"] for e in found}):
-        yield f"\n## Milliseconds a run, {threads} thread{'s' if threads > 1 else ''}\n\n"
+        yield f"\n{level} Milliseconds a run, {threads} thread{'s' if threads > 1 else ''}\n\n"
         yield from _table(
             ["network", *TITLES.values()],
             [[e["title"], *[report.cell(e["results"][r]) for r in TITLES]]
              for e in found if e["threads"] == threads],
         )  # fmt: skip
-    yield "\n" + _notes(found)
-    yield from _loading([e for e in found if e["threads"] == 1])
 
 
 def _summary(found: List[dict]) -> str:
@@ -179,14 +266,14 @@ def _versions(found: List[dict]) -> str:
     return ", ".join(f"{title} {versions[r]}" for r, title in TITLES.items() if r in versions) + "."
 
 
-def _chart(found: List[dict]) -> str:
+def _chart(found: List[dict], what: str = "") -> str:
     rows: Dict[str, List[chart.Bar]] = {}
     for entry in found:
         ratio = _ratio(entry)
         if ratio:
             bar = chart.Bar(entry["threads"], ratio[0], ratio[1:])
             rows.setdefault(entry["title"], []).append(bar)
-    return chart.svg(rows, "How many times as fast apus is as the fastest of its peers")
+    return chart.svg(rows, f"How many times as fast apus{what} is as the fastest of its peers")
 
 
 def machine() -> str:

@@ -16,28 +16,41 @@ FOLDER = ROOT / "build/bench"
 CLI = ROOT / "build/bin/model-convert"
 
 
+def folder_of(name: str) -> Path:
+    return FOLDER / name
+
+
 def prepare(name: str, make: Callable[[], Network], runtimes) -> Dict[str, str]:
     """Returns why a runtime cannot run the network, for those that cannot."""
-    folder = FOLDER / name
+    folder = folder_of(name)
     folder.mkdir(parents=True, exist_ok=True)
     network = make()
+    describe(network, name, folder, "float32")
+    onnx_writer.write(network, folder / "model.onnx")
+    return convert(WRITERS, network, folder, runtimes)
+
+
+def describe(network: Network, name: str, folder: Path, precision: str) -> None:
+    """What the workers and reports read of a network."""
     (folder / "shapes.json").write_text(json.dumps(network.shapes))
     (folder / "inputs").write_text("\n".join(network.inputs))
     (folder / "outputs").write_text("\n".join(network.outputs))
     np.savez(folder / "inputs.npz", **network.inputs)
-    onnx_writer.write(network, folder / "model.onnx")
+    what = {"title": title(network, name), "precision": precision}
+    what["operations"] = 2 * network.multiplications
+    (folder / "network.json").write_text(json.dumps(what))
+
+
+def convert(writers: dict, network: Network, folder: Path, runtimes) -> Dict[str, str]:
     failures = {}
     for runtime in runtimes:
         try:
-            WRITERS.get(runtime, lambda *_: None)(network, folder)
+            writers.get(runtime, lambda *_: None)(network, folder)
         except NotSupported as error:
             failures[runtime] = f"not supported: {error}"
         except subprocess.CalledProcessError as error:
             last = (error.stderr or error.stdout or "").strip().splitlines()[-1:]
             failures[runtime] = " ".join(["conversion failed", *last])
-    (folder / "network.json").write_text(
-        json.dumps({"title": title(network, name), "operations": 2 * network.multiplications})
-    )
     return failures
 
 
@@ -47,26 +60,26 @@ def title(network: Network, name: str) -> str:
 
 
 def _apus(network: Network, folder: Path) -> None:
-    _run(str(CLI), "import", str(folder / "model.onnx"), "-o", str(folder / "model.apus"))
+    run(str(CLI), "import", str(folder / "model.onnx"), "-o", str(folder / "model.apus"))
 
 
 def _ncnn(network: Network, folder: Path) -> None:
     ncnn_writer.write(network, folder / "model.param", folder / "model.bin")
 
 
-def _mnn(network: Network, folder: Path) -> None:
+def _mnn(network: Network, folder: Path, name: str = "model") -> None:
     # The converter's own module, in a process of its own, for it may crash. Never the `mnnconvert`
     # command: that is a wrapper which installs packages by itself and reports to a server.
-    files = ["--modelFile", str(folder / "model.onnx"), "--MNNModel", str(folder / "model.mnn")]
+    files = ["--modelFile", str(folder / f"{name}.onnx"), "--MNNModel", str(folder / f"{name}.mnn")]
     arguments = ["mnnconvert", "-f", "ONNX", *files, "--bizCode", "bench", "--useOriginRNNImpl"]
-    _run(sys.executable, "-c", f"import _tools; _tools.mnnconvert({arguments!r})")
+    run(sys.executable, "-c", f"import _tools; _tools.mnnconvert({arguments!r})")
 
 
 def _litert(network: Network, folder: Path) -> None:
     tflite_writer.write(network, folder / "model.tflite", folder / "tflite.json")
 
 
-def _run(*command: str) -> None:
+def run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True)
 
 

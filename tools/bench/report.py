@@ -8,14 +8,20 @@ import rounds
 from runtimes import TITLES
 
 WIDTH = 26
+# Of int8: what it is compared with in floats.
+FLOATS = ("apus_float", "apus_direct")
 
 
-def head(runtimes: Sequence[str]) -> str:
+def head(runtimes: Sequence[str], precision: str = "float32") -> str:
     names = "".join(f"{TITLES[r]:>13}" for r in runtimes)
+    more, columns = "", ""
+    if precision == "int8":
+        more = "float: apus's float32 time by its int8 time; direct: the same without Winograd\n"
+        columns = f"{'float':>7}{'direct':>7}"
     return (
-        "milliseconds a run; ratio: the fastest peer's time by apus's, with the rounds' spread;\n"
-        "peak: the share of the processor's multiply-adds that apus reaches\n\n"
-        f"{'':{WIDTH}}{'':>4}{names}  {'ratio':<20}{'peak':>6}"
+        f"{precision}, milliseconds a run; ratio: the fastest peer's time by apus's, with the\n"
+        "rounds' spread; peak: the share of the processor's multiply-adds that apus reaches\n"
+        f"{more}\n{'':{WIDTH}}{'':>4}{names}  {'ratio':<20}{'peak':>6}{columns}"
     )
 
 
@@ -23,7 +29,8 @@ def line(entry: dict, runtimes: Sequence[str]) -> str:
     results = entry["results"]
     times = "".join(f"{cell(results[r]):>13}" for r in runtimes)
     name = f"{entry['title']:{WIDTH}}{entry['threads']:>3}t"
-    return f"{name}{times}  {versus(results):<20}{share(entry):>6}"
+    own = "".join(f"{times_as_fast(results, r):>7}" for r in FLOATS if r in results)
+    return f"{name}{times}  {versus(results):<20}{share(entry):>6}{own}"
 
 
 def cell(result: rounds.Result) -> str:
@@ -41,6 +48,13 @@ def versus(results: dict) -> str:
     peer = rounds.best_peer(results)
     found = rounds.ratio(results, peer) if peer and "apus" in results else None
     return f"{found[0]:.2f} ({found[1]:.2f}-{found[2]:.2f})" if found else ""
+
+
+def times_as_fast(results: dict, other: str) -> str:
+    if "apus" not in results or results[other].failure:
+        return ""
+    found = rounds.ratio(results, other)
+    return f"{found[0]:.2f}" if found else ""
 
 
 def share(entry: dict) -> str:

@@ -23,6 +23,14 @@ WORKER = Path(__file__).parent / "worker.py"
 # Of the largest number of an output, the most by which runtimes may differ. Most stay below 5e-6;
 # MNN's fast convolutions reach 4e-4.
 TOLERANCE = 1e-3
+# Of int8, in decibels: the least signal to noise that an output may have against the float32
+# network's, and by how much less it may be than apus's where the same integers are multiplied. What
+# multiplies the wrong numbers has about 0.
+LEAST_SIGNAL, SPREAD = 15, 6
+SAME_INTEGERS = ("onnxruntime", "openvino", "litert")
+# What else takes turns: the processor's peak, and apus's float32 networks beside its int8 one.
+OTHERS = {"float32": ("peak",), "int8": ("apus_float", "apus_direct", "peak")}
+OURS = ("apus", *OTHERS["int8"])
 # Seconds that a runtime may take to load or for one turn.
 PATIENCE = 120
 
@@ -37,6 +45,7 @@ class Result(NamedTuple):
     memory: int = 0
     version: str = ""
     difference: float = 0  # of the outputs, as a part of the largest number, from the others'
+    signal: float = 0  # of an int8 network: to noise, in decibels, against the float32 outputs
     arena: int = 0
     packed: int = 0
     operations: float = 0
@@ -89,25 +98,37 @@ class Worker:
 
 
 def compare(
-    folder: Path, runtimes: Sequence[str], processors: List[int], rounds: int, seconds: float
-) -> Dict[str, Result]:
+    folder: Path, runtimes: Sequence[str], processors: List[int], rounds: int, seconds: float,
+    precision: str = "float32",
+) -> Dict[str, Result]:  # fmt: skip
     """The peak of the processor is measured as one more runtime, "peak"."""
     workers: Dict[str, Worker] = {}
     results: Dict[str, Result] = {}
     try:
-        for runtime in [*runtimes, "peak"]:
+        for runtime in [*runtimes, *OTHERS[precision]]:
             # The peak is of one processor: threads that start late would measure the scheduler.
             own = processors[-1:] if runtime == "peak" else processors
             worker = workers[runtime] = Worker(runtime, folder, own)
             if "error" in worker.started:
                 results[runtime] = Result(failure=worker.started["error"])
         able = [r for r in workers if r not in results]
-        differences = check(folder, [r for r in able if r != "peak"], len(processors))
-        for runtime, difference in differences.items():
-            if not difference <= TOLERANCE:
-                why = f"wrong: off by {difference:.0e} of the largest number"
-                results[runtime] = Result(failure=why)
-                able.remove(runtime)
+        checked = [r for r in able if r != "peak"]
+        differences, signals = {}, {}
+        if precision == "float32":
+            differences = check(folder, checked, len(processors))
+            wrong = {
+                r: f"off by {d:.0e} of the largest number"
+                for r, d in differences.items()
+                if not d <= TOLERANCE
+            }
+        else:
+            signals = check_signals(folder, checked, len(processors))
+            wrong = {
+                r: f"{signals[r]:.0f} dB of signal to noise against float32" for r in noisy(signals)
+            }
+        for runtime, why in wrong.items():
+            results[runtime] = Result(failure=f"wrong: {why}")
+            able.remove(runtime)
         times: Dict[str, List[float]] = {r: [] for r in able}
         for turn in range(rounds + 1):
             # Another one goes first in each round.
@@ -124,7 +145,7 @@ def compare(
             if runtime not in results:
                 results[runtime] = Result(
                     rounds=times[runtime], difference=differences.get(runtime, 0),
-                    **workers[runtime].started,
+                    signal=signals.get(runtime, 0), **workers[runtime].started,
                 )  # fmt: skip
     finally:
         for worker in workers.values():
@@ -148,6 +169,38 @@ def check(folder: Path, runtimes: Sequence[str], threads: int) -> Dict[str, floa
     return apart[middle]
 
 
+def check_signals(folder: Path, runtimes: Sequence[str], threads: int) -> Dict[str, float]:
+    """Signal to noise of each one's outputs against the float32 network's, in decibels."""
+    wanted = dict(np.load(folder / "reference.npz"))
+    return {
+        r: signal_to_noise(dict(np.load(folder / f"outputs-{r}-{threads}.npz")), wanted)
+        for r in runtimes
+    }
+
+
+def signal_to_noise(found: Dict[str, np.ndarray], wanted: Dict[str, np.ndarray]) -> float:
+    """Of the output that has least of it; 200 where there is no noise."""
+    least = 200.0
+    for name, value in wanted.items():
+        if name not in found or found[name].shape != value.shape:
+            return -np.inf
+        noise = float(np.square(found[name] - value, dtype=np.float64).sum())
+        power = float(np.square(value, dtype=np.float64).sum())
+        if not np.isfinite(noise):
+            return -np.inf
+        least = min(least, 10 * np.log10(max(power, 1e-300) / max(noise, 1e-300)))
+    return float(least)
+
+
+def noisy(signals: Dict[str, float]) -> List[str]:
+    """Those whose outputs are not the network's."""
+    least = {r: LEAST_SIGNAL for r in signals}
+    if "apus" in signals:
+        same = max(LEAST_SIGNAL, signals["apus"] - SPREAD)
+        least.update({r: same for r in SAME_INTEGERS if r in signals})
+    return [r for r, found in signals.items() if not found >= least[r]]
+
+
 def differ(found: Dict[str, np.ndarray], wanted: Dict[str, np.ndarray]) -> float:
     """The largest difference, as a part of the output's largest number."""
     most = 0.0
@@ -160,7 +213,7 @@ def differ(found: Dict[str, np.ndarray], wanted: Dict[str, np.ndarray]) -> float
 
 
 def best_peer(results: Dict[str, Result]) -> Optional[str]:
-    peers = [r for r, v in results.items() if r not in ("apus", "peak") and not v.failure]
+    peers = [r for r, v in results.items() if r not in OURS and not v.failure]
     return min(peers, key=lambda r: results[r].seconds, default=None)
 
 

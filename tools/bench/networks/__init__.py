@@ -39,3 +39,11 @@ CATALOGUE: Dict[str, Callable[[], Network]] = {
     "mobilenet-v2-b8": _batch8(mobile.mobilenet_v2),
     "resnet-18-b8": _batch8(large.resnet18),
 }
+
+# Those that are measured in int8 too.
+QUANTIZED = (
+    "lenet", "ds-cnn", "mobilenet-v1", "mobilenet-v2", "squeezenet", "yolo-tiny", "resnet-18",
+    "resnet-50", "vgg-16", "googlenet", "densenet-121", "xception", "lstm-512", "gru-512",
+)  # fmt: skip
+# Random inputs that their ranges are taken from.
+SAMPLES = 4

@@ -14,9 +14,9 @@ VERSION = apus.version()
 
 
 class Loaded:
-    def __init__(self, folder, shapes, threads):
-        self.model = apus.Model(folder / "model.apus")
-        self.session = self.model.session(threads=threads)
+    def __init__(self, folder, shapes, threads, file="model.apus", **options):
+        self.model = apus.Model(folder / file)
+        self.session = self.model.session(threads=threads, **options)
         self.handle = self.session._pointer
         self.run = partial(lib.apus_session_run, self.handle, None)
 

@@ -12,9 +12,9 @@ class Loaded:
         options = self.net.opt
         options.num_threads = threads
         options.use_vulkan_compute = False
-        # Full float32, as every runtime here.
+        # Full float32, as every runtime here, but for what the file has in int8.
         for name in dir(options):
-            if name.startswith(("use_fp16", "use_bf16", "use_int8")):
+            if name.startswith(("use_fp16", "use_bf16")):
                 setattr(options, name, False)
         assert self.net.load_param(str(folder / "model.param")) == 0
         assert self.net.load_model(str(folder / "model.bin")) == 0

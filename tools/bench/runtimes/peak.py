@@ -1,16 +1,20 @@
-"""Not a runtime: the processor's peak of fused multiply-adds, timed in turn with the runtimes."""
+"""Not a runtime: the processor's peak of multiply-adds, timed in turn with the runtimes."""
 
 import ctypes
+import json
 
 VERSION = ""
+KERNELS = {"float32": "fma_peak", "int8": "vnni_peak"}
 
 
 class Loaded:
     def __init__(self, folder, shapes, threads):
-        library = ctypes.CDLL(str(folder.parent / "fma_peak.so"))
-        library.fma_peak_operations.restype = ctypes.c_double
-        self.operations = library.fma_peak_operations()
-        self.run = library.fma_peak
+        name = KERNELS[json.loads((folder / "network.json").read_text())["precision"]]
+        library = ctypes.CDLL(str(folder.parent / f"{name}.so"))
+        count = getattr(library, f"{name}_operations")
+        count.restype = ctypes.c_double
+        self.operations = count()
+        self.run = getattr(library, name)
 
     def feed(self, inputs):
         pass

@@ -1,13 +1,21 @@
-"""ncnn: layers as text, weights as raw floats, normalisation folded into convolutions."""
+"""ncnn: layers as text, weights as raw floats, normalisation folded into convolutions.
+
+Of a network of integers.py the convolutions and fully connected layers are int8, as ncnn2int8 makes
+them: ncnn's activations have no zero point, so that 127 stands for the number farthest from zero;
+what lies between these layers computes in floats, and a convolution that only convolutions read
+rounds its outputs at once.
+"""
 
 from pathlib import Path
 from typing import Dict, List
 
 import numpy as np
 
+import integers
 from network import EPSILON, GATES, LEAK, Layer, Network, NotSupported, folded
 
 MAGIC = 7767517
+BYTES = 0x000D4B38
 # Numbers of fused activations: the number, then parameters.
 ACTIVATIONS = {"relu": "9=1", "leaky": f"9=2 -23310=1,{LEAK}", "relu6": "9=3 -23310=2,0.0,6.0"}
 SUFFIXES = {1: "1D", 2: "", 3: "3D"}
@@ -31,16 +39,27 @@ def write(network: Network, param: Path, weights: Path) -> None:
 class _Writer:
     def __init__(self, network: Network) -> None:
         self.network = network
+        self.readers: Dict[str, List[Layer]] = {}
+        for layer in network.layers:
+            for x in layer.inputs:
+                self.readers.setdefault(x, []).append(layer)
         self.lines: List[tuple] = [("Input", [], [n], "") for n in network.inputs]
         self.weights: List[bytes] = []
+        self.same: Dict[str, str] = {}
 
     def layer(self, kind: str, layer: Layer, parameters: str = "") -> None:
-        self.lines.append((kind, layer.inputs, layer.outputs, parameters))
+        inputs = [self.same.get(x, x) for x in layer.inputs]
+        self.lines.append((kind, inputs, layer.outputs, parameters))
 
     def tagged(self, array: np.ndarray) -> None:
         """A weight whose storage type, float32, stands before it."""
         self.weights.append(b"\0\0\0\0")
         self.raw(array)
+
+    def bytes(self, array: np.ndarray) -> None:
+        """Int8, as the tag says, in whole words."""
+        data = array.tobytes()
+        self.weights.append(BYTES.to_bytes(4, "little") + data + bytes(-len(data) % 4))
 
     def raw(self, array: np.ndarray) -> None:
         self.weights.append(np.ascontiguousarray(array, np.float32).tobytes())
@@ -84,9 +103,33 @@ class _Writer:
         parameters += _pads(a["pads"], (4, 15), (14, 16), (24, 17))
         if a["activation"]:
             parameters.append(ACTIVATIONS[a["activation"]])
+        rounds = self.only_convolutions_read(layer)
+        if "steps" in layer.weights:
+            parameters.append(f"8={(1 if a['groups'] > 1 else 2) + 100 * rounds}")
         self.layer(kind + SUFFIXES[len(a["kernel"])], layer, " ".join(parameters))
-        self.tagged(weight)
-        self.raw(bias)
+        self.weight_and_bias(layer, weight, bias)
+        if rounds:
+            self.raw(self.scale(layer.outputs[0]))
+
+    def only_convolutions_read(self, layer: Layer) -> bool:
+        readers = self.readers.get(layer.outputs[0], [])
+        return bool(readers) and all(r.kind == "conv" and "steps" in r.weights for r in readers)
+
+    def weight_and_bias(self, layer: Layer, weight: np.ndarray, bias: np.ndarray) -> None:
+        steps = layer.weights.get("steps")
+        if steps is None:
+            self.tagged(weight)
+            self.raw(bias)
+        else:
+            self.bytes(weight)
+            self.raw(bias * (self.network.steps[layer.inputs[0]].scale * steps))
+            # ncnn's scales are the other way round.
+            self.raw(1 / steps)
+            self.raw(self.scale(layer.inputs[0]))
+
+    def scale(self, name: str) -> np.ndarray:
+        step = self.network.steps[name]
+        return np.array([127 / max(-step.low, step.high)])
 
     def pool(self, layer: Layer) -> None:
         a = layer.attributes
@@ -120,10 +163,11 @@ class _Writer:
 
     def dense(self, layer: Layer) -> None:
         weight, function = layer.weights["weight"], layer.attributes["activation"]
-        fused = ACTIVATIONS[function] if function else ""
-        self.layer("InnerProduct", layer, f"0={weight.shape[0]} 1=1 2={weight.size} {fused}")
-        self.tagged(weight)
-        self.raw(layer.weights["bias"])
+        more = ACTIVATIONS[function] if function else ""
+        if "steps" in layer.weights:
+            more += " 8=2"
+        self.layer("InnerProduct", layer, f"0={weight.shape[0]} 1=1 2={weight.size} {more}")
+        self.weight_and_bias(layer, weight, layer.weights["bias"])
 
     def add(self, layer: Layer) -> None:
         out, function = layer.outputs[0], layer.attributes["activation"]
@@ -139,6 +183,14 @@ class _Writer:
 
     def flatten(self, layer: Layer) -> None:
         self.layer("Flatten", layer)
+
+    def quantize(self, layer: Layer) -> None:
+        """The layers that read integers round by themselves."""
+        self.same[layer.outputs[0]] = layer.inputs[0]
+
+    def dequantize(self, layer: Layer) -> None:
+        """They leave real numbers: a layer that does nothing gives these the output's name."""
+        self.layer("Dropout", layer)
 
     def softmax(self, layer: Layer) -> None:
         self.layer("Softmax", layer, "0=-1 1=1")
@@ -160,10 +212,21 @@ class _Writer:
         if cell == "GRU":
             # The candidate's two terms stay apart, for the reset comes between them.
             total = np.concatenate([total[:, :2], bias[:, :, 2]], axis=1)
-        self.layer(cell, layer, f"0={hidden} 1={weight.size} 2={2 if a['bidirectional'] else 0}")
-        self.tagged(weight)
-        self.tagged(total)
-        self.tagged(in_order(layer.weights["recurrence"]))
+        parameters = f"0={hidden} 1={weight.size} 2={2 if a['bidirectional'] else 0}"
+        recurrence = in_order(layer.weights["recurrence"])
+        if self.network.dynamic:
+            parts = [integers.rounded(w.reshape(-1, w.shape[-1]), 0) for w in (weight, recurrence)]
+            self.layer(cell, layer, parameters + " 8=2")
+            self.bytes(parts[0][0])
+            self.tagged(total)
+            self.bytes(parts[1][0])
+            for _, steps in parts:
+                self.raw(1 / steps)
+        else:
+            self.layer(cell, layer, parameters)
+            self.tagged(weight)
+            self.tagged(total)
+            self.tagged(recurrence)
 
 
 def _window(a: dict, *keys: int) -> str:

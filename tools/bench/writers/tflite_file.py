@@ -13,6 +13,11 @@ VERSIONS = {
     Operator.UNIDIRECTIONAL_SEQUENCE_LSTM: 3,
     Operator.BIDIRECTIONAL_SEQUENCE_LSTM: 3,
 }
+TYPES = {
+    np.dtype(np.float32): schema.TensorType.FLOAT32,
+    np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.int8): schema.TensorType.INT8,
+}
 
 
 class File:
@@ -25,9 +30,7 @@ class File:
     def new(self, name: str, shape: Sequence[int], data=None, variable: bool = False) -> int:
         made = schema.TensorT()
         made.name, made.shape, made.isVariable = name, [int(n) for n in shape], variable
-        made.type = schema.TensorType.FLOAT32
-        if data is not None and data.dtype == np.int32:
-            made.type = schema.TensorType.INT32
+        made.type = TYPES[data.dtype] if data is not None else schema.TensorType.FLOAT32
         made.buffer = 0
         if data is not None:
             made.buffer = len(self.buffers)
@@ -35,10 +38,29 @@ class File:
         self.tensors.append(made)
         return len(self.tensors) - 1
 
-    def constant(self, array: np.ndarray) -> int:
-        if array.dtype != np.int32:
+    def constant(self, array: np.ndarray, scales=None, axis: int = 0) -> int:
+        """Integers with `scales` stand for real numbers; several scales lie along the axis."""
+        if array.dtype not in TYPES:
             array = array.astype(np.float32)
-        return self.new(f"constant{len(self.tensors)}", array.shape, array)
+        made = self.new(f"constant{len(self.tensors)}", array.shape, array)
+        if scales is not None:
+            self.scale(made, scales, axis=axis)
+        return made
+
+    def scale(self, number: int, scales: Sequence[float], zero: int = 0, axis: int = 0) -> None:
+        """The tensor's integers stand for scale * (q - zero)."""
+        made = schema.QuantizationParametersT()
+        made.scale = np.asarray(scales, np.float32)
+        made.zeroPoint = np.full(len(scales), zero, np.int64)
+        made.quantizedDimension = axis
+        self.tensors[number].quantization = made
+
+    def alike(self, name: str, shape: Sequence[int], other: int) -> int:
+        """A new tensor of the other one's type and scale."""
+        made = self.new(name, shape)
+        for part in ("type", "quantization"):
+            setattr(self.tensors[made], part, getattr(self.tensors[other], part))
+        return made
 
     def shape(self, number: int) -> List[int]:
         return list(self.tensors[number].shape)

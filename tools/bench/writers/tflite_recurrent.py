@@ -2,6 +2,7 @@
 
 from typing import List
 
+import integers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from network import Layer, NotSupported
@@ -29,7 +30,10 @@ def write(file, layer: Layer) -> None:
         return file.new(f"state{len(file.tensors)}", (batch, hidden), variable=True)
 
     def gates(array: np.ndarray) -> List[int]:
-        return [file.constant(array.reshape(4, hidden, -1).squeeze()[i]) for i in LSTM_ORDER]
+        each = [array.reshape(4, hidden, -1).squeeze()[i] for i in LSTM_ORDER]
+        if file.network.dynamic and array.ndim > 1:
+            return [file.constant(*integers.rounded(gate)) for gate in each]
+        return [file.constant(gate) for gate in each]
 
     if a["cell"] == "RNN":
         options = schema.SequenceRNNOptionsT()

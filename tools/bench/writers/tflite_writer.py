@@ -1,7 +1,7 @@
 """TensorFlow Lite: channels last, normalisation folded into convolutions.
 
 `layout` says, for each input and output, in which order its dimensions lie there and what shape
-they have.
+they have. Of a network of integers.py the file has int8 tensors: its uint8 ones less 128.
 """
 
 import json
@@ -64,7 +64,19 @@ class _Writer(File):
     def tensor(self, name: str) -> int:
         if name not in self.numbers:
             self.numbers[name] = self.new(name, self.layout(name)["shape"])
+            step = self.network.steps.get(name)
+            if step:
+                self.tensors[self.numbers[name]].type = schema.TensorType.INT8
+                self.scale(self.numbers[name], [step.scale], step.zero - 128)
         return self.numbers[name]
+
+    def weights(self, layer: Layer, weight: np.ndarray, bias: np.ndarray, axis: int) -> List[int]:
+        """Weight and bias, the output channels along the weight's axis."""
+        steps = layer.weights.get("steps")
+        if steps is None:
+            return [self.constant(weight), self.constant(bias)]
+        sums = np.float32(self.network.steps[layer.inputs[0]].scale) * steps
+        return [self.constant(weight, steps, axis), self.constant(bias, sums)]
 
     def finish(self, layer: Layer, code: int, inputs: List[int], options) -> None:
         """An operator with the layer's activation: fused, or after it where it cannot be."""
@@ -103,7 +115,7 @@ class _Writer(File):
         if pads != same and any(any(p) for p in pads):
             around = np.array([(0, 0), *pads, (0, 0)], np.int32)
             wide = [n + sum(p) for n, p in zip(self.shape(x), around)]
-            padded = self.new(f"{layer.outputs[0]}.padded", wide)
+            padded = self.alike(f"{layer.outputs[0]}.padded", wide, x)
             self.operator(Operator.PAD, [x, self.constant(around)], [padded], schema.PadOptionsT())
             x = padded
         return x, kernel
@@ -128,8 +140,8 @@ class _Writer(File):
             options, code, order = schema.Conv2DOptionsT(), Operator.CONV_2D, [0, 2, 3, 1]
         options.dilationWFactor = options.dilationHFactor = options.dilationDFactor = 1
         x, _ = self.windows(layer, options, x)
-        inputs = [x, self.constant(weight.transpose(order)), self.constant(bias)]
-        self.finish(layer, code, inputs, options)
+        weights = self.weights(layer, weight.transpose(order), bias, axis=order.index(0))
+        self.finish(layer, code, [x, *weights], options)
 
     def pool(self, layer: Layer) -> None:
         if len(layer.attributes["kernel"]) == 3:
@@ -140,7 +152,13 @@ class _Writer(File):
         options.filterHeight, options.filterWidth = kernel
         average = layer.attributes["average"]
         code = Operator.AVERAGE_POOL_2D if average else Operator.MAX_POOL_2D
-        self.finish(layer, code, [x], options)
+        steps, y = self.network.steps, layer.outputs[0]
+        if steps.get(layer.inputs[0]) == steps.get(y):
+            self.finish(layer, code, [x], options)
+        else:  # pooling keeps the scale
+            pooled = self.alike(f"{y}.pooled", self.layout(y)["shape"], x)
+            self.operator(code, [x], [pooled], options)
+            self.operator(Operator.QUANTIZE, [pooled], [self.tensor(y)], schema.QuantizeOptionsT())
 
     def pool_3d(self, layer: Layer) -> None:
         """There is no pooling over three dimensions: over each frame, then over pairs of frames."""
@@ -196,8 +214,8 @@ class _Writer(File):
             )
         options = schema.FullyConnectedOptionsT()
         options.keepNumDims = len(self.network.shapes[x]) > 2
-        inputs = [self.tensor(x), self.constant(weight), self.constant(layer.weights["bias"])]
-        self.finish(layer, Operator.FULLY_CONNECTED, inputs, options)
+        weights = self.weights(layer, weight, layer.weights["bias"], axis=0)
+        self.finish(layer, Operator.FULLY_CONNECTED, [self.tensor(x), *weights], options)
 
     def add(self, layer: Layer) -> None:
         self.finish(
@@ -213,6 +231,14 @@ class _Writer(File):
         self.apply(
             layer.attributes["activation"], *[self.tensor(n) for n in layer.inputs + layer.outputs]
         )
+
+    def quantize(self, layer: Layer) -> None:
+        numbers = [[self.tensor(n)] for n in layer.inputs + layer.outputs]
+        self.operator(Operator.QUANTIZE, *numbers, schema.QuantizeOptionsT())
+
+    def dequantize(self, layer: Layer) -> None:
+        numbers = [[self.tensor(n)] for n in layer.inputs + layer.outputs]
+        self.operator(Operator.DEQUANTIZE, *numbers, schema.DequantizeOptionsT())
 
     def softmax(self, layer: Layer) -> None:
         options = schema.SoftmaxOptionsT()
