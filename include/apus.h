@@ -165,9 +165,13 @@ typedef struct apus_tensor_info {
   apus_dtype dtype;
   size_t rank;                  /* 0 for a scalar, at most APUS_MAX_RANK */
   int64_t dims[APUS_MAX_RANK];  /* -1: free, bound when a session is created */
+  /* Of int8 and uint8 that stand for real numbers: real = scale * (q - zero_point). 0 where the
+   * integers are meant as they are. */
+  float scale;
+  int32_t zero_point;
 } apus_tensor_info;
 #define APUS_TENSOR_INFO_INIT \
-  { sizeof(apus_tensor_info), NULL, (apus_dtype)0, 0, { 0, 0, 0, 0, 0, 0, 0, 0 } }
+  { sizeof(apus_tensor_info), NULL, (apus_dtype)0, 0, { 0, 0, 0, 0, 0, 0, 0, 0 }, 0, 0 }
 
 /* A view of a session's tensor. data stays where it is until the session is destroyed or
  * apus_session_bind_input() is called on it. */

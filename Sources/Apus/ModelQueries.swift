@@ -104,19 +104,24 @@ private func describe(
     let t = Int(model.file.index(first + index))
     let record = model.file.tensor(t)
     return fill(
-      info, name: handle.pointee.tensorNames[t], record.dataType, model.file.declaredShape(record),
-      error)
+      info, handle, t, record.dataType, model.file.declaredShape(record), error)
   }
 }
 
+/// Describes tensor `t`, whose type and shape are as declared or as planned.
 func fill(
-  _ info: UnsafeMutablePointer<apus_tensor_info>?, name: UnsafePointer<CChar>?,
-  _ dataType: UInt8, _ shape: Shape, _ error: UnsafeMutablePointer<apus_error>?
+  _ info: UnsafeMutablePointer<apus_tensor_info>?, _ handle: UnsafeMutablePointer<ModelHandle>,
+  _ t: Int, _ dataType: UInt8, _ shape: Shape, _ error: UnsafeMutablePointer<apus_error>?
 ) -> apus_status {
   guard let info else { return fail(.invalidArgument, "info is NULL", error) }
   var value = apus_tensor_info()
-  value.name = name
+  value.name = handle.pointee.tensorNames[t]
   value.dtype = apus_dtype(UInt32(dataType))
+  handle.pointee.model._withUnsafeGuaranteedRef {
+    if let parameters = $0.file.linearParameters($0.file.tensor(t)) {
+      (value.scale, value.zero_point) = parameters
+    }
+  }
   value.rank = shape.rank
   setDimensions(&value.dims, shape)
   guard writeStruct(value, to: info) else {

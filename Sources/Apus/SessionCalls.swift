@@ -154,6 +154,5 @@ private func describe(
   let t = tensors[index]
   let tensor = plan.tensors[t]!
   return fill(
-    info, name: handle.pointee.model.pointee.tensorNames[t], tensor.dataType.rawValue,
-    tensor.shape, error)
+    info, handle.pointee.model, t, tensor.dataType.rawValue, tensor.shape, error)
 }

@@ -84,7 +84,10 @@ final class GraphEncoder {
         record.offset = writer.append(weight: value.bytes)
       }
     }
-    if let q = value.quantization { record.quantization = add(q) }
+    // Of what lies between nodes these say it themselves.
+    if stated || value.kind != .activation, let q = value.quantization {
+      record.quantization = add(q)
+    }
     writer.append(record)
   }
 

@@ -127,6 +127,20 @@ public final class ModelFile {
     return r
   }
 
+  /// What an activation's integers stand for, where one scale is for all of them.
+  public func linearParameters(_ r: TensorRecord) -> (scale: Float, zeroPoint: Int32)? {
+    guard r.quantization != Format.none, r.kind == TensorKind.activation.rawValue else {
+      return nil
+    }
+    let q = quantization(Int(r.quantization))
+    guard q.axis < 0 else { return nil }
+    let zero = q.zeroPoints == Format.noOffset ? nil : weightBytes(q.zeroPoints)
+    return (
+      weightBytes(q.scales).loadUnaligned(as: Float.self),
+      zero?.loadUnaligned(as: Int32.self) ?? 0
+    )
+  }
+
   public func quantization(_ i: Int) -> QuantizationRecord {
     let at = i * QuantizationRecord.size
     var r = QuantizationRecord()

@@ -1,3 +1,5 @@
+import ModelFormat
+
 /// How a network is to be quantised.
 public struct QuantizationOptions {
   /// Whether weights have a scale for each output channel, or one for the tensor.
@@ -10,6 +12,9 @@ public struct QuantizationOptions {
   public var correctsBias = true
   /// Round weights such that layers' outputs are near, not each weight.
   public var roundsAdaptively = false
+  /// What float inputs and outputs become; nil: they stay.
+  public var inputs: ActivationType?
+  public var outputs: ActivationType?
   public var threads = 1
 
   public init() {}
@@ -20,6 +25,8 @@ public enum ActivationType: String, CaseIterable {
   case uint8, int8
 
   var range: ClosedRange<Int32> { self == .uint8 ? 0...255 : -128...127 }
+
+  var dataType: DataType { self == .uint8 ? .uint8 : .int8 }
 }
 
 /// How the range of a tensor is chosen from what it held.

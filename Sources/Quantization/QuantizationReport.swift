@@ -16,12 +16,22 @@ public struct QuantizationReport: Encodable {
     public var weightScales: [Float]?
   }
 
+  /// An input or output that is integers.
+  public struct End: Encodable {
+    public var name: String
+    public var type: String
+    public var scale: Float
+    public var zeroPoint: Int
+  }
+
   public var samples: Int
   public var layers: [Layer]
   /// Bytes of the files.
   public var floatBytes: Int
   public var int8Bytes: Int
   public var warnings: [String]
+  public var inputs: [End] = []
+  public var outputs: [End] = []
 
   public var integerLayers: [Layer] { layers.filter(\.isInteger) }
   public var floatLayers: [Layer] { layers.filter { !$0.isInteger } }

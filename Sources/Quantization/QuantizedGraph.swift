@@ -1,8 +1,8 @@
 import Graph
 import ModelFormat
 
-/// Builds the quantised network: QuantizeLinear and DequantizeLinear around everything that shall be
-/// computed in integers, which the graph's passes then make integer operators of.
+/// Builds the quantised network: QuantizeLinear and DequantizeLinear around everything that shall
+/// be computed in integers, which the graph's passes then make integer operators of.
 final class QuantizedGraph {
   let graph: Graph
   private let function: Function
@@ -57,19 +57,12 @@ final class QuantizedGraph {
     calibration.groups[scheme.groups[t]]!.parameters
   }
 
-  private var byteType: DataType { options.activations == .uint8 ? .uint8 : .int8 }
+  private var byteType: DataType { options.activations.dataType }
 
   private func parameters(_ t: Int) -> (scale: Value, zero: Value) {
     let group = scheme.groups[t]
     if let known = parameters[group] { return known }
-    let linear = linear(t)
-    let name = tensors[t].name
-    let made = (
-      scale: Value(name + ".scale", [], floats: [linear.scale]),
-      zero: Value(
-        name + ".zero_point", byteType, [], kind: .weight,
-        bytes: [UInt8(truncatingIfNeeded: linear.zero)])
-    )
+    let made = linear(t).values(named: tensors[t].name)
     parameters[group] = made
     return made
   }
@@ -282,8 +275,8 @@ final class QuantizedGraph {
   /// The number of the function in the quantised graph.
   var functionNumber: Int { graph.functions.firstIndex { $0 === function } ?? 0 }
 
-  /// Whether a node of the float network is computed in integers: nothing of its name and operator is
-  /// left, or its result is what integers stand for.
+  /// Whether a node of the float network is computed in integers: nothing of its name and operator
+  /// is left, or its result is what integers stand for.
   func isInteger(_ node: Node, _ outputs: [Int]) -> Bool {
     if !node.name.isEmpty {
       return !function.nodes.contains { $0.name == node.name && $0.op == node.op }

@@ -13,7 +13,9 @@ public final class Quantizer {
   let nodes: [Node]
   let progress: (String, Int, Int) -> Void
   private let calibration: Calibration
-  private let tensors: [Value]
+  let tensors: [Value]
+  /// The inputs and outputs that become integers, by their numbers.
+  let ends: (inputs: [Int], outputs: [Int])
   private let floatBytes: Int
 
   /// - Parameters:
@@ -49,7 +51,10 @@ public final class Quantizer {
     nodes = opened.graph.functions[model.function].nodes
     tensors = opened.tensors
     let calibrator = try Calibrator(model, scheme, source, options, progress: progress)
-    calibration = try calibrator.run(scheme.choose(keepingFloat: []))
+    ends = try Quantizer.ends(model, options)
+    var choice = scheme.choose(keepingFloat: [])
+    for t in ends.inputs + ends.outputs { choice.groups.insert(scheme.groups[t]) }
+    calibration = try calibrator.run(choice)
   }
 
   static func check(_ graph: Graph) throws {
@@ -82,8 +87,8 @@ public final class Quantizer {
   public func quantize(keepingFloat kept: Set<Int> = []) throws -> (
     file: [UInt8], report: QuantizationReport
   ) {
-    let (file, report, _) = try build(keepingFloat: kept)
-    return (file, report)
+    let (file, report, function) = try build(keepingFloat: kept)
+    return try withIntegerEnds(file, report, function: function)
   }
 
   /// The int8 network, and the number of its function.
@@ -133,7 +138,7 @@ public final class Quantizer {
       warnings: calibration.warnings + built.warnings)
   }
 
-  private func group(_ tensor: Int) -> Calibration.Group? {
+  func group(_ tensor: Int) -> Calibration.Group? {
     calibration.groups[scheme.groups[tensor]]
   }
 

@@ -129,9 +129,21 @@ class Function:
         self.nodes: List[Tuple[int, List[int], List[int], list, str]] = []
         self.updates: List[Tuple[int, int]] = []
 
-    def input(self, name: str, dtype: str, shape: Sequence[Dimension]) -> int:
-        """An input. A dimension is a number, None (free) or a string (free, with that name)."""
-        t = self.writer.tensor(Tensor(ACTIVATION, dtype, shape, name))
+    def input(
+        self,
+        name: str,
+        dtype: str,
+        shape: Sequence[Dimension],
+        scales: Optional[Sequence[float]] = None,
+        zero_points: Optional[Sequence[int]] = None,
+        axis: int = -1,
+    ) -> int:
+        """An input. A dimension is a number, None (free) or a string (free, with that name); `scales`
+        say what its integers stand for."""
+        record = Tensor(ACTIVATION, dtype, shape, name)
+        if scales is not None:
+            record.quantization = self.writer.quantization(scales, zero_points, axis)
+        t = self.writer.tensor(record)
         self.inputs.append(t)
         return t
 

@@ -103,6 +103,18 @@ def mobilenet_v1() -> Tuple[Net, str]:
     return n, n.classes(x)
 
 
+def mobilenet_v1_of_224() -> Tuple[Net, str]:
+    """As published, for 1,000 classes; too large for every test."""
+    n = Net(3, 224, 2)
+    x = n.relu6(n.conv("x", 32, 3, 2))
+    for m, stride in [
+        (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)
+    ]:  # fmt: skip
+        x = n.relu6(n.conv(x, n.channels[x], 3, stride, n.channels[x]))
+        x = n.relu6(n.conv(x, m, 1))
+    return n, n.classes(n.add("GlobalAveragePool", x), 1000)
+
+
 def mobilenet_v2() -> Tuple[Net, str]:
     n = Net(3, 32, 3)
     x = n.relu6(n.conv("x", 8, 3, 2))

@@ -5,12 +5,15 @@ import re
 import locate
 import models
 import pytest
+from apus_writer import Writer
 from compilers import C_COMPILERS, compile_program, run
+from harness import add_node
 
 PAGE = (locate.REPOSITORY / "docs/c-api.md").read_text()
 EXAMPLES = dict(re.findall(r"<!-- example: (\w+) -->\n```c\n(.*?)```", PAGE, re.DOTALL))
 
 HEAD = """#include <apus.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +21,8 @@ HEAD = """#include <apus.h>
 MAIN = """
 #define CHECK(x) do { if (!(x)) { fprintf(stderr, "line %d: %s\\n", __LINE__, #x); return 1; } } while (0)
 
-static float images[3 * 1024], scores[10], again[10];
+static float images[3 * 1024], scores[10], again[10], back[4];
+static const float reals[4] = {1.6f, -99, 1000, 0};
 static union { char bytes[1 << 20]; double aligned; } pool;
 
 int main(int argc, char **argv) {
@@ -80,22 +84,43 @@ int main(int argc, char **argv) {
   CHECK(read_text(s, "slow")[0] != first && read_text(s, "swift")[0] == first);
   apus_session_destroy(s);
   apus_model_close(text);
+
+  /* q = x / 0.5 + 10 and back, but for what uint8 cannot hold. */
+  CHECK(apus_model_open(argv[3], NULL, &net, &error) == APUS_OK);
+  CHECK(apus_session_create(net, NULL, &s, &error) == APUS_OK);
+  CHECK(run_integers(s, reals, back, 4, &error) == APUS_OK);
+  CHECK(back[0] == 1.5f && back[1] == -5 && back[2] == 122.5f && back[3] == 0);
+  apus_session_destroy(s);
+  apus_model_close(net);
   puts("fine");
   return 0;
 }
 """
 
 
+def integer_model() -> Writer:
+    """Hands on its uint8 input, which stands for 0.5 · (q − 10)."""
+    writer = Writer()
+    f = writer.function("main")
+    x = f.input("x", "uint8", (4,), scales=[0.5], zero_points=[10])
+    (y,) = add_node(f, "Identity", [x])
+    f.output(y, "y", "uint8", (4,))
+    writer.tensors[y].quantization = writer.quantization([0.5], [10], -1)
+    return writer
+
+
 @pytest.mark.parametrize("compiler", C_COMPILERS)
 def test_examples(compiler, tmp_path):
-    wanted = ["classify", "batch", "arena", "stream", "threads", "pool", "precision", "realtime"]
+    wanted = ["classify", "batch", "integers", "arena", "stream", "threads", "pool", "precision", "realtime"]
     assert list(EXAMPLES) == wanted and PAGE.count("```c\n") == len(wanted)
     (tmp_path / "net.apus").write_bytes(models.make("lenet").to_bytes())
     (tmp_path / "text.apus").write_bytes(models.make("char_rnn").to_bytes())
+    (tmp_path / "int8.apus").write_bytes(integer_model().to_bytes())
     source = tmp_path / "guide.c"
     source.write_text(HEAD + "\n".join(EXAMPLES.values()) + MAIN)
     program = compile_program(compiler, source, tmp_path / "guide", ["-std=c99"])
-    assert run([program, tmp_path / "net.apus", tmp_path / "text.apus"]) == "fine\n"
+    files = [tmp_path / f"{name}.apus" for name in ("net", "text", "int8")]
+    assert run([program, *files]) == "fine\n"
 
 
 def test_every_function_and_status_is_in_the_header():

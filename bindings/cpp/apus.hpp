@@ -239,6 +239,9 @@ struct tensor_info {
   std::string_view name;
   dtype type = dtype::none;
   apus::shape shape;
+  /// Of integers that stand for real numbers: real = scale * (q - zero_point); otherwise 0.
+  float scale = 0;
+  std::int32_t zero_point = 0;
 };
 
 /// A session's tensor: a view of its memory.
@@ -497,7 +500,8 @@ class session {
     apus_tensor_info raw{};
     raw.struct_size = sizeof raw;
     if (query(handle_, index, &raw, nullptr) != APUS_OK) return {};
-    return {raw.name, static_cast<dtype>(raw.dtype), apus::shape(raw.dims, raw.rank)};
+    return {raw.name, static_cast<dtype>(raw.dtype), apus::shape(raw.dims, raw.rank), raw.scale,
+            raw.zero_point};
   }
 
   apus_session *handle_ = nullptr;
@@ -658,7 +662,8 @@ class model {
     apus_tensor_info raw{};
     raw.struct_size = sizeof raw;
     if (query(handle_, index, &raw, nullptr) != APUS_OK) return {};
-    return {raw.name, static_cast<dtype>(raw.dtype), apus::shape(raw.dims, raw.rank)};
+    return {raw.name, static_cast<dtype>(raw.dtype), apus::shape(raw.dims, raw.rank), raw.scale,
+            raw.zero_point};
   }
 
   apus_model *handle_ = nullptr;

@@ -10,8 +10,9 @@ struct Quantize: ParsableCommand {
     discussion: """
       Runs the model over calibration data, chooses a scale for every tensor, and writes a model that \
       computes in int8: weights with a scale for each output channel, activations in uint8 with a \
-      zero point, sums in int32. Inputs and outputs keep their names, types and shapes. Layers that \
-      have no integer form stay in float32, and the report says which and why.
+      zero point, sums in int32. Inputs and outputs keep their names, types and shapes, but where \
+      --inputs or --outputs make integers of them. Layers that have no integer form stay in float32, \
+      and the report says which and why.
 
       DATA is one of
         an .npz file   arrays named as the inputs, samples along the first dimension
@@ -30,6 +31,8 @@ struct Quantize: ParsableCommand {
       EXAMPLES
         model-convert quantize net.apus --calibrate digits.npz -o net.int8.apus
         model-convert quantize net.apus --calibrate photos/ --scale 0.00392 -o net.int8.apus
+        model-convert quantize net.apus --calibrate photos/ --scale 0.00392 --inputs uint8 \
+      -o net.int8.apus
         model-convert quantize speech.apus --weights-only -o speech.small.apus
         model-convert quantize char-rnn.apus --dynamic -o char-rnn.int8.apus
         model-convert quantize lenet5.apus --calibrate recipes/lenet5.yaml -o lenet5.int8.apus \
@@ -89,6 +92,18 @@ struct Quantize: ParsableCommand {
   var activations = Activations.uint8
 
   @Option(
+    help: ArgumentHelp(
+      """
+      What float inputs become: uint8 or int8. Callers then give q = round(x / scale) + zero point; \
+      'inspect' and the library tell both.
+      """, valueName: "type"))
+  var inputs: Activations?
+
+  @Option(
+    help: ArgumentHelp("What float outputs become, likewise: uint8 or int8.", valueName: "type"))
+  var outputs: Activations?
+
+  @Option(
     help: """
       How weights are rounded: each to the nearest, or adaptive, such that the layer's outputs over \
       the calibration data are nearest.
@@ -134,7 +149,11 @@ struct Quantize: ParsableCommand {
     case perTensor = "per-tensor"
   }
 
-  enum Activations: String, ExpressibleByArgument, CaseIterable { case uint8, int8 }
+  enum Activations: String, ExpressibleByArgument, CaseIterable {
+    case uint8, int8
+
+    var type: ActivationType { self == .int8 ? .int8 : .uint8 }
+  }
 
   mutating func validate() throws {
     if dynamic {
@@ -143,6 +162,7 @@ struct Quantize: ParsableCommand {
           "--dynamic: it takes no data; --calibrate, --test, --max-drop, --keep-float and "
             + "--weights-only are not for it")
       }
+      try refuseEnds("--dynamic")
       return
     }
     if weightsOnly {
@@ -154,6 +174,7 @@ struct Quantize: ParsableCommand {
       guard labels == nil || !test.isEmpty else {
         throw ValidationError("--labels: --test must give the samples that they are of")
       }
+      try refuseEnds("--weights-only")
       return
     }
     guard !calibrate.isEmpty else {
@@ -162,6 +183,13 @@ struct Quantize: ParsableCommand {
     guard samples >= 1 else { throw ValidationError("--samples: \(samples); it must be at least 1") }
     guard percentile > 50, percentile <= 100 else {
       throw ValidationError("--percentile: \(percentile); from more than 50 up to 100 is possible")
+    }
+  }
+
+  private func refuseEnds(_ flag: String) throws {
+    guard inputs == nil, outputs == nil else {
+      throw ValidationError(
+        "\(flag): inputs and outputs stay in floats; --inputs and --outputs are not for it")
     }
   }
 
@@ -248,7 +276,9 @@ struct Quantize: ParsableCommand {
   private var options: QuantizationOptions {
     var options = QuantizationOptions()
     options.perChannelWeights = weights == .perChannel
-    options.activations = activations == .int8 ? .int8 : .uint8
+    options.activations = activations.type
+    options.inputs = inputs?.type
+    options.outputs = outputs?.type
     switch observer {
     case .minmax: options.observer = .minMax
     case .percentile: options.observer = .percentile(percentile)

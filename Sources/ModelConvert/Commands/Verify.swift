@@ -23,7 +23,8 @@ struct Verify: ParsableCommand {
       With --steps both run N times and carry their states on, on new inputs each time: arrays are \
       read as 'run' reads them, and each row of the table covers all steps.
 
-      A quantised tensor is compared as the numbers that it stands for. Beside a reference in \
+      A quantised tensor is compared as the numbers that it stands for, and a float reference gets \
+      what integer inputs stand for. Beside a reference in \
       floats the table has the share of elements that are clipped, the share of the 256 values that are \
       used, scale and zero point; the worst layers come first, with the likely cause. Without \
       --tolerance such a model fails where an SQNR is below --least-sqnr.
@@ -100,7 +101,7 @@ struct Verify: ParsableCommand {
     let plain = try OpenedModel(
       path: against ?? options.model, isa: againstIsa ?? options.isa)
     let equalized = EqualizedReference.make(plain, for: tested.opened)
-    let reference = try prepare(equalized ?? plain, PlanOptions())
+    let reference = try prepare(equalized ?? plain, PlanOptions(), isReference: true)
     try checkInputs(tested, reference)
     var random = RandomInputs(seed: seed)
     func capture() throws -> (Capture, Capture) {
@@ -138,7 +139,9 @@ struct Verify: ParsableCommand {
     if let failure = result.failure { throw failure }
   }
 
-  private func prepare(_ opened: OpenedModel, _ planOptions: PlanOptions) throws -> Side {
+  private func prepare(
+    _ opened: OpenedModel, _ planOptions: PlanOptions, isReference: Bool = false
+  ) throws -> Side {
     let f = try opened.functionIndex(options.function)
     // Every layer's result is compared: none is fused, which changes no bit.
     var planOptions = planOptions
@@ -150,7 +153,8 @@ struct Verify: ParsableCommand {
         f, shapes: shapes.shapes, threads: threads.threads, options: planOptions)
     } else {
       let read = SteppedInputs(
-        try InputFiles(inputs.inputs, opened, function: f), opened, function: f, steps: steps)
+        try InputFiles(inputs.inputs, opened, function: f, checksTypes: !isReference), opened,
+        function: f, steps: steps)
       plan = try opened.plan(
         f, shapes: read.shapes, threads: threads.threads, options: planOptions)
       files = read
@@ -168,7 +172,8 @@ struct Verify: ParsableCommand {
     for (i, name) in tested.names.enumerated() {
       let a = tested.session.info(input: i)
       let b = reference.session.info(input: i)
-      guard a.shape == b.shape, a.dataType == b.dataType else {
+      let isConverted = tested.quantization(input: i) != nil && b.dataType == .float32
+      guard a.shape == b.shape, a.dataType == b.dataType || isConverted else {
         throw Failure(
           "\(reference.opened.path): input '\(printable(name))' is \(b.dataType.name) "
             + "\(shapeText(b.shape.dimensions)); in \(tested.opened.path) it is \(a.dataType.name) "
@@ -196,9 +201,19 @@ struct Verify: ParsableCommand {
 
     func copyInputs(to other: Side) {
       for i in session.plan.inputTensors.indices {
-        other.session.data(input: i).copyMemory(
-          from: session.data(input: i), byteCount: session.info(input: i).byteCount)
+        let (from, to) = (session.data(input: i), other.session.data(input: i))
+        let info = session.info(input: i)
+        if let own = quantization(input: i), other.session.info(input: i).dataType == .float32 {
+          own.write(UnsafeRawPointer(from), info.shape.count, to: to)
+        } else {
+          to.copyMemory(from: from, byteCount: info.byteCount)
+        }
       }
+    }
+
+    /// What an input's integers stand for.
+    func quantization(input i: Int) -> InputQuantization? {
+      InputQuantization(opened, tensor: session.plan.inputTensors[i])
     }
   }
 }

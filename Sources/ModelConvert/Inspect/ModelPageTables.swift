@@ -43,8 +43,8 @@ struct ModelPageTables {
 
   var functions: String {
     let cards = summary.functions.map { f -> String in
-      var rows = f.inputs.map { row("input", $0.name, $0.dtype, declared($0), "") }
-      rows += f.outputs.map { row("output", $0.name, $0.dtype, declared($0), "") }
+      var rows = f.inputs.map { row("input", $0.name, $0.dtype, declared($0), $0.scaleText) }
+      rows += f.outputs.map { row("output", $0.name, $0.dtype, declared($0), $0.scaleText) }
       rows += f.states.map {
         row(
           "state", $0.name, $0.dtype, shapeText($0.shape),

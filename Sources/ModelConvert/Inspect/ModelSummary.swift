@@ -38,6 +38,14 @@ struct ModelSummary: Encodable {
     var declaredShape: [String]?
     /// In the plan.
     var shape: [Int]?
+    /// Of integers that stand for real numbers.
+    var scale: Float?
+    var zeroPoint: Int?
+
+    /// "scale 0.003922, zero point 0"; empty where it has none.
+    var scaleText: String {
+      scale.map { scaleAndZero($0, zeroPoint ?? 0) } ?? ""
+    }
   }
 
   struct StateSummary: Encodable {

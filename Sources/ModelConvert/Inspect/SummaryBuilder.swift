@@ -77,10 +77,12 @@ struct SummaryBuilder {
   }
 
   private func tensor(_ t: Int) -> ModelSummary.TensorSummary {
-    ModelSummary.TensorSummary(
+    let parameters = file.linearParameters(file.tensor(t))
+    return ModelSummary.TensorSummary(
       name: opened.name(tensor: t), dtype: typeName(file.tensor(t)),
       declaredShape: opened.declaredShape(tensor: t),
-      shape: plan?.tensors[t]?.shape.dimensions)
+      shape: plan?.tensors[t]?.shape.dimensions, scale: parameters?.scale,
+      zeroPoint: parameters.map { Int($0.zeroPoint) })
   }
 
   private func typeName(_ r: TensorRecord) -> String {

@@ -22,8 +22,8 @@ enum SummaryText {
 
   private static func print(_ f: ModelSummary.FunctionSummary) {
     var table = Table([("", .left), ("", .left), ("", .left), ("", .left)])
-    for t in f.inputs { table.append(["input"] + cells(t) + [""]) }
-    for t in f.outputs { table.append(["output"] + cells(t) + [""]) }
+    for t in f.inputs { table.append(["input"] + cells(t) + [t.scaleText]) }
+    for t in f.outputs { table.append(["output"] + cells(t) + [t.scaleText]) }
     for t in f.states {
       table.append(
         "state", printable(t.name), "\(t.dtype) \(shapeText(t.shape))",

@@ -37,6 +37,13 @@ struct QuantizeResult: Encodable {
       }
       table.print()
     }
+    for (what, ends) in [("input", report.inputs), ("output", report.outputs)] {
+      for end in ends {
+        Swift.print(
+          "\n\(what) \(printable(end.name)): \(end.type), "
+            + scaleAndZero(end.scale, end.zeroPoint))
+      }
+    }
     if let accuracy { print(accuracy) }
     let share = Double(report.int8Bytes) / Double(max(report.floatBytes, 1))
     Swift.print(

@@ -43,11 +43,15 @@ struct InputFiles {
   /// What arrays of classes are called.
   static let labelNames = ["y", "labels", "label", "classes"]
 
-  /// Reads the files and checks that each input has one array of its type.
+  /// Reads the files and checks that each input has one array of its type. Floats for an input of
+  /// integers that stand for real numbers are rounded to these.
   ///
-  /// - Parameter option: What gives a file on the command line, for errors.
+  /// - Parameters:
+  ///   - option: What gives a file on the command line, for errors.
+  ///   - checksTypes: Whether arrays must be of the inputs' types.
   init(
-    _ arguments: [InputArgument], _ opened: OpenedModel, function f: Int, option: String = "--input"
+    _ arguments: [InputArgument], _ opened: OpenedModel, function f: Int, option: String = "--input",
+    checksTypes: Bool = true
   ) throws {
     let tensors = opened.inputTensors(f)
     let names = tensors.map { opened.name(tensor: $0) }
@@ -69,7 +73,12 @@ struct InputFiles {
       let each = missing.map { "\(option) \(InputFiles.quoted($0))=FILE.npy" }.joined(separator: " ")
       throw Failure("\(opened.path): no array for \(InputFiles.list(missing)); give \(each)")
     }
-    inputs = names.map { Input(name: $0, source: found[$0]!.source, array: found[$0]!.array) }
+    inputs = zip(names, tensors).map { name, t in
+      let array = found[name]!.array
+      let rounded = InputQuantization(opened, tensor: t)?.rounded(array)
+      return Input(name: name, source: found[name]!.source, array: rounded ?? array)
+    }
+    guard checksTypes else { return }
     for (input, t) in zip(inputs, tensors) {
       let wanted = DataType(rawValue: opened.file.tensor(t).dataType)!.name.description
       guard input.array.type.rawValue == wanted else {

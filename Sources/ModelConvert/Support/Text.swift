@@ -64,6 +64,9 @@ func threeDigits(_ value: Double) -> String {
 /// A computed value, six significant digits.
 func valueText(_ value: Double) -> String { String(format: "%.6g", value) }
 
+/// What integers stand for: `scale 0.003921569, zero point 0`.
+func scaleAndZero(_ scale: Float, _ zero: Int) -> String { "scale \(scale), zero point \(zero)" }
+
 /// Text for the terminal: control characters, which a name in a file may hold, are shown as `?`.
 func printable(_ text: String) -> String {
   String(text.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? "?" : Character($0) })

@@ -70,6 +70,7 @@ public final class Importer {
     let graph = try unifiedGraph(opset)
     model = ModelProto()
     passReport = try graph.apply(options.passes)
+    graph.describeIntegerEnds()
     return graph
   }
 

@@ -35,7 +35,13 @@ extension Quantizer {
       progress("measuring the float network", $0, $1)
     }
     var accuracy = AccuracyReport(floatAccuracy: real.accuracy, rows: real.rows, trades: [])
-    func attempt(_ extra: [Int]) throws -> (file: [UInt8], report: QuantizationReport, drop: Double) {
+    struct Attempt {
+      let file: [UInt8]
+      let report: QuantizationReport
+      let function: Int
+      let drop: Double
+    }
+    func attempt(_ extra: [Int]) throws -> Attempt {
       let all = kept.union(extra)
       let (file, report, function) = try build(keepingFloat: all)
       let score = try evaluator.score(file, function: function) {
@@ -45,14 +51,23 @@ extension Quantizer {
         Trade(
           floatLayers: extra.map { nodes[$0].title }, accuracy: score.accuracy,
           bytes: file.count, floatMacs: floatMacs(report), macs: macs.reduce(0, +)))
-      return (file, report, real.accuracy - score.accuracy)
+      return Attempt(
+        file: file, report: report, function: function, drop: real.accuracy - score.accuracy)
     }
     // A row more or less is no difference.
     func isFine(_ drop: Double, _ most: Double) -> Bool { drop <= most + 1e-9 }
+    func finished(
+      _ attempt: Attempt
+    ) throws -> (file: [UInt8], report: QuantizationReport, accuracy: AccuracyReport) {
+      let (file, report) = try withIntegerEnds(
+        attempt.file, attempt.report, function: attempt.function)
+      accuracy.trades[accuracy.trades.count - 1].bytes = file.count
+      return (file, report, accuracy)
+    }
     var best = try attempt([])
     guard let maximumDrop, !isFine(best.drop, maximumDrop) else {
       accuracy.isReached = maximumDrop.map { _ in true }
-      return (best.file, best.report, accuracy)
+      return try finished(best)
     }
     let order = try sensitivities(except: kept).map(\.node)
     let step = max(1, order.count / 24)
@@ -60,11 +75,11 @@ extension Quantizer {
       best = try attempt(Array(order.prefix(count)))
       if isFine(best.drop, maximumDrop) {
         accuracy.isReached = true
-        return (best.file, best.report, accuracy)
+        return try finished(best)
       }
     }
     accuracy.isReached = false
-    return (best.file, best.report, accuracy)
+    return try finished(best)
   }
 
   /// Layers that can stay in floats, those that disturb the outputs most first.

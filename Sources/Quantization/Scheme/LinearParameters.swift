@@ -23,6 +23,17 @@ struct LinearParameters: Equatable {
     self.zero = min(max(Int32(zero), integers.lowerBound), integers.upperBound)
   }
 
+  private init(_ type: ActivationType, _ scale: Float, _ zero: Int32) {
+    self.type = type
+    self.scale = scale
+    self.zero = zero
+  }
+
+  /// The same for integers of another type, which are 128 apart.
+  func retyped(_ other: ActivationType) -> LinearParameters {
+    LinearParameters(other, scale, zero + other.range.lowerBound - type.range.lowerBound)
+  }
+
   /// What the smallest and the largest integer stand for.
   var smallest: Double { Double(scale) * Double(type.range.lowerBound - zero) }
   var largest: Double { Double(scale) * Double(type.range.upperBound - zero) }

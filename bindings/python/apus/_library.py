@@ -43,6 +43,8 @@ class CTensorInfo(Structure):
         ("dtype", c_int),
         ("rank", c_size_t),
         ("dims", c_int64 * MAX_RANK),
+        ("scale", ctypes.c_float),
+        ("zero_point", ctypes.c_int32),
     ]
 
 

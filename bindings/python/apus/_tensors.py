@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, NamedTuple, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,15 +22,36 @@ DTYPES: "Dict[int, np.dtype[Any]]" = {
 }
 
 
-class TensorInfo(NamedTuple):
-    """An input or output as a model declares it.
-
-    `shape` is outermost first; -1 stands for a free dimension, bound when a session is created.
-    """
-
+class _Fields(NamedTuple):
     name: str
     dtype: "np.dtype[Any]"
     shape: Tuple[int, ...]
+
+
+class TensorInfo(_Fields):
+    """An input or output as a model declares it: a tuple of name, dtype and shape.
+
+    `shape` is outermost first; -1 stands for a free dimension, bound when a session is created.
+
+    `scale` and `zero_point` are attributes beside the tuple: int8 and uint8 may stand for real
+    numbers, real = scale * (q - zero_point). `scale` is None where integers are meant as they are.
+    """
+
+    scale: Optional[float] = None
+    zero_point: int = 0
+
+    def __new__(
+        cls,
+        name: str,
+        dtype: "np.dtype[Any]",
+        shape: Tuple[int, ...],
+        scale: Optional[float] = None,
+        zero_point: int = 0,
+    ) -> TensorInfo:
+        info = super().__new__(cls, name, dtype, shape)
+        info.scale = scale
+        info.zero_point = zero_point
+        return info
 
 
 def tensor_info(raw: CTensorInfo) -> TensorInfo:
@@ -39,7 +60,13 @@ def tensor_info(raw: CTensorInfo) -> TensorInfo:
             Status.INVALID_TYPE, f"element type {raw.dtype} cannot be passed to or from NumPy"
         )
     name = raw.name.decode("utf-8") if raw.name else ""
-    return TensorInfo(name, DTYPES[raw.dtype], tuple(raw.dims[: raw.rank]))
+    return TensorInfo(
+        name,
+        DTYPES[raw.dtype],
+        tuple(raw.dims[: raw.rank]),
+        raw.scale or None,
+        raw.zero_point,
+    )
 
 
 def describe(shape: Tuple[int, ...]) -> str:

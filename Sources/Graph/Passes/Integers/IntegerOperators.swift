@@ -84,7 +84,7 @@ final class IntegerRewrite {
   /// Whether it maps dequantised tensors to ones that the same integers stand for.
   static func isExact(_ node: Node) -> Bool { node.op == "Relu" || moves(node) }
 
-  private static func moves(_ node: Node) -> Bool {
+  static func moves(_ node: Node) -> Bool {
     // Of a Resize what lies between elements, or beside them, is computed.
     moving.contains(node.op)
       && (node.op != "Resize"

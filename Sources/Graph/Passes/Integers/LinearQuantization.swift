@@ -40,7 +40,7 @@ public struct LinearQuantization {
     guard node.op == "QuantizeLinear" || node.op == "DequantizeLinear",
       node.int("block_size", default: 0) == 0, let scale = node.input(1), scale.hasRealFloats,
       let integers = node.op == "QuantizeLinear" ? node.outputs[0] : node.input(0),
-      integers.quantization == nil
+      integers.kind != .weight || integers.quantization == nil
     else { return nil }
     type = integers.dataType
     scales = scale.realFloats
