@@ -1,7 +1,7 @@
 import Foundation
 
-/// How much a layer matters: the error of the network's outputs where it alone is quantised, over the
-/// outputs themselves (mean squares).
+/// How much a layer matters: the error of the network's outputs where it alone is quantised, over
+/// the outputs themselves (mean squares).
 struct Sensitivity {
   let node: Int
   let error: Double

@@ -2,8 +2,8 @@ import Graph
 import ModelFormat
 
 /// What a layer multiplies its weights with, at some of its outputs' places: for each group of
-/// channels a matrix of `depth` rows, one for each weight of an output channel, and a column for each
-/// place.
+/// channels a matrix of `depth` rows, one for each weight of an output channel, and a column for
+/// each place.
 struct LayerInputs {
   let depth: Int
   let groups: Int

@@ -1,8 +1,8 @@
 import Foundation
 
-/// S. Migacz, "8-bit inference with TensorRT", GTC 2017: of all thresholds on the magnitude, the one
-/// where the quantised distribution has the smallest Kullback-Leibler divergence from the real one,
-/// whose last bin holds what is clipped.
+/// S. Migacz, "8-bit inference with TensorRT", GTC 2017: of all thresholds on the magnitude, the
+/// one where the quantised distribution has the smallest Kullback-Leibler divergence from the real
+/// one, whose last bin holds what is clipped.
 ///
 /// Zeros are left out: they are exact under every threshold.
 enum EntropyObserver {

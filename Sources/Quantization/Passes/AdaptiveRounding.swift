@@ -1,12 +1,12 @@
 import Graph
 
-/// M. Nagel et al., "Up or down? Adaptive rounding for post-training quantization", ICML 2020: whether
-/// a weight is rounded up or down is chosen such that the layer's outputs are nearest to the real
-/// ones, ‖X (w − s q)‖² the least over calibration data, not each weight.
+/// M. Nagel et al., "Up or down? Adaptive rounding for post-training quantization", ICML 2020:
+/// whether a weight is rounded up or down is chosen such that the layer's outputs are nearest to
+/// the real ones, ‖X (w − s q)‖² the least over calibration data, not each weight.
 ///
 /// The paper relaxes the choice to real numbers; here it is searched directly. From the nearest
-/// integers on, each weight in turn goes to its other neighbour where that makes the sum smaller, until
-/// none does: the sum never grows, and the same data give the same weights.
+/// integers on, each weight in turn goes to its other neighbour where that makes the sum smaller,
+/// until none does: the sum never grows, and the same data give the same weights.
 enum AdaptiveRounding {
   private static let mostSweeps = 8
 

@@ -2,8 +2,8 @@ import Graph
 import ModelFormat
 
 /// M. Nagel et al., "Data-free quantization through weight equalization and bias correction", ICCV
-/// 2019, section 4.2: rounded weights shift the mean of each output channel by E[Δw · x]. The mean is
-/// linear in x, so it is the layer with the weights' errors, run on the mean input.
+/// 2019, section 4.2: rounded weights shift the mean of each output channel by E[Δw · x]. The mean
+/// is linear in x, so it is the layer with the weights' errors, run on the mean input.
 enum BiasCorrection {
   /// What must be added to the bias of each output channel; nil where it cannot be told.
   ///

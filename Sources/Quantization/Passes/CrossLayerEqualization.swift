@@ -2,9 +2,9 @@ import Graph
 import ModelFormat
 
 /// M. Nagel et al., "Data-free quantization through weight equalization and bias correction", ICCV
-/// 2019, section 4.1: where a channel of one layer is all that a channel of the next reads, W1 / s and
-/// W2 · s compute the same. With the largest weights r1 and r2 of the channel, s = √(r1 / r2) makes
-/// both ranges equal, so that no channel is small beside the others.
+/// 2019, section 4.1: where a channel of one layer is all that a channel of the next reads, W1 / s
+/// and W2 · s compute the same. With the largest weights r1 and r2 of the channel, s = √(r1 / r2)
+/// makes both ranges equal, so that no channel is small beside the others.
 ///
 /// Between the two may stand what scales along: Relu, LeakyRelu, pooling.
 public let crossLayerEqualization = GraphPass(

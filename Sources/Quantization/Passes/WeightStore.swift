@@ -1,8 +1,8 @@
 import Graph
 import ModelFormat
 
-/// Stores weights as int8 with a quantisation of their own, a scale for each output channel: operators
-/// see them as float32 and compute as before.
+/// Stores weights as int8 with a quantisation of their own, a scale for each output channel:
+/// operators see them as float32 and compute as before.
 final class WeightStore {
   private var stored: [ObjectIdentifier: Value] = [:]
   /// Keeps what the table knows by identity.
