@@ -8,25 +8,25 @@ struct Quantize: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make an int8 model of a float32 model.",
     discussion: """
-      Runs the model over calibration data, chooses a scale for every tensor, and writes a model that \
-      computes in int8: weights with a scale for each output channel, activations in uint8 with a \
-      zero point, sums in int32. Inputs and outputs keep their names, types and shapes, but where \
-      --inputs or --outputs make integers of them. Layers that have no integer form stay in float32, \
-      and the report says which and why.
+      Runs the model over calibration data, chooses a scale for every tensor, and writes a model \
+      that computes in int8: weights with a scale for each output channel, activations in uint8 \
+      with a zero point, sums in int32. Inputs and outputs keep their names, types and shapes, but \
+      where --inputs or --outputs make integers of them. Layers that have no integer form stay in \
+      float32, and the report says which and why.
 
       DATA is one of
         an .npz file   arrays named as the inputs, samples along the first dimension
         an .npy file   for a model with one input; NAME=FILE.npy for each of several
         a .csv file    a sample a line, as 'train' reads it
         a folder       of PNG and JPEG files, resized to the model's input
-        a .yaml file   a recipe of 'train': the part of its data that is trained on, transformed as \
-      it says, not augmented
+        a .yaml file   a recipe of 'train': the part of its data that is trained on, transformed \
+      as it says, not augmented
 
-      With --dynamic no data are needed: recurrent layers (RNN, LSTM, GRU) get int8 weights and round \
-      what they multiply as it comes, each row on its own; all else stays as it is.
+      With --dynamic no data are needed: recurrent layers (RNN, LSTM, GRU) get int8 weights and \
+      round what they multiply as it comes, each row on its own; all else stays as it is.
 
-      Data that can teach nothing (NaN, zeros alone, no samples) are refused; what may still be fine \
-      is warned of on stderr. docs/quantization.md explains the scheme.
+      Data that can teach nothing (NaN, zeros alone, no samples) are refused; what may still be \
+      fine is warned of on stderr. docs/quantization.md explains the scheme.
 
       EXAMPLES
         model-convert quantize net.apus --calibrate digits.npz -o net.int8.apus
@@ -66,11 +66,13 @@ struct Quantize: ParsableCommand {
   var labels: String?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       """
-      The most accuracy to lose, as 0.5%: the layers that matter most stay in floats until it holds; \
-      exit code 1 where it cannot.
-      """, valueName: "points"))
+      The most accuracy to lose, as 0.5%: the layers that matter most stay in floats until it \
+      holds; exit code 1 where it cannot.
+      """, valueName: "points"),
+    transform: Percentage.init)
   var maxDrop: Percentage?
 
   @OptionGroup var data: DataOptions
@@ -85,7 +87,11 @@ struct Quantize: ParsableCommand {
   @Option(help: "Of --observer percentile: how many of a hundred values are kept.")
   var percentile = 99.99
 
-  @Option(help: "One scale for each output channel of a weight, or one: per-channel or per-tensor.")
+  @Option(
+    help: """
+      One scale for each output channel of a weight, or one: per-channel or per-tensor; float16 \
+      with --weights-only, in place of int8.
+      """)
   var weights = WeightScales.perChannel
 
   @Option(help: "The integers of activations: uint8 or int8.")
@@ -94,8 +100,8 @@ struct Quantize: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      What float inputs become: uint8 or int8. Callers then give q = round(x / scale) + zero point; \
-      'inspect' and the library tell both.
+      What float inputs become: uint8 or int8. Callers then give q = round(x / scale) + zero \
+      point; 'inspect' and the library tell both.
       """, valueName: "type"))
   var inputs: Activations?
 
@@ -105,22 +111,23 @@ struct Quantize: ParsableCommand {
 
   @Option(
     help: """
-      How weights are rounded: each to the nearest, or adaptive, such that the layer's outputs over \
-      the calibration data are nearest.
+      How weights are rounded: each to the nearest, or adaptive, such that the layer's outputs \
+      over the calibration data are nearest.
       """)
   var rounding = Rounding.nearest
 
   @Flag(
     help: """
-      Store weights as int8 and compute in float32, as the float model does: a smaller file, and no \
-      calibration.
+      Store weights as int8 (or float16, see --weights) and compute in float32, as the float model \
+      does: a smaller file, and no calibration.
       """)
   var weightsOnly = false
 
   @Flag(help: "Recurrent layers alone, without calibration.")
   var dynamic = false
 
-  @Flag(inversion: .prefixedNo, help: "Make the channels of neighbouring layers alike in range first.")
+  @Flag(
+    inversion: .prefixedNo, help: "Make the channels of neighbouring layers alike in range first.")
   var equalization = true
 
   @Flag(inversion: .prefixedNo, help: "Take out of biases what rounded weights add on average.")
@@ -147,6 +154,7 @@ struct Quantize: ParsableCommand {
   enum WeightScales: String, ExpressibleByArgument, CaseIterable {
     case perChannel = "per-channel"
     case perTensor = "per-tensor"
+    case float16
   }
 
   enum Activations: String, ExpressibleByArgument, CaseIterable {
@@ -155,7 +163,8 @@ struct Quantize: ParsableCommand {
     var type: ActivationType { self == .int8 ? .int8 : .uint8 }
   }
 
-  mutating func validate() throws {
+  /// In `run`: a misspelt option is then what is said first.
+  private func checkOptions() throws {
     if dynamic {
       guard calibrate.isEmpty, test.isEmpty, maxDrop == nil, keepFloat.isEmpty, !weightsOnly else {
         throw ValidationError(
@@ -163,27 +172,35 @@ struct Quantize: ParsableCommand {
             + "--weights-only are not for it")
       }
       try refuseEnds("--dynamic")
+      guard weights != .float16 else { throw noHalves }
       return
     }
     if weightsOnly {
       guard calibrate.isEmpty, maxDrop == nil, keepFloat.isEmpty else {
         throw ValidationError(
-          "--weights-only: it takes no calibration; --calibrate, --max-drop and --keep-float are not "
-            + "for it")
+          "--weights-only: it takes no calibration; --calibrate, --max-drop and --keep-float are "
+            + "not for it")
       }
       guard labels == nil || !test.isEmpty else {
         throw ValidationError("--labels: --test must give the samples that they are of")
       }
       try refuseEnds("--weights-only")
+      guard weights != .perTensor else {
+        throw ValidationError(
+          "--weights per-tensor: with --weights-only weights are stored per-channel or as float16")
+      }
       return
     }
     guard !calibrate.isEmpty else {
       throw ValidationError("--calibrate DATA is needed: inputs like those that the model will see")
     }
-    guard samples >= 1 else { throw ValidationError("--samples: \(samples); it must be at least 1") }
+    guard samples >= 1 else {
+      throw ValidationError("--samples: \(samples); it must be at least 1")
+    }
     guard percentile > 50, percentile <= 100 else {
       throw ValidationError("--percentile: \(percentile); from more than 50 up to 100 is possible")
     }
+    guard weights != .float16 else { throw noHalves }
   }
 
   private func refuseEnds(_ flag: String) throws {
@@ -193,12 +210,21 @@ struct Quantize: ParsableCommand {
     }
   }
 
+  private var noHalves: ValidationError {
+    ValidationError(
+      "--weights float16: it goes with --weights-only; layers in integers have int8 weights")
+  }
+
   func run() throws {
+    try checkOptions()
     let opened = try OpenedModel(path: model, isa: nil)
     if dynamic { return try quantizeDynamically(opened) }
     let f = try opened.functionIndex(function)
     if weightsOnly { return try storeWeights(opened, f) }
     let source = try CalibrationData.open(calibrate, data, opened, function: f, limit: samples)
+    guard source.count > 0 else {
+      throw Failure("\(calibrate[0].path): there are no calibration samples in it")
+    }
     let labelled =
       test.isEmpty && labels == nil && maxDrop == nil
       ? nil
@@ -240,8 +266,8 @@ struct Quantize: ParsableCommand {
       if !isReached, let accuracy, let maxDrop {
         throw Failure(
           "\(model): the accuracy falls by more than \(maxDrop.text) from "
-            + "\(decimals(100 * accuracy.floatAccuracy, 2)) %, whichever layers stay in floats; nothing "
-            + "is written")
+            + "\(decimals(100 * accuracy.floatAccuracy, 2)) %, whichever layers stay in floats; "
+            + "nothing is written")
       }
     } catch let failure as Failure {
       throw failure
@@ -255,12 +281,16 @@ struct Quantize: ParsableCommand {
   private func storeWeights(_ opened: OpenedModel, _ f: Int) throws {
     do {
       let small = try WeightOnlyQuantizer(
-        Graph(decoding: opened.file), function: f, floatBytes: opened.file.size)
+        Graph(decoding: opened.file), function: f, floatBytes: opened.file.size,
+        storage: weights == .float16 ? .float16 : .int8)
       var result = QuantizeResult(model: model, output: output, report: small.report)
       if !test.isEmpty {
         let labelled = try CalibrationData.openLabelled(
           test, labels: labels, data, opened, function: f)
         result.accuracy = try small.accuracy(on: labelled, threads: threads.threads)
+      }
+      for warning in small.report.warnings {
+        writeError("model-convert: warning: \(model): \(printable(warning))")
       }
       try writeBytes(small.file, toFile: output)
       if json { try printJSON(result) } else { result.print() }
@@ -294,17 +324,25 @@ struct Quantize: ParsableCommand {
 }
 
 /// `0.5%`, or `0.005`.
-struct Percentage: ExpressibleByArgument {
+struct Percentage {
   let share: Double
   let text: String
 
-  init?(argument: String) {
-    let number = argument.hasSuffix("%") ? String(argument.dropLast()) : argument
-    guard let value = Double(number.trimmingCharacters(in: .whitespaces)), value >= 0 else {
-      return nil
+  /// Larger shares need their sign: who writes 0.5 means half a point, not fifty.
+  private static let largestPlain = 0.1
+
+  init(_ argument: String) throws {
+    let hasSign = argument.hasSuffix("%")
+    let number = (hasSign ? String(argument.dropLast()) : argument)
+      .trimmingCharacters(in: .whitespaces)
+    guard let value = Double(number), value >= 0, value < (hasSign ? 100 : 1) else {
+      throw ValidationError("it must be from 0% to less than 100%, as 0.5%")
     }
-    share = argument.hasSuffix("%") ? value / 100 : value
-    guard share < 1 else { return nil }
+    guard hasSign || value <= Percentage.largestPlain else {
+      throw ValidationError(
+        "half a point is 0.5% or 0.005; \(number) would be \(threeDigits(100 * value))%")
+    }
+    share = hasSign ? value / 100 : value
     text = "\(threeDigits(100 * share)) points"
   }
 }
