@@ -117,7 +117,8 @@ final class QuantizedGraph {
     if let known = constants[t] { return known }
     let value = tensors[t]
     let q = Value(
-      value.name, byteType, value.shape, kind: .weight, bytes: linear(t).quantized(value.realFloats))
+      value.name, byteType, value.shape, kind: .weight,
+      bytes: linear(t).quantized(value.realFloats))
     let real = Value(value.name + ".dequantized", .float32, value.shape)
     early.append(dequantize(q, t, into: real))
     constants[t] = real
@@ -148,8 +149,8 @@ final class QuantizedGraph {
       let outlier = QuantizedWeight.outlier(weight.realFloats, shape: shape, axis: axis)
     {
       warnings.append(
-        "weight '\(weight.name)': channel \(outlier.channel) reaches \(outlier.largest), the others "
-          + "\(outlier.rest): with one scale for the tensor they become zero or nearly so; "
+        "weight '\(weight.name)': channel \(outlier.channel) reaches \(outlier.largest), the "
+          + "others \(outlier.rest): with one scale for the tensor they become zero or nearly so; "
           + "per-channel scales keep them")
     }
     var quantized = QuantizedWeight(
@@ -174,7 +175,9 @@ final class QuantizedGraph {
     return integers.first { $0.value.real === value }?.key
   }
 
-  private func replaceWeight(_ node: Node, _ i: Int, _ weight: Value, _ quantized: QuantizedWeight) {
+  private func replaceWeight(
+    _ node: Node, _ i: Int, _ weight: Value, _ quantized: QuantizedWeight
+  ) {
     let real = Value(weight.name + ".dequantized", .float32, weight.shape)
     before[i, default: []].append(
       Node(
@@ -191,7 +194,8 @@ final class QuantizedGraph {
     let count = weight.scales.count
     let steps = bias.indices.map { inputScale * weight.scales[count == 1 ? 0 : $0] }
     let integers = zip(bias, steps).map {
-      Int32(min(max((Double($0) / Double($1)).rounded(.toNearestOrEven), -0x3FFF_FFFF), 0x3FFF_FFFF))
+      let q = (Double($0) / Double($1)).rounded(.toNearestOrEven)
+      return Int32(min(max(q, -0x3FFF_FFFF), 0x3FFF_FFFF))
     }
     let name = node.input(2)?.name ?? (node.name.isEmpty ? "layer\(i)" : node.name) + ".bias"
     let q = Value(

@@ -32,8 +32,8 @@ struct Evaluator {
       let classes = source.classes(run: run)
       guard let width = shape.last, width >= 2, elements.count == classes.count * width else {
         throw QuantizationError(
-          "its first output is \(shape), and \(source.name(run: run)) has \(classes.count) labels: a "
-            + "row of numbers for each label is needed, one for each class")
+          "its first output is \(shape), and \(source.name(run: run)) has \(classes.count) "
+            + "labels: a row of numbers for each label is needed, one for each class")
       }
       for (row, label) in classes.enumerated() {
         guard label >= 0, label < width else {

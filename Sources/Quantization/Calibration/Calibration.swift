@@ -73,8 +73,8 @@ final class Calibrator {
     }
     if source.count < Calibrator.fewRuns {
       warnings.append(
-        "\(source.count) calibration \(source.count == 1 ? "sample is" : "samples are") few: ranges "
-          + "are better known from \(Calibrator.fewRuns) on")
+        "\(source.count) calibration \(source.count == 1 ? "sample is" : "samples are") few: "
+          + "ranges are better known from \(Calibrator.fewRuns) on")
     }
     let members = members(choice)
     try measure(members, choice)
@@ -156,9 +156,9 @@ final class Calibrator {
     let name = tensors[t].name
     guard let run else { throw QuantizationError("the constant '\(name)' holds \(what)") }
     let isInput = model.inputs(tensors, source)[t] != nil
-    throw QuantizationError(
-      "\(source.name(run: run)): "
-        + (isInput ? "input '\(name)' holds \(what)" : "tensor '\(name)' becomes \(what) in a layer"))
+    let problem = isInput
+      ? "input '\(name)' holds \(what)" : "tensor '\(name)' becomes \(what) in a layer"
+    throw QuantizationError("\(source.name(run: run)): \(problem)")
   }
 
   private func forEachRun(_ what: String, _ body: (Int) throws -> Void) throws {

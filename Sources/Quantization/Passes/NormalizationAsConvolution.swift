@@ -8,9 +8,9 @@ public let normalizationAsConvolution = GraphPass(
 ) { editor in
   var count = 0
   for node in editor.nodes where node.op == "BatchNormalization" {
-    guard node.int("training_mode", default: 0) == 0, let x = node.input(0), let y = node.outputs[0],
-      node.outputs.count == 1, let rank = x.shape?.count, (3...5).contains(rank),
-      let channels = node.input(1)?.count, channels > 0
+    guard node.int("training_mode", default: 0) == 0, let x = node.input(0),
+      let y = node.outputs[0], node.outputs.count == 1, let rank = x.shape?.count,
+      (3...5).contains(rank), let channels = node.input(1)?.count, channels > 0
     else { continue }
     let inputs = (1...4).compactMap { node.input($0) }
     guard inputs.count == 4, inputs.allSatisfy({ $0.hasRealFloats && $0.count == channels }) else {

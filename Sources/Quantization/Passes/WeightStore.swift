@@ -13,7 +13,9 @@ final class WeightStore {
   func store(_ node: Node, _ rule: OperatorRule) -> [Float] {
     var scales: [Float] = []
     for (k, axis) in rule.weights {
-      guard let weight = node.input(k), weight.kind == .weight, weight.hasRealFloats else { continue }
+      guard let weight = node.input(k), weight.kind == .weight, weight.hasRealFloats else {
+        continue
+      }
       let id = ObjectIdentifier(weight)
       guard let made = stored[id] ?? weight.stored(axis: node.channelAxis(axis, of: weight)) else {
         continue
