@@ -64,12 +64,14 @@ public final class Quantizer {
         || node.op.hasSuffix("Integer")
       {
         throw QuantizationError(
-          "it is quantised already: node \(node.displayName) works on integers")
+          "it is quantised already: node \(node.displayName) works on integers; give the float32 "
+            + "model that it was made of")
       }
     }
     if let weight = graph.weights.first(where: { $0.quantization != nil }) {
       throw QuantizationError(
-        "it is quantised already: weight '\(weight.name)' is stored as \(weight.dataType.name)")
+        "it is quantised already: weight '\(weight.name)' is stored as \(weight.dataType.name); "
+          + "give the float32 model that it was made of")
     }
   }
 

@@ -130,5 +130,30 @@ def test_data_that_cannot_be_read(folder):
     (folder / "empty").mkdir()
     assert "empty" in refuse(folder, "depthwise.apus", "--calibrate", "empty")
     assert "nothere" in refuse(folder, "depthwise.apus", "--calibrate", "nothere.csv")
-    result = cli.run("quantize", "depthwise.apus", "-o", "q.apus", cwd=folder)
-    assert result.code == 2 and "--calibrate DATA is needed" in result.stderr
+    np.savez(folder / "nothing.npz")
+    assert "nothing.npz: there is no array in it" in refuse(
+        folder, "depthwise.apus", "--calibrate", "nothing.npz"
+    )
+    np.savez(folder / "none.npz", x=np.zeros((0, 1, 16, 16), np.float32))
+    assert "none.npz: there are no calibration samples" in refuse(
+        folder, "depthwise.apus", "--calibrate", "none.npz"
+    )
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ([], "--calibrate DATA is needed"),
+        (["--calibrat", "x.npz"], "Unknown option '--calibrat'"),
+        (["--calibrate", "x.npz", "--max-drop", "0.5"], "half a point is 0.5% or 0.005"),
+        (["--calibrate", "x.npz", "--max-drop", "-1%"], "from 0% to less than 100%"),
+        (["--calibrate", "x.npz", "--max-drop", "100%"], "from 0% to less than 100%"),
+        (["--calibrate", "x.npz", "--max-drop", "much"], "from 0% to less than 100%"),
+        (["--calibrate", "x.npz", "--samples", "0"], "--samples: 0; it must be at least 1"),
+        (["--calibrate", "x.npz", "--observer", "max"], "'minmax', 'percentile', 'entropy' or 'mse'"),
+    ],
+)
+def test_options_that_make_no_sense(folder, options, message):
+    result = cli.run("quantize", "depthwise.apus", *options, "-o", "none.apus", cwd=folder)
+    assert result.code == 2 and message in result.stderr, result.stderr
+    assert len(result.stderr.splitlines()) == 1 and not (folder / "none.apus").exists()

@@ -90,7 +90,8 @@ def test_what_is_refused(tmp_path):
     (tmp_path / "net.apus").write_bytes(writer.to_bytes())
     assert quantize(tmp_path).code == 0
     (tmp_path / "int8.apus").rename(tmp_path / "net.apus")
-    assert quantize(tmp_path).code == 1
+    done = quantize(tmp_path)
+    assert done.code == 1 and "it is quantised already" in done.stderr
 
 
 @pytest.mark.parametrize("rows", [1, 3])

@@ -15,8 +15,12 @@ extension Quantize {
   func quantizeDynamically(_ opened: OpenedModel) throws {
     let file: [UInt8]
     let layers: [Node]
+    let isDynamic: Bool
     do {
       let graph = try Graph(decoding: opened.file)
+      isDynamic = graph.functions.contains { function in
+        function.nodes.contains { $0.op.hasPrefix("DynamicQuantize") }
+      }
       try graph.apply()
       layers = graph.quantizeRecurrent()
       graph.setMetadata("apus.quantization", "dynamic")
@@ -25,7 +29,9 @@ extension Quantize {
       throw Failure("\(model): \(printableLines("\(error)"))")
     }
     guard !layers.isEmpty else {
-      throw Failure("\(model): it has no RNN, LSTM or GRU with constant float32 weights")
+      throw Failure(
+        "\(model): it has no RNN, LSTM or GRU with constant float32 weights"
+          + (isDynamic ? "; it is quantised already" : ""))
     }
     try writeBytes(file, toFile: output)
     let result = DynamicResult(

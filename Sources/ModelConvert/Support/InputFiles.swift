@@ -50,8 +50,8 @@ struct InputFiles {
   ///   - option: What gives a file on the command line, for errors.
   ///   - checksTypes: Whether arrays must be of the inputs' types.
   init(
-    _ arguments: [InputArgument], _ opened: OpenedModel, function f: Int, option: String = "--input",
-    checksTypes: Bool = true
+    _ arguments: [InputArgument], _ opened: OpenedModel, function f: Int,
+    option: String = "--input", checksTypes: Bool = true
   ) throws {
     let tensors = opened.inputTensors(f)
     let names = tensors.map { opened.name(tensor: $0) }
@@ -108,6 +108,9 @@ struct InputFiles {
       // The only array but for labels is the only input's.
       let inputs = archive.entries.filter { !InputFiles.labelNames.contains($0.name) }
       if known.isEmpty, inputs.count == 1, names.count == 1 { return [(names[0], inputs[0].array)] }
+      guard !archive.entries.isEmpty else {
+        throw Failure("\(argument.path): there is no array in it; \(has(names))")
+      }
       guard !known.isEmpty else {
         throw Failure(
           "\(argument.path): none of its arrays is named as an input of the model: "

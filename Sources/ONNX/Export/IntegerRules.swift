@@ -70,8 +70,8 @@ extension Exporter {
 }
 
 extension Exporter {
-  /// Sums, products, means and joins: the operator of floats of the same name between a pair, or ONNX
-  /// Runtime's.
+  /// Sums, products, means and joins: the operator of floats of the same name between a pair, or
+  /// ONNX Runtime's.
   func writeQuantized(_ node: Node, _ places: ScalePlaces) throws {
     guard writesPairs else {
       return try write(withZeros(node, places), domain: Exporter.microsoft)
