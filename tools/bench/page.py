@@ -27,7 +27,7 @@ How it measures:
 - Each runtime loads the network in a process of its own, with the same weights and input: apus,
   ONNX Runtime, OpenVINO and MNN from one ONNX file, ncnn and LiteRT from files in their own
   formats, with batch normalisation folded into the convolutions, as their converters do. All
-  compute in float32, but for the last part, which is [int8](#int8).
+  compute in float32 where it does not say int8.
 - **Outputs are compared first.** One that differs from the others' by more than {tolerance} of its
   largest number is shown as wrong and not timed.
 - The processes stand on the same processors and take turns of {seconds} s for {rounds} rounds,

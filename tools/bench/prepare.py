@@ -80,7 +80,8 @@ def _litert(network: Network, folder: Path) -> None:
 
 
 def run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    none = subprocess.DEVNULL
+    subprocess.run(command, check=True, capture_output=True, text=True, stdin=none)
 
 
 WRITERS = {"apus": _apus, "ncnn": _ncnn, "mnn": _mnn, "litert": _litert}
