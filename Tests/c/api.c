@@ -206,6 +206,7 @@ static void model_queries(apus_model *m) {
   CHECK(t.info.struct_size == sizeof t && t.beyond[0] == 0x77 && t.beyond[63] == 0x77);
   CHECK(!strcmp(t.info.name, "b") && t.info.rank == 2);
   CHECK(t.info.dims[0] == -1 && t.info.dims[1] == 3);
+  CHECK(t.info.scale == 0 && t.info.zero_point == 0);
   WORKS(apus_model_output_info(m, 1, &t.info, e));
   CHECK(!strcmp(t.info.name, "rb") && t.info.dims[0] == -1);
 }

@@ -99,8 +99,10 @@ def test_quantised_from_there(folder):
     quantize(folder, "lenet.apus", *HALVES, output="half.apus")
     report = quantize(folder, "half.apus", "--calibrate", "train.npz", output="int8.apus")
     plain = quantize(folder, "lenet.apus", "--calibrate", "train.npz", output="int8.apus")
-    for ours, theirs in zip(report["layers"], plain["layers"], strict=True):
-        assert (ours["name"], ours["is_integer"]) == (theirs["name"], theirs["is_integer"])
+    ours, theirs = (
+        [(layer["name"], layer["is_integer"]) for layer in r["layers"]] for r in (report, plain)
+    )
+    assert ours == theirs and any(is_integer for _, is_integer in ours)
     assert "no float32 weight" in refuse(folder, "half.apus", *HALVES)
 
 

@@ -7,7 +7,9 @@ import cli
 import numpy as np
 import onnx
 import pytest
-from harness import ISAS, apus, assert_same_bits
+from apus_writer import Writer
+from harness import ISAS, add_node, apus, assert_same_bits
+from onnx import TensorProto, helper, numpy_helper
 from quantized import (
     import_fixture, quantize, refuse, run_apus, run_onnx, train, write_digits,
 )  # fmt: skip
@@ -105,6 +107,26 @@ def test_what_is_told(folder):
     assert f"scale {scale}, zero point {zero.strip()}" in (folder / "page.html").read_text()
 
 
+def test_what_other_files_tell():
+    """One scale for a tensor is told; none without a zero point means 0; by channel none is."""
+    writer = Writer()
+    f = writer.function("main")
+    given = [
+        f.input("plain", "uint8", (2, 3)),
+        f.input("scaled", "int8", (2, 3), scales=[0.25], zero_points=[-7]),
+        f.input("centred", "uint8", (2, 3), scales=[4.0]),
+        f.input("channels", "uint8", (2, 3), scales=[1.0, 2.0], axis=0),
+    ]
+    for i, x in enumerate(given):
+        (y,) = add_node(f, "Identity", [x])
+        f.output(y, f"y{i}", writer.tensors[x].dtype, (2, 3))
+    with apus.Model.from_bytes(writer.to_bytes()) as model, model.session() as session:
+        for told in (model.inputs, session.inputs):
+            found = [(x.scale, x.zero_point) for x in told]
+            assert found == [(None, 0), (0.25, -7), (4.0, 0), (None, 0)]
+        assert all(y.scale is None for y in model.outputs)
+
+
 @pytest.mark.parametrize("form", [[], ["--integer-operators"]])
 def test_exported_and_imported(folder, form):
     (x, y), _ = both(folder, "--inputs", "uint8", "--outputs", "uint8")
@@ -158,6 +180,9 @@ def test_verified_beside_floats(folder):
     assert documents[0]["tensors"] == documents[1]["tensors"]
     (last,) = [row for row in documents[0]["tensors"] if row["name"] == "logits"]
     assert last["sqnr_db"] > 33 and last["quantized"]["scale"] > 0
+    # Random inputs: the reference gets what the rounded ones stand for, so that none is clipped.
+    result = cli.run("verify", "q.apus", "--against", "depthwise.apus", cwd=folder)
+    assert result.code == 0, result.stderr
 
 
 @pytest.mark.parametrize("given", TYPES)
@@ -216,6 +241,83 @@ def test_a_network_of_tokens(tmp_path):
 def test_refused(folder, options, message):
     result = cli.run("quantize", "depthwise.apus", *options, "-o", "none.apus", cwd=folder)
     assert result.code == 2 and message in result.stderr and not (folder / "none.apus").exists()
+
+
+# MARK: What else inputs and outputs may be
+
+
+def nodes(case):
+    """Nodes of small networks, made of convolutions of w, and their outputs."""
+
+    def conv(x, y, w="w"):
+        return helper.make_node("Conv", [x, w], [y], name=y, pads=[1] * 4)
+
+    def node(op, inputs, y, **attributes):
+        return helper.make_node(op, inputs.split(), [y], name=y, **attributes)
+
+    return {
+        "an input is an output": ([conv("x", "y"), node("Identity", "x", "z")], "yz"),
+        "an output is read": ([conv("x", "y"), node("Relu", "y", "r"), conv("r", "z", "w4")], "yz"),
+        "two inputs": ([conv("x", "a"), conv("x2", "b"), node("Add", "a b", "y")], "y"),
+        "a result in floats": ([conv("x", "a"), node("Softmax", "a", "y", axis=1)], "y"),
+        "a curve": ([conv("x", "a"), node("Sigmoid", "a", "y")], "y"),
+        "a reader in floats": (
+            [conv("x", "a"), node("Softmax", "x", "s", axis=1), conv("s", "b"), node("Add", "a b", "y")],
+            "y",
+        ),
+        "moved first and last": (
+            [node("Transpose", "x", "t", perm=[0, 1, 3, 2]), conv("t", "c"), node("Flatten", "c", "y")],
+            "y",
+        ),
+        "one result, two names": ([conv("x", "y"), node("Identity", "y", "z")], "yz"),
+    }[case]
+
+
+CASES = [
+    "an input is an output", "an output is read", "two inputs", "a result in floats", "a curve",
+    "a reader in floats", "moved first and last", "one result, two names",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_small_networks(tmp_path, case):
+    """Beside the same network with floats at its ends, which gets what the integers stand for."""
+    rng = np.random.default_rng(1)
+    steps, outputs = nodes(case)
+    names = ["x", "x2"] if case == "two inputs" else ["x"]
+    weights = {f"w{'' if c == 3 else c}": rng.normal(size=(4, c, 3, 3)) for c in (3, 4)}
+    graph = helper.make_graph(
+        steps, "net",
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, ("n", 3, 8, 8)) for n in names],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs],
+        [numpy_helper.from_array(w.astype(np.float32), n) for n, w in weights.items()])  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    onnx.save(model, tmp_path / "m.onnx")
+    result = cli.run("import", "m.onnx", "-o", "m.apus", cwd=tmp_path)
+    assert result.code == 0, result.stderr
+    np.savez(
+        tmp_path / "c.npz",
+        **{n: rng.normal(size=(40, 3, 8, 8)).astype(np.float32) for n in names})  # fmt: skip
+    data = ["m.apus", "--calibrate", "c.npz"]
+    quantize(tmp_path, *data, output="plain.apus")
+    for given, made in [("uint8", "uint8"), ("int8", "uint8"), ("uint8", None), (None, "int8")]:
+        options = ["--inputs", given] if given else []
+        quantize(tmp_path, *data, *options, *(["--outputs", made] if made else []))
+        with apus.Model(tmp_path / "q.apus") as loaded:
+            assert {x.dtype for x in loaded.inputs} == {np.dtype(given or np.float32)}
+            assert {y.dtype for y in loaded.outputs} == {np.dtype(made or np.float32)}
+            q = {x.name: rng.normal(size=(5, 3, 8, 8)).astype(np.float32) for x in loaded.inputs}
+            floats = q
+            if given:
+                q = {x.name: integers(q[x.name], x) for x in loaded.inputs}
+                floats = {x.name: real(q[x.name], x) for x in loaded.inputs}
+            wanted = run_apus(tmp_path / "plain.apus", floats)
+            for y, a, b in zip(loaded.outputs, run_apus(tmp_path / "q.apus", q), wanted):
+                np.testing.assert_array_equal(a, integers(b, y) if made else b)
+        # Both sides get the same numbers, so that it finds the same layers, none of them far off.
+        verified = cli.run(
+            "verify", "q.apus", "--against", "m.apus", "--least-sqnr", "25", cwd=tmp_path)
+        assert verified.code == 0, verified.stderr
 
 
 # MARK: The arena

@@ -18,16 +18,21 @@ struct InputQuantization {
     self.zero = zero
   }
 
-  /// An array of floats as such integers, halves to even; nil where it holds none.
+  /// An array of floats as such integers; nil where it holds none.
   func rounded(_ array: NumPyArray) -> NumPyArray? {
     guard array.type == .float32 else { return nil }
+    return NumPyArray(
+      type: type == .int8 ? .int8 : .uint8, shape: array.shape, bytes: rounded(array.floats()))
+  }
+
+  /// The bytes of the integers nearest to numbers, halves to even.
+  func rounded(_ numbers: [Float]) -> [UInt8] {
     let lower: Float = type == .int8 ? -128 : 0
-    let bytes = array.floats().map { x in
+    return numbers.map { x in
       let q = (x / scale).rounded(.toNearestOrEven) + Float(zero)
       // Of NaN the smallest, as QuantizeLinear makes it.
       return UInt8(truncatingIfNeeded: Int32(q > lower ? min(q, lower + 255) : lower))
     }
-    return NumPyArray(type: type == .int8 ? .int8 : .uint8, shape: array.shape, bytes: bytes)
   }
 
   /// Writes what bytes stand for as float32.

@@ -17,16 +17,27 @@ struct RandomInputs {
     return z ^ (z &>> 31)
   }
 
+  /// Uniform in −1 … 1.
+  private mutating func unit() -> Float { Float(next() &>> 40) * 0x1p-23 - 1 }
+
   private mutating func integer(below bound: Int) -> Int {
     Int(next() &>> 33) % max(bound, 1)
   }
 
-  /// Fills every input of the session: floats uniform in −1 … 1; integers that look something up in
-  /// the range of what they look up, others 0 or 1.
+  /// Fills every input of the session: floats uniform in −1 … 1, and integers that stand for
+  /// such; integers that look something up in the range of what they look up, others 0 or 1.
   mutating func fill(_ session: Session, _ opened: OpenedModel) {
     for i in session.plan.inputTensors.indices {
       let info = session.info(input: i)
       let data = session.data(input: i)
+      if let stored = InputQuantization(opened, tensor: session.plan.inputTensors[i]) {
+        let values = (0..<info.shape.count).map { _ in unit() }
+        let bytes = stored.rounded(values)
+        for k in bytes.indices {
+          data.storeBytes(of: bytes[k], toByteOffset: k, as: UInt8.self)
+        }
+        continue
+      }
       let bound = RandomInputs.range(of: session.plan.inputTensors[i], session.plan, opened)
       for k in 0..<info.shape.count { fill(data, k, info.dataType, bound) }
     }
@@ -37,8 +48,7 @@ struct RandomInputs {
   ) {
     switch type {
     case .float32:
-      let value = Float(next() &>> 40) * 0x1p-23 - 1
-      data.storeBytes(of: value, toByteOffset: k * 4, as: Float.self)
+      data.storeBytes(of: unit(), toByteOffset: k * 4, as: Float.self)
     case .float16, .bfloat16: data.storeBytes(of: 0, toByteOffset: k * 2, as: UInt16.self)
     case .int8, .uint8:
       let value = UInt8(truncatingIfNeeded: next())

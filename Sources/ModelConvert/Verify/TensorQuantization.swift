@@ -24,8 +24,19 @@ struct TensorQuantization {
     guard zeros.count == 1 || zeros.count == scales.count else { return nil }
     self.zeros = zeros
     self.axis = axis
-    lower = type == .int8 ? -128 : 0
-    upper = type == .int8 ? 127 : 255
+    (lower, upper) = TensorQuantization.limits(type)
+  }
+
+  /// One pair, as the file tells of an input.
+  init(scale: Float, zero: Int32, _ type: DataType) {
+    scales = [Double(scale)]
+    zeros = [Double(zero)]
+    axis = 0
+    (lower, upper) = TensorQuantization.limits(type)
+  }
+
+  private static func limits(_ type: DataType) -> (lower: Double, upper: Double) {
+    type == .int8 ? (-128, 127) : (0, 255)
   }
 
   var isPerTensor: Bool { scales.count == 1 && zeros.count == 1 }
@@ -65,11 +76,17 @@ struct Channels {
 }
 
 /// The scales of a plan's quantised tensors. The operator that makes a tensor has them as inputs;
-/// one that only moves bytes passes on those of its input.
+/// one that only moves bytes passes on those of its input; the file tells those of inputs.
 struct QuantizedTensors {
   private(set) var parameters: [Int: TensorQuantization] = [:]
 
   init(_ plan: Plan, _ file: ModelFile) {
+    for t in plan.inputTensors {
+      guard let type = plan.tensors[t]?.dataType, type == .int8 || type == .uint8,
+        let (scale, zero) = file.linearParameters(file.tensor(t))
+      else { continue }
+      parameters[t] = TensorQuantization(scale: scale, zero: zero, type)
+    }
     for node in plan.nodes {
       let inputs = (0..<Int(node.record.inputCount)).map {
         file.index(Int(node.record.inputs) + $0)
