@@ -93,6 +93,8 @@ def test_what_is_told(folder):
     assert y.dtype == np.float32 and y.scale is None and y.zero_point == 0
     assert tuple(x) == (x.name, x.dtype, x.shape) and len(x) == 3
     with apus.Model(folder / "q.apus") as model, model.session() as session:
+        with pytest.raises(apus.ApusError, match=r"x is given as round\(x / 0\.0039.*\) \+ 0"):
+            session.run(images(folder)[:1])
         (told,) = session.inputs
         assert (told.scale, told.zero_point, told.dtype) == (x.scale, x.zero_point, x.dtype)
     document = json.loads(cli.run("inspect", "q.apus", "--json", cwd=folder).stdout)

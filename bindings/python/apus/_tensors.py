@@ -91,10 +91,14 @@ def as_input(value: npt.ArrayLike, wanted: TensorInfo) -> "np.ndarray[Any, Any]"
         # The same type in the other byte order compares unequal, so this is native.
         return array
     if not _is_safe(array, wanted.dtype):
+        hint = "convert it first (astype) if that is what you mean"
+        if wanted.scale is not None:
+            # Mere astype would be the wrong numbers.
+            hint = f"x is given as round(x / {wanted.scale:g}) + {wanted.zero_point}, clipped"
         raise ApusError(
             Status.INVALID_TYPE,
             f"input {wanted.name}: {wanted.dtype} {describe(wanted.shape)} is wanted, "
-            f"{array.dtype} was given; convert it first (astype) if that is what you mean",
+            f"{array.dtype} was given; {hint}",
         )
     return array.astype(wanted.dtype)
 
