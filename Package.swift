@@ -118,7 +118,10 @@ let package = Package(
     .target(name: "NumPyFile", dependencies: ["CZlib"]),
     .target(
       name: "Training",
-      dependencies: ["Graph", "Zoo", "COpenBLAS", "CImage", "NumPyFile", .product(name: "Yams", package: "Yams")]),
+      dependencies: [
+        "Graph", "Zoo", "Quantization", "COpenBLAS", "CImage", "NumPyFile",
+        .product(name: "Yams", package: "Yams"),
+      ]),
     .target(
       name: "Quantization", dependencies: ["Graph", "Runtime", "Operators", "ModelFormat"]),
     .executableTarget(
@@ -149,7 +152,9 @@ let package = Package(
     .testTarget(name: "KernelTests", dependencies: ["Runtime", "CKernels"]),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "Zoo", "Graph", "Runtime", "ModelFormat", "Operators"]),
+      dependencies: [
+        "Training", "Quantization", "Zoo", "Graph", "Runtime", "ModelFormat", "Operators",
+      ]),
     .testTarget(
       name: "GraphTests",
       dependencies: ["Graph", "ModelFormat", "Runtime", "CKernels", "SessionValues"]),

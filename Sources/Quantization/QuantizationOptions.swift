@@ -21,10 +21,10 @@ public struct QuantizationOptions {
 }
 
 /// The integers that activations become. Both have a zero point.
-public enum ActivationType: String, CaseIterable {
+public enum ActivationType: String, CaseIterable, Sendable {
   case uint8, int8
 
-  var range: ClosedRange<Int32> { self == .uint8 ? 0...255 : -128...127 }
+  public var range: ClosedRange<Int32> { self == .uint8 ? 0...255 : -128...127 }
 
   var dataType: DataType { self == .uint8 ? .uint8 : .int8 }
 }

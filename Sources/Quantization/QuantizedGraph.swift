@@ -140,12 +140,12 @@ final class QuantizedGraph {
       let shape = weight.fixedShape, let x = number(ofReal: node.input(0))
     else { return }
     let axis = node.channelAxis(rule.weights[0].axis, of: weight)
-    let isByChannel = options.perChannelWeights && shape.count <= (node.op == "MatMul" ? 2 : 5)
+    let ownAxis = QuantizedWeight.axis(node, rule, weight, options)
     let inputScale = linear(x).scale
     let channels = shape[axis]
     var bias = node.op == "MatMul" ? nil : node.input(2)?.realFloats
     if let b = bias, b.count == 1 { bias = [Float](repeating: b[0], count: channels) }
-    if !isByChannel,
+    if ownAxis == nil,
       let outlier = QuantizedWeight.outlier(weight.realFloats, shape: shape, axis: axis)
     {
       warnings.append(
@@ -154,7 +154,7 @@ final class QuantizedGraph {
           + "per-channel scales keep them")
     }
     var quantized = QuantizedWeight(
-      weight.realFloats, shape: shape, axis: isByChannel ? axis : nil,
+      weight.realFloats, shape: shape, axis: ownAxis,
       bias: bias.map { ($0, inputScale) })
     if let inputs = calibration.layerInputs[i], quantized.count % inputs.depth == 0 {
       AdaptiveRounding.round(&quantized, inputs, isColumn: axis == 1)

@@ -57,6 +57,29 @@ public final class Quantizer {
     calibration = try calibrator.run(choice)
   }
 
+  /// A network that was trained for the scheme: nothing is left to be found out.
+  ///
+  /// - Parameter parameters: Of each group of the scheme.
+  init(
+    trained model: FloatModel, _ scheme: QuantizationScheme, _ parameters: [Int: LinearParameters],
+    _ options: QuantizationOptions, floatBytes: Int
+  ) throws {
+    original = model
+    self.model = model
+    self.scheme = scheme
+    self.options = options
+    self.floatBytes = floatBytes
+    source = NoSamples()
+    progress = { _, _, _ in }
+    let opened = try model.open()
+    nodes = opened.graph.functions[model.function].nodes
+    tensors = opened.tensors
+    ends = ([], [])
+    calibration = Calibration(
+      groups: parameters.mapValues { Calibration.Group(parameters: $0, clipped: nil) }, means: [:],
+      layerInputs: [:], warnings: [], multiplyAccumulates: [])
+  }
+
   static func check(_ graph: Graph) throws {
     for function in graph.functions {
       for node in function.nodes
@@ -156,4 +179,13 @@ private func widen(_ weight: Value) {
   let numbers = weight.realFloats
   weight.dataType = .float32
   weight.floats = numbers
+}
+
+/// In place of calibration data where ranges are known.
+private final class NoSamples: CalibrationSource {
+  let count = 0
+  let shapes: [(name: String, dimensions: [Int])] = []
+  let carriesStates = false
+  func name(run: Int) -> String { "" }
+  func fill(input: Int, run: Int, to data: UnsafeMutableRawPointer) {}
 }

@@ -18,7 +18,7 @@ import cli
 import locate
 from harness import apus
 from quantized import (
-    LENET, import_fixture, quantize, run_apus, signal_to_noise, train, write_digits,
+    DEPTHWISE, LENET, import_fixture, quantize, run_apus, signal_to_noise, train, write_digits,
 )  # fmt: skip
 
 COARSE = ["--weights", "per-tensor", "--no-equalization", "--no-bias-correction"]
@@ -151,6 +151,21 @@ def digits() -> None:
                 cells.append(cell)
             label = "float32" if options is None else " ".join(options) or "int8"
             print(f"| {label} | {' | '.join(cells)} |", flush=True)
+        # Trained in floats for as many epochs and rounded afterwards; and trained for int8.
+        for weights, options in [("per-channel", []), ("per-tensor", COARSE)]:
+            cells: dict = {"rounded": [], "trained": []}
+            for net, folder in folders.items():
+                recipe = DEPTHWISE if net == "depthwise" else LENET
+                train(folder, recipe, "float")
+                quantize(folder, "float.apus", "--calibrate", "train.npz", *options)
+                section = f"quantization: {{epochs: 6, frozen_epochs: 2, weights: {weights}}}\n"
+                train(folder, recipe + section, "trained")
+                test = np.load(folder / "test.npz")
+                for kind, file in [("rounded", "q.apus"), ("trained", "trained.int8.apus")]:
+                    (found,) = run_apus(folder / file, {"image": test["x"]})
+                    cells[kind].append(f"{100 * np.mean(found.argmax(1) == test['y']):.2f} %")
+            for kind, row in cells.items():
+                print(f"| {weights}, {kind} | {' | '.join(row)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,19 @@ epochs: 12
 seed: 4
 """
 
+# The network of fixtures/quantize/ goes on being trained.
+DEPTHWISE = """
+name: depthwise
+model: {name: file, path: depthwise.apus}
+data: {reader: npz, path: train.npz, test: {path: test.npz}}
+loss: cross-entropy
+optimizer: {name: adam, learning_rate: 0.001}
+schedule: {name: cosine, final: 0.05}
+batch_size: 32
+epochs: 6
+seed: 2
+"""
+
 
 def digits() -> Tuple[np.ndarray, np.ndarray]:
     """The images, [1797, 8, 8] from 0 to 1, and their classes."""

@@ -29,6 +29,14 @@ struct Train: ParsableCommand {
   var output: String
 
   @Option(
+    help: ArgumentHelp(
+      """
+      Where to write the int8 model of a recipe that trains for int8; default: OUTPUT's name with \
+      .int8 before .apus.
+      """, valueName: "file"), completion: .file(extensions: ["apus"]))
+  var int8: String?
+
+  @Option(
     help: ArgumentHelp("Write the model as ONNX too.", valueName: "path"),
     completion: .file(extensions: ["onnx"]))
   var exportOnnx: String?
@@ -81,9 +89,14 @@ struct Train: ParsableCommand {
   private func train() throws {
     TrainingThreads.set(threads ?? ProcessInfo.processInfo.activeProcessorCount)
     var recipe = try Recipe(contentsOf: self.recipe)
-    if let epochs { recipe.epochs = epochs }
+    if let epochs { recipe.setEpochs(epochs) }
     if let seed { recipe.seed = seed }
-    for path in [output, report, checkpoint, exportOnnx].compactMap({ $0 }) { try checkWritable(path) }
+    guard int8 == nil || recipe.quantization != nil else {
+      throw Failure("--int8: \(self.recipe) has no section 'quantization'")
+    }
+    for path in [output, report, checkpoint, exportOnnx, int8].compactMap({ $0 }) {
+      try checkWritable(path)
+    }
     let data = try recipe.loadData(path: self.data)
     let trainer = try Trainer(
       recipe.graph(data), training: data.training, validation: data.validation,
@@ -108,13 +121,15 @@ struct Train: ParsableCommand {
       "\(recipe.name): \(trainer.network.parameters.count) weights, "
         + "\(data.training.sampleCount) \(unit), "
         + "\(TrainingThreads.count) threads")
+    if let int8 = recipe.int8Epochs { writeError("for int8: \(int8)") }
     try trainer.run()
     trainer.finish()
     let result = try TrainingResult(trainer, data, recipe)
-    try write(trainer, data, recipe)
+    let quantized = try write(trainer, data, recipe)
     if let report { try write(report, trainer, result, data, recipe, metrics, unit) }
     if checkpoint == nil { try? FileManager.default.removeItem(atPath: saved) }
     print(result.text(metrics))
+    if let quantized { print(quantized) }
   }
 
   /// Hours of training should not end with a folder that is not there.
@@ -131,16 +146,38 @@ struct Train: ParsableCommand {
     }
   }
 
-  private func write(_ trainer: Trainer, _ data: LoadedData, _ recipe: Recipe) throws {
-    let graph = try TrainedModel.export(
-      trainer.network.graph, into: recipe.graph(data, batch: 1), loss: recipe.loss,
-      source: data.training, vocabulary: data.vocabulary, name: recipe.name)
+  /// - Returns: What is said of the int8 model, where there is one.
+  private func write(_ trainer: Trainer, _ data: LoadedData, _ recipe: Recipe) throws -> String? {
+    var said: String?
+    let graph: Graph
+    if recipe.quantization != nil {
+      let made = try TrainedModel.exportQuantized(
+        trainer, into: recipe.graph(data, batch: 1), source: data.training,
+        vocabulary: data.vocabulary, name: recipe.name)
+      graph = made.graph
+      let path = int8 ?? int8Name(output)
+      try writeBytes(made.int8.file, toFile: path)
+      let report = made.int8.report
+      said =
+        "\(path): \(report.integerLayers.count) of \(report.layers.count) layers in integers, "
+        + "\(bytesText(report.int8Bytes)) of \(bytesText(report.floatBytes))"
+    } else {
+      graph = try TrainedModel.export(
+        trainer.network.graph, into: recipe.graph(data, batch: 1), loss: recipe.loss,
+        source: data.training, vocabulary: data.vocabulary, name: recipe.name)
+    }
     try writeBytes(graph.encode(), toFile: output)
     if let exportOnnx {
       do { try writeBytes(Exporter(graph).run(), toFile: exportOnnx) } catch let error as NumPyError {
         throw error
       } catch { throw Failure("\(exportOnnx): \(error)") }
     }
+    return said
+  }
+
+  /// net.apus: net.int8.apus.
+  private func int8Name(_ path: String) -> String {
+    (path.hasSuffix(".apus") ? String(path.dropLast(5)) : path) + ".int8.apus"
   }
 }
 
@@ -157,8 +194,19 @@ extension Train {
       },
       classNames: data.training.classNames, parameters: trainer.network.parameters.count,
       seed: recipe.seed, unit: unit,
-      facts: [("Loss", recipe.loss.rawValue), ("Threads", "\(TrainingThreads.count)")])
+      facts: [("Loss", recipe.loss.rawValue), ("Threads", "\(TrainingThreads.count)")]
+        + (recipe.int8Epochs.map { [("For int8", $0)] } ?? []))
     try writeBytes([UInt8](page.html().utf8), toFile: report)
+  }
+}
+
+extension Recipe {
+  /// "epochs 31 to 40, with fixed ranges from 38 on"; nil where none is for int8.
+  fileprivate var int8Epochs: String? {
+    quantization.map {
+      "epochs \(epochs - $0.epochs + 1) to \(epochs)"
+        + ($0.frozenEpochs > 0 ? ", with fixed ranges from \(epochs - $0.frozenEpochs + 1) on" : "")
+    }
   }
 }
 

@@ -15,10 +15,9 @@ struct Calibration {
   let multiplyAccumulates: [Int]
 
   struct Group {
-    var statistics: TensorStatistics
     var parameters: LinearParameters
-    /// The part of the values that is clipped.
-    var clipped: Double
+    /// The part of the values that is clipped; nil where nobody counted.
+    var clipped: Double?
   }
 }
 
@@ -99,8 +98,7 @@ final class Calibrator {
         clipped = histogram.share(
           outside: (Float(parameters.smallest) - half, Float(parameters.largest) + half))
       }
-      results[group] = Calibration.Group(
-        statistics: statistics, parameters: parameters, clipped: clipped)
+      results[group] = Calibration.Group(parameters: parameters, clipped: clipped)
     }
     return Calibration(
       groups: results, means: means,

@@ -33,11 +33,15 @@ extension Value {
   /// The smallest weight that is worth a scale for each channel.
   private static let smallestStored = 256
 
+  /// Whether storing the weight as int8 saves anything.
+  func isWorthStoring(axis: Int) -> Bool {
+    guard let shape = fixedShape, let count, axis < shape.count else { return false }
+    return count >= Value.smallestStored && shape[axis] * 8 <= count
+  }
+
   /// The weight as int8; nil where that saves nothing.
   fileprivate func stored(axis: Int) -> Value? {
-    guard let shape = fixedShape, let count, count >= Value.smallestStored, axis < shape.count,
-      shape[axis] * 8 <= count
-    else { return nil }
+    guard isWorthStoring(axis: axis), let shape = fixedShape else { return nil }
     let quantized = QuantizedWeight(realFloats, shape: shape, axis: axis)
     let result = quantized.value(name)
     result.quantization = Quantization(axis: axis, scales: quantized.scales)

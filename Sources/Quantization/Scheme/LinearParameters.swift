@@ -1,11 +1,11 @@
 /// x = scale · (q − zero): the scale and the zero point of an activation.
-struct LinearParameters: Equatable {
-  let type: ActivationType
-  let scale: Float
-  let zero: Int32
+public struct LinearParameters: Equatable {
+  public let type: ActivationType
+  public let scale: Float
+  public let zero: Int32
 
   /// The range is widened to hold 0, which is exact then.
-  init(_ range: (lower: Float, upper: Float), _ type: ActivationType) {
+  public init(_ range: (lower: Float, upper: Float), _ type: ActivationType) {
     self.type = type
     let lower = min(range.lower, 0)
     let upper = max(range.upper, 0)

@@ -38,8 +38,17 @@ struct QuantizedWeight {
     round { $0.rounded(.toNearestOrEven) }
   }
 
+  /// The axis of the scales of an integer layer's weight; nil where one scale is for all of it.
+  static func axis(
+    _ node: Node, _ rule: OperatorRule, _ weight: Value, _ options: QuantizationOptions
+  ) -> Int? {
+    guard options.perChannelWeights, (weight.shape?.count ?? 0) <= (node.op == "MatMul" ? 2 : 5)
+    else { return nil }
+    return node.channelAxis(rule.weights[0].axis, of: weight)
+  }
+
   /// Below it a channel is as good as zero.
-  private static let smallestScale: Float = 1e-12
+  static let smallestScale: Float = 1e-12
   /// Well inside of int32, and of what the graph's passes take.
   private static let largestBias: Float = 0x1p29
 

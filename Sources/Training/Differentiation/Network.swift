@@ -24,10 +24,15 @@ public final class Network<Scalar: TrainingScalar> {
   let rules: [String: GradientRule<Scalar>]
   let tensors: [ObjectIdentifier: Tensor<Scalar>]
   let differentiatesBoundary: Bool
+  /// What programs round as an int8 network will; nil: nothing.
+  public let fakeQuantization: FakeQuantization?
 
-  /// - Parameter differentiatesBoundary: whether inputs and states get gradients too.
+  /// - Parameters:
+  ///   - differentiatesBoundary: whether inputs and states get gradients too.
+  ///   - fakeQuantization: of this graph.
   public init(
     _ graph: Graph, function: Function? = nil, differentiatesBoundary: Bool = false,
+    fakeQuantization: FakeQuantization? = nil,
     rules: [String: GradientRule<Scalar>] = gradientRules()
   ) throws {
     guard let function = function ?? graph.mainFunction else {
@@ -36,6 +41,7 @@ public final class Network<Scalar: TrainingScalar> {
     self.graph = graph
     self.function = function
     self.differentiatesBoundary = differentiatesBoundary
+    self.fakeQuantization = fakeQuantization
     self.rules = rules
     let used = Graph(functions: [function]).values
     let trainable = used.filter {

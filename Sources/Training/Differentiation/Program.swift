@@ -12,6 +12,8 @@ public final class Program<Scalar: TrainingScalar> {
   private let activations: [Tensor<Scalar>]
   private let calls: [NodeCall<Scalar>]
   private let passes: [Passes]
+  /// Keeps the memory of what is rounded.
+  private let rounding: RoundedTensors<Scalar>?
   private let updates: [(state: Tensor<Scalar>, next: Tensor<Scalar>)]
 
   init(_ network: Network<Scalar>, _ shapes: [[Int]], isTraining: Bool) throws {
@@ -22,6 +24,9 @@ public final class Program<Scalar: TrainingScalar> {
     }
     let inference = ShapeInference()
     var tensors = network.tensors
+    let rounding = network.fakeQuantization.map {
+      RoundedTensors<Scalar>($0, isTraining: isTraining, random: network.random)
+    }
     var inputs: [Tensor<Scalar>] = []
     for (value, shape) in zip(function.inputs, shapes) {
       let isReal = value.dataType == .float32
@@ -36,7 +41,13 @@ public final class Program<Scalar: TrainingScalar> {
     var passes: [Passes] = []
     for node in function.nodes {
       try inference.infer(node)
-      let nodeInputs = node.inputs.map { $0.flatMap { tensors[ObjectIdentifier($0)] } }
+      let nodeInputs: [Tensor<Scalar>?]
+      if let rounding {
+        nodeInputs = try rounding.inputs(of: node) { tensors[ObjectIdentifier($0)] }
+        passes += rounding.takePasses()
+      } else {
+        nodeInputs = node.inputs.map { $0.flatMap { tensors[ObjectIdentifier($0)] } }
+      }
       let needsGradient = nodeInputs.contains { $0?.gradient != nil }
       let nodeOutputs = node.outputs.map { output -> Tensor<Scalar>? in
         guard let output, let info = inference.info(output) else { return nil }
@@ -54,23 +65,30 @@ public final class Program<Scalar: TrainingScalar> {
         random: network.random)
       calls.append(call)
       passes.append(try rule(call))
+      if let rounding, let value = node.outputs[0], let y = nodeOutputs[0] {
+        rounding.moved(node, value, y)
+      }
     }
-    self.inputs = inputs
-    self.activations = activations
-    self.calls = calls
-    self.passes = passes
+    func result(_ value: Value) -> Tensor<Scalar>? {
+      tensors[ObjectIdentifier(value)].map { rounding?.result(value, $0) ?? $0 }
+    }
     outputs = try function.outputs.map {
-      guard let tensor = tensors[ObjectIdentifier($0)] else {
+      guard let tensor = result($0) else {
         throw GraphError("output \($0.name): no node writes it")
       }
       return tensor
     }
     updates = try function.stateUpdates.map {
-      guard let state = tensors[ObjectIdentifier($0.state)],
-        let next = tensors[ObjectIdentifier($0.next)], next.count == state.count
+      guard let state = tensors[ObjectIdentifier($0.state)], let next = result($0.next),
+        next.count == state.count
       else { throw GraphError("state \($0.state.name): its next value is not of its shape") }
       return (state, next)
     }
+    self.inputs = inputs
+    self.activations = activations + (rounding?.activations ?? [])
+    self.calls = calls
+    self.passes = passes + (rounding?.takePasses() ?? [])
+    self.rounding = rounding
   }
 
   public func forward() {

@@ -40,11 +40,7 @@ public struct DataRecipe {
     try section.allow(shared + own[name]!)
     let given = try section.required("path", section.string("path"))
     path = given
-    let folder = (section.file as NSString).deletingLastPathComponent
-    func resolve(_ path: String) -> String {
-      path.hasPrefix("/") || folder.isEmpty ? path : folder + "/" + path
-    }
-    resolvedPath = resolve(path)
+    resolvedPath = section.resolve(path)
     reader = try DataRecipe.reader(name, section)
 
     let test = try section.section("test")
@@ -52,7 +48,7 @@ public struct DataRecipe {
     self.test = try test.map { test in
       let path = try test.string("path")
       guard path != nil || name == "idx" else { throw test.missing("path") }
-      return (resolve(path ?? given), try test.string("images"), try test.string("labels"))
+      return (section.resolve(path ?? given), try test.string("images"), try test.string("labels"))
     }
     let split = try section.section("split")
     try split?.allow(["validation", "test", "seed"])

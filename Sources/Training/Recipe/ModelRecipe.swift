@@ -14,20 +14,24 @@ public struct ModelRecipe {
     /// Streams side by side, of networks that keep state.
     public var batch: Int
     public var seed: UInt64
+    public var loss: Loss
 
-    public init(inputShape: [Int], hasTokens: Bool, outputs: Int, batch: Int, seed: UInt64) {
+    public init(
+      inputShape: [Int], hasTokens: Bool, outputs: Int, batch: Int, seed: UInt64, loss: Loss
+    ) {
       self.inputShape = inputShape
       self.hasTokens = hasTokens
       self.outputs = outputs
       self.batch = batch
       self.seed = seed
+      self.loss = loss
     }
   }
 
   public let name: String
   private let make: (Task) throws -> Graph
 
-  static let names = ["lenet5", "resnet", "mlp", "char-rnn"]
+  static let names = ["lenet5", "resnet", "mlp", "char-rnn", "file"]
 
   init(_ name: String, _ section: RecipeSection) throws {
     self.name = try Recipe.check(name, section, ModelRecipe.names)
@@ -84,6 +88,10 @@ public struct ModelRecipe {
         net.seed = task.seed
         return try net.graph()
       }
+    case "file":
+      try section.allow(["name", "path"])
+      let path = section.resolve(try section.required("path", section.string("path")))
+      make = { try FileNetwork.graph(path, $0, $0.loss) }
     default:
       try section.allow(["name", "cell", "embedding", "hidden_size", "layers", "dropout"])
       var net = CharRNN(vocabulary: 1)
@@ -124,6 +132,6 @@ extension Recipe {
     return try model.graph(
       ModelRecipe.Task(
         inputShape: source.inputShape, hasTokens: source.hasTokens, outputs: outputs,
-        batch: batch ?? source.batchSize, seed: seed))
+        batch: batch ?? source.batchSize, seed: seed, loss: loss))
   }
 }

@@ -30,10 +30,13 @@ public struct Recipe {
   /// What is shown beside the loss.
   public var metrics: [Metric]
   public var seed: UInt64
+  /// Training for int8 in the last epochs; nil: none.
+  public var quantization: QuantizationTraining?
 
   static let keys = [
     "name", "model", "data", "loss", "optimizer", "schedule", "batch_size", "epochs", "window",
     "regularization", "clipping", "early_stopping", "watch", "metrics", "seed",
+    "quantization",
   ]
 
   public init(contentsOf path: String) throws {
@@ -88,6 +91,9 @@ public struct Recipe {
       return metric
     }
     seed = UInt64(try top.integer("seed", 0...Int(Int32.max)) ?? 1)
+    quantization = try top.section("quantization").map {
+      try QuantizationTraining($0, epochs: epochs)
+    }
 
     if patience != nil && data.validationShare == 0 {
       throw top.error(
@@ -119,6 +125,15 @@ public struct Recipe {
     }
   }
 
+  /// Takes another number of epochs; of so few that none is left in floats, all train for int8.
+  public mutating func setEpochs(_ count: Int) {
+    epochs = count
+    guard var part = quantization else { return }
+    part.epochs = min(part.epochs, count)
+    part.frozenEpochs = min(part.frozenEpochs, part.epochs - 1)
+    quantization = part
+  }
+
   /// The trainer's options.
   public var trainerOptions: TrainerOptions {
     var options = TrainerOptions()
@@ -134,6 +149,7 @@ public struct Recipe {
     options.patience = patience
     options.watch = watch
     options.seed = seed
+    options.quantization = quantization
     return options
   }
 }

@@ -197,6 +197,12 @@ struct RecipeSection {
     return Array(sequence)
   }
 
+  /// A path, relative to the recipe's folder.
+  func resolve(_ path: String) -> String {
+    let folder = (file as NSString).deletingLastPathComponent
+    return path.hasPrefix("/") || folder.isEmpty ? path : folder + "/" + path
+  }
+
   // MARK: Nodes
 
   private func node(_ key: String) -> Node? { entries.first { $0.key == key }?.value }

@@ -4,8 +4,10 @@ import NumPyFile
 /// A run of training between two epochs.
 ///
 /// The file is a NumPy archive: `weights`, `best`, `optimizer` (its slots), `history` (one row for
-/// each epoch, the columns those of `EpochColumn`) and `counters`. What is drawn at random depends on
-/// the seed, the epoch and the update alone, so that no generator's state is needed.
+/// each epoch, the columns those of `EpochColumn`) and `counters`; once training for int8 has begun
+/// also `float_weights`, and `weights` and `best` then end with the ranges of activations. What is
+/// drawn at random depends on the seed, the epoch and the update alone, so that no generator's
+/// state is needed.
 public struct Checkpoint {
   public var weights: [Float]
   public var best: [Float]
@@ -15,10 +17,12 @@ public struct Checkpoint {
   public var update: Int
   public var bestEpoch: Int?
   public var history: [EpochResult]
+  /// With which training for int8 began; nil where it has not.
+  public var floatWeights: [Float]?
 
   public init(
     weights: [Float], best: [Float], optimizer: Optimizer.State, plateau: LearningRate.Plateau,
-    update: Int, bestEpoch: Int?, history: [EpochResult]
+    update: Int, bestEpoch: Int?, history: [EpochResult], floatWeights: [Float]? = nil
   ) {
     self.weights = weights
     self.best = best
@@ -27,6 +31,7 @@ public struct Checkpoint {
     self.update = update
     self.bestEpoch = bestEpoch
     self.history = history
+    self.floatWeights = floatWeights
   }
 
   private static let columns = 12
@@ -55,6 +60,9 @@ public struct Checkpoint {
           Int64(plateau.badEpochs),
         ], shape: [5]))
     archive.append("plateau", NumPyArray([plateau.factor, plateau.best], shape: [2]))
+    if let floatWeights {
+      archive.append("float_weights", NumPyArray(floatWeights, shape: [floatWeights.count]))
+    }
     let temporary = path + ".tmp"
     try archive.write(to: temporary)
     guard rename(temporary, path) == 0 else {
@@ -77,6 +85,7 @@ public struct Checkpoint {
     weights = try array("weights").floats()
     best = try array("best").floats()
     optimizer = Optimizer.State(step: counters[2], slots: try array("optimizer").floats())
+    floatWeights = archive["float_weights"]?.floats()
     update = counters[1]
     bestEpoch = counters[3] < 0 ? nil : counters[3]
     let factors = try array("plateau").doubles()

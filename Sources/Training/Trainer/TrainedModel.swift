@@ -1,5 +1,6 @@
 import Foundation
 import Graph
+import Quantization
 
 /// Makes the model that is run out of a graph that was trained.
 public enum TrainedModel {
@@ -19,17 +20,60 @@ public enum TrainedModel {
     try graph.copyWeights(from: trained)
     try graph.apply()
     if let function = graph.mainFunction, vocabulary == nil { addProbabilities(function, loss) }
+    describe(graph, source, vocabulary, name)
+    try graph.inferShapes()
+    return graph
+  }
+
+  private static func describe(
+    _ graph: Graph, _ source: any BatchSource, _ vocabulary: Vocabulary?, _ name: String?
+  ) {
     if let name { graph.setMetadata("name", name) }
     graph.setMetadata("producer", "Apus model-convert 0.1.0")
     if let labels = source.classNames { graph.setMetadata("labels", text(labels)) }
     if let vocabulary, vocabulary.unit == .characters {
       graph.setMetadata("characters", String(String.UnicodeScalarView(vocabulary.scalars)))
     }
-    try graph.inferShapes()
-    return graph
   }
 
-  private static func addProbabilities(_ function: Function, _ loss: Loss) {
+  /// The same of a run that trained for int8: the float graph, and the int8 file made of it with
+  /// the ranges that it was trained with.
+  public static func exportQuantized(
+    _ trainer: Trainer, into graph: Graph, source: any BatchSource, vocabulary: Vocabulary? = nil,
+    name: String? = nil
+  ) throws -> (graph: Graph, int8: (file: [UInt8], report: QuantizationReport)) {
+    guard let options = trainer.options.quantization, let weights = trainer.floatWeights,
+      let ranges = trainer.network.fakeQuantization?.ranges.ranges
+    else { throw TrainingError("the run has not come to the epochs that train for int8") }
+    // The passes must see what they saw in training.
+    let before = try Network<Float>(graph)
+    guard before.snapshotCount == weights.count else {
+      throw TrainingError("the network to write is not the one that was trained")
+    }
+    before.restore(weights)
+    before.store()
+    let made = try QuantizationAwareGraph(
+      graph, loss: vocabulary == nil ? trainer.options.loss : nil, options, forTraining: false)
+    guard made.scheme.groups.count == ranges.count else {
+      throw TrainingError("the network to write has other tensors than the one that was trained")
+    }
+    try graph.copyWeights(from: trainer.network.graph)
+    describe(graph, source, vocabulary, name)
+    try graph.inferShapes()
+    return (graph, try made.scheme.quantized(ranges: ranges, floatBytes: graph.encode().count))
+  }
+
+  /// Takes away what `addProbabilities` added.
+  static func removeProbabilities(_ function: Function, _ loss: Loss) {
+    guard loss == .crossEntropy || loss == .binaryCrossEntropy,
+      let node = function.outputs.first.flatMap({ function.producer(of: $0) }),
+      let logits = node.input(0)
+    else { return }
+    function.outputs[0] = logits
+    function.removeUnusedNodes()
+  }
+
+  static func addProbabilities(_ function: Function, _ loss: Loss) {
     guard loss == .crossEntropy || loss == .binaryCrossEntropy,
       let y = function.outputs.first
     else { return }

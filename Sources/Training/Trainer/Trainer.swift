@@ -1,5 +1,6 @@
 import Foundation
 import Graph
+import Quantization
 
 /// Trains a network: epochs of batches, each a forward pass, a backward pass and an update.
 ///
@@ -7,7 +8,8 @@ import Graph
 /// (`TrainingThreads`): the same again gives the same weights, bit for bit, and so does a run that was
 /// interrupted and resumed from a checkpoint.
 public final class Trainer {
-  public let network: Network<Float>
+  /// Where the last epochs train for int8 it is another one from then on.
+  public private(set) var network: Network<Float>
   public let options: TrainerOptions
   public private(set) var history: [EpochResult] = []
   /// Epochs done.
@@ -16,18 +18,24 @@ public final class Trainer {
   /// The weights after the best epoch, as `WeightSnapshot` lays them out.
   public private(set) var best: [Float]?
 
+  /// The weights with which training for int8 began, as a snapshot of the network before; nil where
+  /// it has not.
+  public private(set) var floatWeights: [Float]?
+
   /// Told after each batch and after each epoch.
   public var onProgress: ((TrainingProgress) -> Void)?
   public var onEpoch: ((EpochResult) throws -> Void)?
 
-  let training: any BatchSource
+  public let training: any BatchSource
   let validation: (any BatchSource)?
-  let optimizer: Optimizer
+  private(set) var optimizer: Optimizer
   var learningRate: LearningRate
-  private let parameters: [Parameter]
-  private let trainingRunner: BatchRunner
-  private let validationRunner: BatchRunner
+  private var parameters: [Parameter]
+  private var trainingRunner: BatchRunner
+  private var validationRunner: BatchRunner
   private var update = 0
+  /// Places in the gradients of weights that are 0 and stay it: connections that a network lacks.
+  private var missing: [Int] = []
 
   public init(
     _ graph: Graph, training: any BatchSource, validation: (any BatchSource)?,
@@ -42,17 +50,7 @@ public final class Trainer {
         "the network has \(network.function.inputs.count) inputs; it must have one to be trained")
     }
     guard training.batchCount > 0 else { throw TrainingError("there is nothing to train on") }
-    let network = self.network
-    parameters = network.weights.compactMap { weight in
-      weight.range.map { range in
-        Parameter(
-          values: .init(rebasing: network.parameters[range]),
-          gradient: .init(rebasing: network.gradients[range]),
-          // Biases and the scales of normalisation are vectors (a recurrent layer's bias is one for
-          // each direction).
-          decays: weight.tensor.shape.count > 1 && !weight.value.name.hasSuffix(".bias"))
-      }
-    }
+    parameters = Trainer.parameters(network)
     guard !parameters.isEmpty else { throw TrainingError("the network has nothing to train") }
     optimizer = Optimizer(options.rule, counts: parameters.map(\.values.count))
     learningRate = LearningRate(
@@ -62,9 +60,30 @@ public final class Trainer {
     validationRunner = BatchRunner(network, loss: options.loss, isTraining: false)
   }
 
+  private static func parameters(_ network: Network<Float>) -> [Parameter] {
+    network.weights.compactMap { weight in
+      weight.range.map { range in
+        Parameter(
+          values: .init(rebasing: network.parameters[range]),
+          gradient: .init(rebasing: network.gradients[range]),
+          // Biases and the scales of normalisation are vectors (a recurrent layer's bias is one for
+          // each direction).
+          decays: weight.tensor.shape.count > 1 && !weight.value.name.hasSuffix(".bias"))
+      }
+    }
+  }
+
   /// Trains until the last epoch, or until patience runs out.
   public func run() throws {
     while epoch < options.epochs {
+      if let quantization = options.quantization, floatWeights == nil {
+        if epoch >= options.epochs - quantization.epochs {
+          try beginQuantization(quantization)
+        } else {
+          try runEpoch()
+          continue
+        }
+      }
       if let patience = options.patience, let bestEpoch, epoch - 1 - bestEpoch >= patience { break }
       try runEpoch()
     }
@@ -76,10 +95,38 @@ public final class Trainer {
     network.store()
   }
 
+  // MARK: Training for int8
+
+  /// From here on the graph is the one that is deployed, and rounds; the optimiser begins anew.
+  private func beginQuantization(_ quantization: QuantizationTraining) throws {
+    network.store()
+    floatWeights = network.snapshot()
+    let rounding = try FakeQuantization(
+      network.graph, quantization, loss: training.hasTokens ? nil : options.loss)
+    network = try Network(network.graph, fakeQuantization: rounding)
+    parameters = Trainer.parameters(network)
+    guard !parameters.isEmpty else { throw TrainingError("the network has nothing to train") }
+    missing = network.weights.flatMap { weight -> [Int] in
+      guard let range = weight.range, weight.tensor.shape.count > 1 else { return [] }
+      let zeros = range.filter { network.parameters[$0] == 0 }
+      return zeros.count < range.count ? zeros : []
+    }
+    optimizer = Optimizer(options.rule, counts: parameters.map(\.values.count))
+    if let rate = quantization.learningRate { learningRate.base = rate }
+    trainingRunner = BatchRunner(network, loss: options.loss, isTraining: true)
+    validationRunner = BatchRunner(network, loss: options.loss, isTraining: false)
+    // An epoch before this was not one of the network that is to be.
+    bestEpoch = nil
+    best = nil
+  }
+
   // MARK: One epoch
 
   private func runEpoch() throws {
     let start = Date()
+    if let quantization = options.quantization, let rounding = network.fakeQuantization {
+      rounding.ranges.isObserving = epoch < options.epochs - quantization.frozenEpochs
+    }
     var batch = Batch()
     var sum = 0.0
     var count = 0.0
@@ -129,6 +176,8 @@ public final class Trainer {
           + "a lower learning rate or clipping may help")
     }
     program.backward()
+    for i in missing { network.gradients[i] = 0 }
+    network.fakeQuantization?.ranges.endBatch()
     if options.l2 > 0 { addL2(parameters, strength: options.l2) }
     if let limit = options.clipValue { clipByValue(parameters, limit: limit) }
     let norm = options.clipNorm.map { clipByNorm(parameters, limit: $0) }
@@ -165,12 +214,20 @@ public final class Trainer {
   public func checkpoint() -> Checkpoint {
     Checkpoint(
       weights: network.snapshot(), best: best ?? [], optimizer: optimizer.state,
-      plateau: learningRate.plateau, update: update, bestEpoch: bestEpoch, history: history)
+      plateau: learningRate.plateau, update: update, bestEpoch: bestEpoch, history: history,
+      floatWeights: floatWeights)
   }
 
   /// Goes on where `checkpoint` was made. The graph, data and options must be the same; only the
   /// number of epochs may differ.
   public func resume(_ checkpoint: Checkpoint) throws {
+    if let weights = checkpoint.floatWeights {
+      guard let quantization = options.quantization, weights.count == network.snapshotCount else {
+        throw TrainingError("the checkpoint is of another network, or of one that trains for int8")
+      }
+      network.restore(weights)
+      try beginQuantization(quantization)
+    }
     guard checkpoint.weights.count == network.snapshotCount,
       checkpoint.best.isEmpty || checkpoint.best.count == network.snapshotCount,
       optimizer.restore(checkpoint.optimizer)
@@ -195,9 +252,13 @@ public final class Trainer {
 
 extension Network where Scalar == Float {
   /// Numbers in `snapshot`.
-  var snapshotCount: Int { weights.reduce(0) { $0 + ($1.tensor.isReal ? $1.tensor.count : 0) } }
+  var snapshotCount: Int {
+    weights.reduce(0) { $0 + ($1.tensor.isReal ? $1.tensor.count : 0) }
+      + (fakeQuantization?.ranges.numbers.count ?? 0)
+  }
 
-  /// The numbers of all float32 weights, those that training leaves alone (running means) included.
+  /// The numbers of all float32 weights, those that training leaves alone (running means) included;
+  /// behind them the ranges of activations, where these are rounded.
   public func snapshot() -> [Float] {
     var result: [Float] = []
     result.reserveCapacity(snapshotCount)
@@ -205,7 +266,7 @@ extension Network where Scalar == Float {
       result.append(
         contentsOf: UnsafeBufferPointer(start: weight.tensor.data, count: weight.tensor.count))
     }
-    return result
+    return result + (fakeQuantization?.ranges.numbers ?? [])
   }
 
   /// Takes back what `snapshot` gave.
@@ -217,6 +278,7 @@ extension Network where Scalar == Float {
         weight.tensor.data.update(from: source.baseAddress! + at, count: weight.tensor.count)
         at += weight.tensor.count
       }
+      if let ranges = fakeQuantization?.ranges { ranges.numbers = Array(source[at...]) }
     }
   }
 }

@@ -20,6 +20,8 @@ public struct TrainerOptions {
   public var watch = Watch.loss
   /// Of everything drawn while training (dropout). Shuffling has the data's seed.
   public var seed: UInt64 = 1
+  /// Whether, and how, the last epochs train for int8.
+  public var quantization: QuantizationTraining?
 
   /// Watched on the validation data. Where there is none, the last epoch counts as the best.
   public enum Watch: String, CaseIterable, Sendable {
