@@ -16,6 +16,7 @@ public final class TrainableScheme {
   private var groupOf: [ObjectIdentifier: Int] = [:]
   private var weights: [ObjectIdentifier: [Int: RoundedWeight]] = [:]
   private var integerNodes: Set<ObjectIdentifier> = []
+  private var dynamicNodes: Set<ObjectIdentifier> = []
   private var movers: Set<ObjectIdentifier> = []
   private var writtenByIntegers: Set<ObjectIdentifier> = []
 
@@ -86,6 +87,7 @@ public final class TrainableScheme {
       let axis = QuantizedWeight.axis(node, rule, weight, options)
       weights[id] = [1: RoundedWeight(shape: shape, axis: axis)]
     } else if choice.dynamic.contains(i) {
+      dynamicNodes.insert(id)
       for k in [1, 2] {
         guard let shape = node.input(k)?.fixedShape, shape.count == 3 else { continue }
         // One scale for each column of each direction.
@@ -124,6 +126,9 @@ public final class TrainableScheme {
   public func isWrittenAsIntegers(_ value: Value) -> Bool {
     writtenByIntegers.contains(ObjectIdentifier(value))
   }
+
+  /// Whether the node is a recurrent layer that rounds what it multiplies, each row on its own.
+  public func roundsRows(_ node: Node) -> Bool { dynamicNodes.contains(ObjectIdentifier(node)) }
 
   /// Whether what the node writes are numbers that it read, rounded already.
   public func moves(_ node: Node) -> Bool { movers.contains(ObjectIdentifier(node)) }

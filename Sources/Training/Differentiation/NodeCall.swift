@@ -11,17 +11,20 @@ public final class NodeCall<Scalar: TrainingScalar> {
   public let isTraining: Bool
   /// For what a layer draws at random; set anew for each step of training.
   public let random: RandomBox
+  /// Whether a recurrent layer rounds the rows that it multiplies, as DynamicQuantizeLSTM does.
+  let roundsRows: Bool
   private var buffers: [Tensor<Scalar>] = []
 
   init(
     _ node: Node, inputs: [Tensor<Scalar>?], outputs: [Tensor<Scalar>?], isTraining: Bool,
-    random: RandomBox
+    random: RandomBox, roundsRows: Bool = false
   ) {
     self.node = node
     self.inputs = inputs
     self.outputs = outputs
     self.isTraining = isTraining
     self.random = random
+    self.roundsRows = roundsRows
   }
 
   /// An input that the operator's shape rule has made sure of.

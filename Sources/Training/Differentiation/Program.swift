@@ -62,7 +62,8 @@ public final class Program<Scalar: TrainingScalar> {
       }
       let call = NodeCall(
         node, inputs: nodeInputs, outputs: nodeOutputs, isTraining: isTraining,
-        random: network.random)
+        random: network.random,
+        roundsRows: network.fakeQuantization?.scheme.roundsRows(node) ?? false)
       calls.append(call)
       passes.append(try rule(call))
       if let rounding, let value = node.outputs[0], let y = nodeOutputs[0] {

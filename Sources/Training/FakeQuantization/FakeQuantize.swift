@@ -67,6 +67,22 @@ enum FakeQuantize {
     return (low, high)
   }
 
+  /// A row with the scale and the zero point of its own range, as DynamicQuantizeLinear finds them:
+  /// nothing is clipped, so the derivative is 1 everywhere.
+  static func row<S: TrainingScalar>(_ n: Int, _ x: UnsafeMutablePointer<S>) {
+    var (low, high) = limits(n, UnsafePointer(x))
+    low = low < 0 ? low : 0
+    high = high > 0 ? high : 0
+    let scale = (high - low) / 255
+    guard scale > 0 else { return }
+    let shift = shift(S.self)
+    let zero = rounded(min(max(-low / scale, 0), 255), shift)
+    for i in 0..<n {
+      let q = rounded(x[i] / scale, shift) + zero
+      x[i] = ((q < 0 ? 0 : q > 255 ? 255 : q) - zero) * scale
+    }
+  }
+
   /// Threads cost more than a few numbers take.
   private static func inParts(_ n: Int, _ body: (Range<Int>) -> Void) {
     if n < 1 << 15 { return body(0..<n) }

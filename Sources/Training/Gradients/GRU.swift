@@ -46,7 +46,7 @@ private final class GRUDirection<S: TrainingScalar>: RecurrentDirection<S> {
       let v = values + t * 3 * state
       if isLinear {
         let q = inner + t * 3 * state
-        S.gemm(false, true, batch, 3 * h, h, 1, old, h, r, h, 0, q, 3 * h)
+        S.gemm(false, true, batch, 3 * h, h, 1, factor(t), h, r, h, 0, q, 3 * h)
         for n in 0..<batch {
           let (v, s, q) = (v + n * 3 * h, slopes + (t * batch + n) * 3 * h, q + n * 3 * h)
           if let b = b.data { for j in 0..<h { q[2 * h + j] += b[5 * h + j] } }
@@ -56,12 +56,13 @@ private final class GRUDirection<S: TrainingScalar>: RecurrentDirection<S> {
         }
       } else {
         let reset = inner + t * state
-        S.gemm(false, true, batch, 2 * h, h, 1, old, h, r, h, 1, v, 3 * h)
+        S.gemm(false, true, batch, 2 * h, h, 1, factor(t), h, r, h, 1, v, 3 * h)
         for n in 0..<batch {
           let (v, s) = (v + n * 3 * h, slopes + (t * batch + n) * 3 * h)
           activations[0].apply(2 * h, v, slope: s, limit: limit)
           for j in 0..<h { reset[n * h + j] = v[h + j] * old[n * h + j] }
         }
+        round(reset, rows: batch, of: h)
         S.gemm(
           false, true, batch, h, h, 1, reset, h, r + 2 * h * h, h, 1, v + 2 * h, 3 * h)
       }
@@ -123,8 +124,8 @@ private final class GRUDirection<S: TrainingScalar>: RecurrentDirection<S> {
       S.gemm(false, false, batch, h, 2 * h, 1, da, 3 * h, r, h, 1, dh, h)
     }
     addInputGradients(dInput)
-    addRecurrentGradient(0, 2, dRecurrent, hidden)
-    addRecurrentGradient(2, 1, dRecurrent, isLinear ? hidden : inner)
+    addRecurrentGradient(0, 2, dRecurrent, factors)
+    addRecurrentGradient(2, 1, dRecurrent, isLinear ? factors : inner)
     addBiasGradients(dInput, dRecurrent)
   }
 }

@@ -44,7 +44,7 @@ private final class LSTMDirection<S: TrainingScalar>: RecurrentDirection<S> {
     projectInput(values, apart: 4)
     forward { t in
       S.gemm(
-        false, true, batch, 4 * h, h, 1, hidden + previousPlace(t), h, r, h, 1,
+        false, true, batch, 4 * h, h, 1, factor(t), h, r, h, 1,
         values + t * 4 * state, 4 * h)
       for n in 0..<batch { cellStep(t, n) }
     }
@@ -90,7 +90,7 @@ private final class LSTMDirection<S: TrainingScalar>: RecurrentDirection<S> {
         false, false, batch, h, 4 * h, 1, dz + t * 4 * state, 4 * h, r, h, 0, dh, h)
     }
     addInputGradients(dz)
-    addRecurrentGradient(0, 4, dz, hidden)
+    addRecurrentGradient(0, 4, dz, factors)
     addBiasGradients(dz, dz)
   }
 

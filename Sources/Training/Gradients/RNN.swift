@@ -25,7 +25,7 @@ private final class RNNDirection<S: TrainingScalar>: RecurrentDirection<S> {
     projectInput(sums, apart: 1)
     forward { t in
       let z = sums + t * state
-      S.gemm(false, true, batch, h, h, 1, hidden + previousPlace(t), h, r, h, 1, z, h)
+      S.gemm(false, true, batch, h, h, 1, factor(t), h, r, h, 1, z, h)
       let out = hidden + place(t)
       out.update(from: z, count: state)
       activations[0].apply(state, out, slope: slopes + t * state, limit: limit)
@@ -41,7 +41,7 @@ private final class RNNDirection<S: TrainingScalar>: RecurrentDirection<S> {
       S.gemm(false, false, batch, h, h, 1, d, h, r, h, 0, dh, h)
     }
     addInputGradients(dz)
-    addRecurrentGradient(0, 1, dz, hidden)
+    addRecurrentGradient(0, 1, dz, factors)
     addBiasGradients(dz, dz)
   }
 }

@@ -21,6 +21,8 @@ class RecurrentDirection<S: TrainingScalar> {
   private let index, count: Int
   private let isReverse, isBatchFirst: Bool
   private let isCopied: Bool
+  /// [T, N, h]: the h that each step multiplies, where rows are rounded; nil where h itself is.
+  private let roundedHidden: UnsafeMutablePointer<S>?
   /// A row of each carried gradient that passes a step by.
   private let passing: UnsafeMutablePointer<S>
 
@@ -66,7 +68,8 @@ class RecurrentDirection<S: TrainingScalar> {
     r = Part(call.input(2), index, of: count)
     b = Part(call.optionalInput(3), index, of: count)
     y = Part(call.optionalOutput(0), 0, of: 1)
-    isCopied = isReverse || isBatchFirst || lengths != nil
+    isCopied = isReverse || isBatchFirst || lengths != nil || call.roundsRows
+    roundedHidden = call.roundsRows ? call.buffer(steps * batch * h) : nil
     x = isCopied ? call.buffer(source.count) : source.data
     dx = isCopied && source.gradient != nil ? call.buffer(source.count) : source.gradient
     passing = call.buffer(2 * batch * h)
@@ -112,6 +115,28 @@ class RecurrentDirection<S: TrainingScalar> {
   /// In the direction's part of Y_h, Y_c and the initial states.
   private func statePlace(_ row: Int) -> Int { (isBatchFirst ? row * count + index : row) * h }
 
+  // MARK: Rounding
+
+  /// Rounds n rows of numbers as an int8 layer does that rounds what it multiplies; where it does not,
+  /// nothing happens.
+  func round(_ x: UnsafeMutablePointer<S>, rows: Int, of length: Int) {
+    guard roundedHidden != nil else { return }
+    for row in 0..<rows { FakeQuantize.row(length, x + row * length) }
+  }
+
+  /// What step t multiplies with R: the h before it.
+  func factor(_ t: Int) -> UnsafeMutablePointer<S> {
+    let h = hidden + previousPlace(t)
+    guard let roundedHidden else { return h }
+    let rounded = roundedHidden + t * state
+    rounded.update(from: h, count: state)
+    round(rounded, rows: batch, of: self.h)
+    return rounded
+  }
+
+  /// What R was multiplied with in all steps, [T·N, h].
+  var factors: UnsafeMutablePointer<S> { roundedHidden ?? hidden }
+
   // MARK: Passes
 
   /// sums [T·N, gates·h] = X·Wᵀ + Wb + Rb; the gates from `apart` on go without Rb.
@@ -127,6 +152,7 @@ class RecurrentDirection<S: TrainingScalar> {
           (x + (t * batch + row) * inputSize).update(repeating: 0, count: inputSize)
         }
       }
+      round(x, rows: steps * batch, of: inputSize)
     }
     let n = gates * h
     if let b = b.data {
