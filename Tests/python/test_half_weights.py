@@ -45,16 +45,18 @@ def test_lenet(folder):
     assert constants(export(folder, "half.apus")).keys() == constants(model).keys()
 
 
-def one_weight(folder, w):
-    """x + w, imported."""
+def one_weight(folder, w, *options, product=None):
+    """x · product + w, imported."""
+    factor = [] if product is None else [helper.make_node("Mul", ["x", "p"], ["m"])]
     graph = helper.make_graph(
-        [helper.make_node("Add", ["x", "w"], ["y"])], "net",
+        [*factor, helper.make_node("Add", ["m" if factor else "x", "w"], ["y"])], "net",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, w.shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, w.shape)],
-        [numpy_helper.from_array(w, "w")])  # fmt: skip
+        [numpy_helper.from_array(a, n) for n, a in [("w", w), ("p", product)] if a is not None],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
     onnx.save(model, folder / "one.onnx")
-    result = cli.run("import", "one.onnx", "-o", "one.apus", cwd=folder)
+    result = cli.run("import", "one.onnx", "-o", "one.apus", *options, cwd=folder)
     assert result.code == 0, result.stderr
 
 
@@ -92,6 +94,21 @@ def test_what_float16_cannot_hold(tmp_path):
     w[3] = 65504
     one_weight(tmp_path, w)
     quantize(tmp_path, "one.apus", *HALVES)
+    # Beside one that fits.
+    w[3] = -65520
+    one_weight(tmp_path, w, product=np.full(100, 1 / 3, np.float32))
+    (warning,) = quantize(tmp_path, "one.apus", *HALVES)["warnings"]
+    assert "weight 'w' reaches 65520.0, float16 65504: it stays in float32" in warning
+    (found,) = run_apus(tmp_path / "q.apus", {"x": np.ones_like(w)})
+    np.testing.assert_array_equal(found, w + np.float32(np.float16(1 / 3)))
+
+
+def test_what_float16_cannot_hold_at_import(tmp_path):
+    w = np.float32([1e5, 1 / 3] * 800)
+    p = np.full(1600, 1 / 3, np.float32)
+    one_weight(tmp_path, w, "--weights", "f16", product=p)
+    (found,) = run_apus(tmp_path / "one.apus", {"x": np.ones_like(w)})
+    np.testing.assert_array_equal(found, w + np.float32(np.float16(1 / 3)))
 
 
 def test_quantised_from_there(folder):

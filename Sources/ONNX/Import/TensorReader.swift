@@ -52,7 +52,7 @@ final class TensorReader {
   ) -> (DataType, [UInt8]) {
     let isLarge = count >= TensorReader.halfMinimum
     switch type {
-    case .float32 where halfWeights && isLarge:
+    case .float32 where halfWeights && isLarge && fitHalves(bytes, Float.self):
       return (.float16, mapElements(bytes, Float.self) { Float16($0).bitPattern })
     case .float16 where isLarge: return (.float16, bytes)
     case .float16:
@@ -60,11 +60,22 @@ final class TensorReader {
     case .bfloat16 where isLarge: return (.bfloat16, bytes)
     case .bfloat16:
       return (.float32, mapElements(bytes, UInt16.self) { Float(bfloat16: $0) })
-    case .double where halfWeights && isLarge:
+    case .double where halfWeights && isLarge && fitHalves(bytes, Double.self):
       return (.float16, mapElements(bytes, Double.self) { Float16($0).bitPattern })
     case .double: return (.float32, mapElements(bytes, Double.self) { Float($0) })
     case .bool: return (.bool, bytes.map { $0 == 0 ? 0 : 1 })
     default: return (type.computed ?? .float32, bytes)
+    }
+  }
+}
+
+/// Whether no finite number is beyond what float16 holds.
+private func fitHalves<T: BinaryFloatingPoint>(_ bytes: [UInt8], _: T.Type) -> Bool {
+  let size = MemoryLayout<T>.size
+  return bytes.withUnsafeBytes { source in
+    (0..<source.count / size).allSatisfy {
+      let x = source.loadUnaligned(fromByteOffset: $0 * size, as: T.self)
+      return !x.isFinite || Float16(x).isFinite
     }
   }
 }
