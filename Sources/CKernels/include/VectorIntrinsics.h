@@ -75,37 +75,21 @@ static inline __attribute__((always_inline)) const uint8_t *apus_opaque_bytes(co
     return __builtin_elementwise_roundeven(a);                                                   \
   }
 
-/// For one width: widen, N bytes of memory to 32 bits each; even, every second of 2·N bytes;
-/// narrow, the low bytes of the lanes to memory; inside, lane i of v where 0 <= first + i · step <
-/// width, else fill; real, the nearest float; quantize, an integer whose low byte is that of the
-/// nearest with halves to even, after clipping to lower ... upper, which lie within ±2^21 (NaN
-/// becomes lower).
+/// For one width: widen, N bytes of memory to 32 bits each; narrow, the low bytes of the lanes to
+/// memory; real, the nearest float; quantize, an integer whose low byte is that of the nearest with
+/// halves to even, after clipping to lower ... upper, which lie within ±2^21 (NaN becomes lower).
 #define APUS_INTEGER_INTRINSICS(N)                                                               \
   typedef uint8_t apus_u8x##N __attribute__((ext_vector_type(N)));                               \
-  typedef uint16_t apus_u16x##N __attribute__((ext_vector_type(N)));                             \
-  typedef uint32_t apus_u32x##N __attribute__((ext_vector_type(N)));                             \
   static inline __attribute__((always_inline)) apus_i32x##N apus_widen_u8x##N(                   \
       const uint8_t *p) {                                                                        \
     apus_u8x##N v;                                                                               \
     __builtin_memcpy(&v, p, N);                                                                  \
     return __builtin_convertvector(v, apus_i32x##N);                                             \
   }                                                                                              \
-  static inline __attribute__((always_inline)) apus_i32x##N apus_even_u8x##N(                    \
-      const uint8_t *p) {                                                                        \
-    apus_u16x##N v;                                                                              \
-    __builtin_memcpy(&v, p, 2 * N);                                                              \
-    return __builtin_convertvector(v, apus_i32x##N) & 0xFF;                                      \
-  }                                                                                              \
   static inline __attribute__((always_inline)) void apus_narrow_i32x##N(                         \
       apus_i32x##N v, uint8_t *p) {                                                              \
     apus_u8x##N bytes = __builtin_convertvector(v, apus_u8x##N);                                 \
     __builtin_memcpy(p, &bytes, N);                                                              \
-  }                                                                                              \
-  static inline __attribute__((always_inline)) apus_i32x##N apus_inside_i32x##N(                 \
-      apus_i32x##N v, int32_t first, int32_t step, uint32_t width, apus_i32x##N fill) {          \
-    static const uint8_t lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};     \
-    apus_i32x##N position = apus_widen_u8x##N(lanes) * step + first;                             \
-    return (apus_u32x##N)position < width ? v : fill;                                            \
   }                                                                                              \
   static inline __attribute__((always_inline)) apus_f32x##N apus_real_i32x##N(apus_i32x##N v) {  \
     return __builtin_convertvector(v, apus_f32x##N);                                             \
@@ -144,6 +128,19 @@ static inline __attribute__((always_inline)) void apus_narrow_f64x8(apus_f64x8 v
 
 APUS_VECTOR_INTRINSICS(4)
 APUS_INTEGER_INTRINSICS(4)
+/// Every second of eight bytes, to 32 bits each.
+static inline __attribute__((always_inline)) apus_i32x4 apus_even_u8x4(const uint8_t *p) {
+  uint16_t v __attribute__((ext_vector_type(4)));
+  __builtin_memcpy(&v, p, 8);
+  return __builtin_convertvector(v, apus_i32x4) & 0xFF;
+}
+/// Lane i of v where 0 <= first + i · step < width, else fill.
+static inline __attribute__((always_inline)) apus_i32x4 apus_inside_i32x4(
+    apus_i32x4 v, int32_t first, int32_t step, uint32_t width, apus_i32x4 fill) {
+  typedef uint32_t apus_u32x4 __attribute__((ext_vector_type(4)));
+  const apus_i32x4 position = (apus_i32x4){0, 1, 2, 3} * step + first;
+  return (apus_u32x4)position < width ? v : fill;
+}
 APUS_GROUPS(even_1, 4, 0, 4, 2, 6)
 APUS_GROUPS(odd_1, 4, 1, 5, 3, 7)
 APUS_GROUPS(even_2, 4, 0, 1, 4, 5)

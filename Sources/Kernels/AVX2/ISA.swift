@@ -89,9 +89,8 @@ typealias SmallNarrowTile = InlineArray<2, Vector>
 typealias VectorSquare = InlineArray<8, Vector>
 
 // Integers (Integer/): what the C functions of VectorIntrinsics.h are called here.
-/// Numbers of the depth in a 32-bit word, and the bits of each.
+/// Numbers of the depth in a 32-bit word.
 @inline(__always) var wordDepth: Int { 2 }
-@inline(__always) var wordBits: Int32 { 16 }
 @inline(__always) func dot(_ sum: IntVector, _ lanes: IntVector, _ scalar: Int32) -> IntVector {
   apus_dot_i32x8(sum, lanes, scalar)
 }
@@ -99,12 +98,6 @@ typealias VectorSquare = InlineArray<8, Vector>
   apus_dot_word_i32x8(sum, word, lanes)
 }
 @inline(__always) func widen(_ p: UnsafePointer<UInt8>) -> IntVector { apus_widen_u8x8(p) }
-@inline(__always) func widenEven(_ p: UnsafePointer<UInt8>) -> IntVector { apus_even_u8x8(p) }
-@inline(__always) func inside(
-  _ v: IntVector, _ first: Int32, _ step: Int32, _ width: UInt32, _ fill: IntVector
-) -> IntVector {
-  apus_inside_i32x8(v, first, step, width, fill)
-}
 @inline(__always) func narrow(_ v: IntVector, _ p: UnsafeMutablePointer<UInt8>) {
   apus_narrow_i32x8(v, p)
 }
@@ -157,12 +150,6 @@ func roundedBytes(_ v0: Vector, _ v1: Vector, _ v2: Vector, _ v3: Vector, _ zero
 }
 /// Positions of half a tile of a convolution of bytes.
 @inline(__always) var bytePositions: Int { 3 }
-/// Rows of the larger two of the three integer tiles, each with two vectors of columns;
-/// accumulators.
-@inline(__always) var integerTileRows: Int { 6 }
-@inline(__always) var smallIntegerTileRows: Int { 2 }
-typealias IntegerTile = InlineArray<12, IntVector>
-typealias SmallIntegerTile = InlineArray<4, IntVector>
 
 @c(kernels_fill_avx2) public func fillKernels(_ table: UnsafeMutablePointer<apus_kernels>) {
   kernels_fill_baseline(table)

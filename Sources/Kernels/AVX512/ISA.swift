@@ -52,10 +52,15 @@ func multiplyAdd(_ a: HalfVector, _ b: HalfVector, _ c: HalfVector) -> HalfVecto
 /// As many vectors as lanes.
 typealias VectorSquare = InlineArray<16, Vector>
 
-// Integers: Integer512/ has what both AVX-512 modules call alike.
-/// Numbers of the depth in a 32-bit word, and the bits of each.
-@inline(__always) var wordDepth: Int { 2 }
-@inline(__always) var wordBits: Int32 { 16 }
+// Integers, for what quantises and dequantises.
+@inline(__always) func widen(_ p: UnsafePointer<UInt8>) -> IntVector { apus_widen_u8x16(p) }
+@inline(__always) func narrow(_ v: IntVector, _ p: UnsafeMutablePointer<UInt8>) {
+  apus_narrow_i32x16(v, p)
+}
+@inline(__always) func real(_ v: IntVector) -> Vector { apus_real_i32x16(v) }
+@inline(__always) func quantized(_ v: Vector, _ lower: Float, _ upper: Float) -> IntVector {
+  apus_quantize_f32x16(v, lower, upper)
+}
 
 @c(kernels_fill_avx512) public func fillKernels(_ table: UnsafeMutablePointer<apus_kernels>) {
   // Without VNNI, products of integers are no faster in wider vectors, whose panels fill the cache

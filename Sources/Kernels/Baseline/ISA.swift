@@ -116,9 +116,8 @@ typealias SmallNarrowTile = InlineArray<1, Vector>
 typealias VectorSquare = InlineArray<4, Vector>
 
 // Integers (Integer/): what the C functions of VectorIntrinsics.h are called here.
-/// Numbers of the depth in a 32-bit word, and the bits of each.
+/// Numbers of the depth in a 32-bit word.
 @inline(__always) var wordDepth: Int { 2 }
-@inline(__always) var wordBits: Int32 { 16 }
 @inline(__always) func dot(_ sum: IntVector, _ lanes: IntVector, _ scalar: Int32) -> IntVector {
   apus_dot_i32x4(sum, lanes, scalar)
 }
@@ -126,12 +125,6 @@ typealias VectorSquare = InlineArray<4, Vector>
   apus_dot_word_i32x4(sum, word, lanes)
 }
 @inline(__always) func widen(_ p: UnsafePointer<UInt8>) -> IntVector { apus_widen_u8x4(p) }
-@inline(__always) func widenEven(_ p: UnsafePointer<UInt8>) -> IntVector { apus_even_u8x4(p) }
-@inline(__always) func inside(
-  _ v: IntVector, _ first: Int32, _ step: Int32, _ width: UInt32, _ fill: IntVector
-) -> IntVector {
-  apus_inside_i32x4(v, first, step, width, fill)
-}
 @inline(__always) func narrow(_ v: IntVector, _ p: UnsafeMutablePointer<UInt8>) {
   apus_narrow_i32x4(v, p)
 }
@@ -184,12 +177,6 @@ func roundedBytes(_ v0: Vector, _ v1: Vector, _ v2: Vector, _ v3: Vector, _ zero
 }
 /// Positions of half a tile of a convolution of bytes.
 @inline(__always) var bytePositions: Int { 3 }
-/// Rows of the larger two of the three integer tiles, each with two vectors of columns;
-/// accumulators.
-@inline(__always) var integerTileRows: Int { 4 }
-@inline(__always) var smallIntegerTileRows: Int { 2 }
-typealias IntegerTile = InlineArray<8, IntVector>
-typealias SmallIntegerTile = InlineArray<4, IntVector>
 
 @c(kernels_fill_baseline) public func fillKernels(_ table: UnsafeMutablePointer<apus_kernels>) {
   fill(table)

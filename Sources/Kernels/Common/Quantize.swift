@@ -31,3 +31,22 @@ func dequantize(
     i &+= 1
   }
 }
+
+/// Stores the low byte of the first `n` lanes.
+@inline(__always)
+func storeBytes(_ v: IntVector, _ y: UnsafeMutablePointer<UInt8>, _ n: Int) {
+  if n >= IntVector.scalarCount {
+    narrow(v, y)
+    return
+  }
+  var part = InlineArray<16, UInt8>(repeating: 0)
+  withUnsafeMutableBytes(of: &part) { bytes in
+    let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self)
+    narrow(v, lanes)
+    var i = 0
+    while i < n {
+      y[i] = lanes[i]
+      i &+= 1
+    }
+  }
+}

@@ -14,8 +14,8 @@ private struct Stretch {
   var first = 0
 }
 
-/// A tile has at most 32 columns.
-private typealias Stretches = InlineArray<32, Stretch>
+/// As many as a tile has columns.
+private typealias Stretches = InlineArray<8, Stretch>
 
 /// Packs columns `first …` as [words][columns], their sums behind; see `CKernels.h`.
 func integerGather(
@@ -47,13 +47,13 @@ func integerGather(
         if c.step_x <= 2 && source >= x && reach <= end {
           for j in 0..<wordDepth where j < channels {
             let p = source + j &* plane
-            let bytes = c.step_x == 1 ? widen(p) : widenEven(p)
+            let bytes = c.step_x == 1 ? widen(p) : apus_even_u8x4(p)
             word ^= bytes &<< IntVector(repeating: Int32(truncatingIfNeeded: j) &* wordBits)
           }
           if stretch.first < 0
             || stretch.first &+ (stretch.length &- 1) &* c.step_x >= stretch.width
           {
-            word = inside(
+            word = apus_inside_i32x4(
               word, Int32(truncatingIfNeeded: stretch.first),
               Int32(truncatingIfNeeded: c.step_x), UInt32(truncatingIfNeeded: stretch.width), fills)
           }

@@ -1,8 +1,7 @@
 import CKernels
 
-// Sixteen 32-bit integers in a register: what the C functions of VectorIntrinsics.h are called in
-// Integer/, and the tiles for 32 registers. What `dot` multiplies follows from the target's features;
-// each module's ISA.swift says it (wordDepth).
+// Sixteen 32-bit integers in a register: what the C functions of IntegerIntrinsics.h are called in
+// Integer/.
 
 @inline(__always) func dot(_ sum: IntVector, _ lanes: IntVector, _ scalar: Int32) -> IntVector {
   apus_dot_i32x16(sum, lanes, scalar)
@@ -10,20 +9,7 @@ import CKernels
 @inline(__always) func dot(_ sum: IntVector, word: Int32, _ lanes: IntVector) -> IntVector {
   apus_dot_word_i32x16(sum, word, lanes)
 }
-@inline(__always) func widen(_ p: UnsafePointer<UInt8>) -> IntVector { apus_widen_u8x16(p) }
-@inline(__always) func widenEven(_ p: UnsafePointer<UInt8>) -> IntVector { apus_even_u8x16(p) }
-@inline(__always) func inside(
-  _ v: IntVector, _ first: Int32, _ step: Int32, _ width: UInt32, _ fill: IntVector
-) -> IntVector {
-  apus_inside_i32x16(v, first, step, width, fill)
-}
-@inline(__always) func narrow(_ v: IntVector, _ p: UnsafeMutablePointer<UInt8>) {
-  apus_narrow_i32x16(v, p)
-}
 @inline(__always) func real(_ v: IntVector) -> Vector { apus_real_i32x16(v) }
-@inline(__always) func quantized(_ v: Vector, _ lower: Float, _ upper: Float) -> IntVector {
-  apus_quantize_f32x16(v, lower, upper)
-}
 @inline(__always)
 func requantize(
   _ p: (IntVector, IntVector), _ q: (IntVector, IntVector), _ scale: (Vector, Vector),
@@ -69,9 +55,3 @@ func roundedBytes(_ v0: Vector, _ v1: Vector, _ v2: Vector, _ v3: Vector, _ zero
 }
 /// Positions of half a tile of a convolution of bytes: 14 x 2 sums, 2 of weights, 1 broadcast.
 @inline(__always) var bytePositions: Int { 7 }
-/// Rows of the larger two of the three integer tiles, each with two vectors of columns;
-/// accumulators.
-@inline(__always) var integerTileRows: Int { 12 }
-@inline(__always) var smallIntegerTileRows: Int { 4 }
-typealias IntegerTile = InlineArray<24, IntVector>
-typealias SmallIntegerTile = InlineArray<8, IntVector>

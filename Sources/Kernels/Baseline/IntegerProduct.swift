@@ -1,10 +1,19 @@
 import CKernels
 
+// The general products of integers, for any layout and any zero points. Only this module has them:
+// what networks are made of are kernels over bytes with channels last, in Integer/.
+
+/// Rows of the larger two of the three tiles, each with two vectors of columns: 4 x 2 sums, 2 of
+/// columns, 1 broadcast and its product: 12 of 16 registers.
+@inline(__always) private var integerTileRows: Int { 4 }
+@inline(__always) private var smallIntegerTileRows: Int { 2 }
+private typealias IntegerTile = InlineArray<8, IntVector>
+private typealias SmallIntegerTile = InlineArray<4, IntVector>
 /// Columns of a tile: two vectors.
 @inline(__always) private var integerColumns: Int { 2 &* IntVector.scalarCount }
+/// Bits of each number of a word.
+@inline(__always) var wordBits: Int32 { 16 }
 
-/// The general products, which only the baseline module has: what networks are made of are kernels over
-/// bytes with channels last.
 @inline(__always) func fillIntegers(_ table: UnsafeMutablePointer<apus_kernels>) {
   table.pointee.integer_columns = integerColumns
   table.pointee.integer_rows = integerTileRows
@@ -12,14 +21,6 @@ import CKernels
   table.pointee.integer_pack_rows = { integerPackRows($0!, $1, $2, $3, $4, $5!, $6!) }
   table.pointee.integer_gather = { integerGather($0!, $1!, $2, $3, $4, $5, $6!) }
   table.pointee.integer_product = { integerProduct($0!) }
-}
-
-@inline(__always) func loadIntegers(_ p: UnsafePointer<Int32>) -> IntVector {
-  UnsafeRawPointer(p).loadUnaligned(as: IntVector.self)
-}
-
-@inline(__always) func storeIntegers(_ v: IntVector, _ p: UnsafeMutablePointer<Int32>) {
-  UnsafeMutableRawPointer(p).storeBytes(of: v, as: IntVector.self)
 }
 
 /// Rows of the panel that takes the next of `remaining` rows.
@@ -35,7 +36,6 @@ func integerPackRows(
 ) {
   let words = taps &* ((channels &+ wordDepth &- 1) / wordDepth)
   let flip = UInt8(truncatingIfNeeded: flip)
-  let mask: Int32 = wordBits == 8 ? 0xFF : 0xFFFF
   var first = 0
   while first < rows {
     let height = integerPanelRows(rows &- first)
@@ -51,13 +51,9 @@ func integerPackRows(
           var word: Int32 = 0
           if row < rows {
             let p = source + (channel &* taps &+ tap)
-            if wordBits == 8 && taps == 1 && channel &+ 4 <= channels {
-              word = UnsafeRawPointer(p).loadUnaligned(as: Int32.self) ^ repeated(Int(flip), 4)
-            } else {
-              for i in 0..<wordDepth where channel &+ i < channels {
-                let value = Int32(Int8(bitPattern: p[i &* taps] ^ flip))
-                word |= (value & mask) &<< (Int32(truncatingIfNeeded: i) &* wordBits)
-              }
+            for i in 0..<wordDepth where channel &+ i < channels {
+              let value = Int32(Int8(bitPattern: p[i &* taps] ^ flip)) & 0xFFFF
+              word |= value &<< (Int32(truncatingIfNeeded: i) &* wordBits)
             }
           }
           out.pointee = word
@@ -145,8 +141,8 @@ private func multiplyRow(
   }
 }
 
-/// 12 rows of two vectors of 16.
-private typealias TileBuffer = InlineArray<384, Int32>
+/// Two vectors of each row.
+private typealias TileBuffer = InlineArray<32, Int32>
 
 func integerProduct(_ descriptor: UnsafePointer<apus_integer_product>) {
   let p = descriptor.pointee
@@ -228,25 +224,6 @@ func finish(
     let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Int32.self)
     var i = 0
     while i < valid {
-      y[i] = lanes[i]
-      i &+= 1
-    }
-  }
-}
-
-/// Stores the low byte of the first `n` lanes.
-@inline(__always)
-func storeBytes(_ v: IntVector, _ y: UnsafeMutablePointer<UInt8>, _ n: Int) {
-  if n >= IntVector.scalarCount {
-    narrow(v, y)
-    return
-  }
-  var part = InlineArray<16, UInt8>(repeating: 0)
-  withUnsafeMutableBytes(of: &part) { bytes in
-    let lanes = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self)
-    narrow(v, lanes)
-    var i = 0
-    while i < n {
       y[i] = lanes[i]
       i &+= 1
     }
