@@ -66,7 +66,8 @@ let package = Package(
     kernelModule(
       "AVX512VNNI",
       clangFlags: ["-march=x86-64-v4", "-mavx512vnni", "-mprefer-vector-width=512"]),
-    // Only kernels_fill_bf16, on top of the tables of the others.
+    // Only kernels_fill_vbmi and kernels_fill_bf16, on top of the tables of the others.
+    kernelModule("AVX512VBMI", clangFlags: ["-march=x86-64-v4", "-mavx512vbmi"]),
     kernelModule(
       "AVX512BF16",
       clangFlags: ["-march=x86-64-v4", "-mavx512bf16", "-mprefer-vector-width=512"]),
@@ -79,7 +80,7 @@ let package = Package(
       name: "Runtime",
       dependencies: [
         "Operators", "ModelFormat", "CSystem", "CKernels", "KernelsBaseline", "KernelsAVX2",
-        "KernelsAVX512", "KernelsAVX512VNNI", "KernelsAVX512BF16",
+        "KernelsAVX512", "KernelsAVX512VNNI", "KernelsAVX512VBMI", "KernelsAVX512BF16",
       ],
       swiftSettings: runtimeSettings),
     .target(

@@ -50,7 +50,9 @@ public enum InstructionSet: Int, CaseIterable {
     case .baseline: kernels_fill_baseline(table)
     case .avx2: kernels_fill_avx2(table)
     case .avx512: kernels_fill_avx512(table)
-    case .avx512vnni: kernels_fill_avx512vnni(table)
+    case .avx512vnni:
+      kernels_fill_avx512vnni(table)
+      if apus_sys_cpu_has_vbmi() != 0 { kernels_fill_vbmi(table) }
     }
     table.pointee.core_cache = Int(apus_sys_core_cache())
   }

@@ -70,9 +70,10 @@ def test_size(tmp_path):
 
 LEVELS = {
     "15KernelsBaseline": 0, "11KernelsAVX2": 1, "13KernelsAVX512": 2, "17KernelsAVX512VNNI": 3,
-    "17KernelsAVX512BF16": 4,
+    "17KernelsAVX512BF16": 4, "17KernelsAVX512VBMI": 5,
     "kernels_fill_baseline": 0, "kernels_fill_avx2": 1, "kernels_fill_avx512": 2,
     "kernels_fill_avx512vnni": 3, "kernels_fill_bf16": 4,
+    "kernels_fill_vbmi": 5,
 }  # fmt: skip
 
 
@@ -101,10 +102,14 @@ NEWER_SSE = re.compile(
 BMI = re.compile(r"(andn|bextr|blsi|blsr|blsmsk|bzhi|mulx|pdep|pext|rorx|sarx|shlx|shrx)[lq]?")
 VNNI = re.compile(r"vpdp\w+")
 BF16 = re.compile(r"vdpbf16ps|vcvtne2?ps2bf16")
+VBMI = re.compile(r"vperm([it]2)?b|vpmultishiftqb")
 
 
 def level_of_instruction(mnemonic: str, operands: str) -> int:
-    """0: every x86-64 processor. 1: AVX2, FMA, BMI. 2: AVX-512. 3: its VNNI. 4: its BF16."""
+    """0: every x86-64 processor. 1: AVX2, FMA, BMI. 2: AVX-512. 3: its VNNI. 4: its BF16.
+    5: its VBMI."""
+    if VBMI.fullmatch(mnemonic):
+        return 5
     if BF16.fullmatch(mnemonic):
         return 4
     if VNNI.fullmatch(mnemonic):
@@ -125,13 +130,15 @@ def test_instruction_levels():
         ("vaddps %ymm1,%ymm0,%ymm0", 1), ("shlx %eax,%ecx,%edx", 1), ("pshufb %xmm1,%xmm0", 1),
         ("roundps $0x1,%xmm1,%xmm0", 1), ("vaddps %zmm1,%zmm0,%zmm0", 2),
         ("vaddps %xmm17,%xmm0,%xmm0", 2), ("kmovw %eax,%k1", 2), ("vpdpbusd %zmm0,%zmm1,%zmm2", 3),
-        ("vdpbf16ps %zmm0,%zmm1,%zmm2", 4),
+        ("vdpbf16ps %zmm0,%zmm1,%zmm2", 4), ("vpermi2b %zmm0,%zmm1,%zmm2", 5),
+        ("vpermt2b %zmm0,%zmm1,%zmm2", 5), ("vpermb %zmm0,%zmm1,%zmm2", 5),
     ]:  # fmt: skip
         assert level_of_instruction(*text.split(" ", 1)) == level, text
     assert level_of_symbol("$s11KernelsAVX210mapSigmoid") == 1
     assert level_of_symbol("$s13KernelsAVX5124gemm") == 2
     assert level_of_symbol("$s17KernelsAVX512VNNI4gemm") == 3
     assert level_of_symbol("$s17KernelsAVX512BF164gemm") == 4
+    assert level_of_symbol("$s17KernelsAVX512VBMI10byteLookup") == 5
     assert level_of_symbol("$s15KernelsBaseline4gemm") == 0
     assert level_of_symbol("$e7Runtime5ModelC") == 0
     assert level_of_symbol("$ss6SIMD16V") == 0

@@ -392,6 +392,8 @@ typedef struct apus_kernels {
   /// y may be a or b; n bytes. |round(…)| must stay below 2^31.
   void (*byte_add)(const apus_byte_sum *s, const uint8_t *a, const uint8_t *b, uint8_t *y,
                    intptr_t n);
+  /// y[i] = table[x[i]], of 256; in place.
+  void (*byte_lookup)(const uint8_t *table, const uint8_t *x, uint8_t *y, intptr_t n);
 } apus_kernels;
 
 // One per kernel module; each fills every field.
@@ -408,5 +410,8 @@ void kernels_fill_avx512vnni(apus_kernels *table);
 /// channels, first_lane and strides of x count words, V / 2 of them to a block. Denormal numbers
 /// count as zero.
 void kernels_fill_bf16(apus_kernels *table);
+
+/// Replaces byte_lookup, in a table of avx512vnni.
+void kernels_fill_vbmi(apus_kernels *table);
 
 #endif

@@ -186,6 +186,25 @@ static inline __attribute__((always_inline)) void apus_store_part_f32x16(
     apus_f32x16 v, float *p, intptr_t n) {
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v);
 }
+#ifdef __AVX512VBMI__
+/// 64 bytes of a table of four vectors. The first n < 64 bytes from memory, and to memory.
+static inline __attribute__((always_inline)) apus_i32x16 apus_lookup_u8x64(
+    apus_i32x16 x, apus_i32x16 table0, apus_i32x16 table1, apus_i32x16 table2,
+    apus_i32x16 table3) {
+  const __m512i v = (__m512i)x;
+  return (apus_i32x16)_mm512_mask_blend_epi8(
+      _mm512_movepi8_mask(v), _mm512_permutex2var_epi8((__m512i)table0, v, (__m512i)table1),
+      _mm512_permutex2var_epi8((__m512i)table2, v, (__m512i)table3));
+}
+static inline __attribute__((always_inline)) apus_i32x16 apus_load_part_u8x64(
+    const uint8_t *p, intptr_t n) {
+  return (apus_i32x16)_mm512_maskz_loadu_epi8(((__mmask64)1 << n) - 1, p);
+}
+static inline __attribute__((always_inline)) void apus_store_part_u8x64(
+    apus_i32x16 v, uint8_t *p, intptr_t n) {
+  _mm512_mask_storeu_epi8(p, ((__mmask64)1 << n) - 1, (__m512i)v);
+}
+#endif
 #ifdef __AVX512BF16__
 /// A word is two bf16: sum + the products of a's and b's lower halves and of their upper halves. The
 /// compiler takes the intrinsic for a costly call and then spills sums of tiles.

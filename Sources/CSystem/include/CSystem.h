@@ -190,6 +190,16 @@ static inline int apus_sys_cpu_level(void) {
 #endif
 }
 
+/// Whether a processor of the level AVX512VNNI permutes bytes of two registers as well.
+static inline int apus_sys_cpu_has_vbmi(void) {
+#if defined(__x86_64__)
+  uint32_t a, b, c, d;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & (1u << 1));
+#else
+  return 0;
+#endif
+}
+
 /// Whether a processor of the level AVX512VNNI multiplies bf16 as well.
 static inline int apus_sys_cpu_has_bf16(void) {
 #if defined(__x86_64__)

@@ -182,4 +182,5 @@ func roundedBytes(_ v0: Vector, _ v1: Vector, _ v2: Vector, _ v3: Vector, _ zero
   fill(table)
   fillIntegers(table)
   fillBytes(table)
+  table.pointee.byte_lookup = { byteLookup($0!, $1!, $2!, $3) }
 }

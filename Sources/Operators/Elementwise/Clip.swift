@@ -26,6 +26,7 @@ public let clipOperator = Operator(
       return
     }
     context.allowInPlace(input: 0, output: 0)
+    if context.planByteClip() { return }
     let n = context.node.input(0).shape.count
     let type = context.node.input(0).dataType
     if type != .float32 {

@@ -38,8 +38,8 @@ let qLinearConcatOperator = Operator(
       let rescaling = context.byteRescaling(i + 1, 0)
       context.emit(
         QLinearLookupStep(
-          context.input(i), context.output(0), lines: x.count / length, length: length,
-          sourcePitch: length, pitch: shape.product(axis, shape.rank), offset: offset,
+          context.kernels, context.input(i), context.output(0), lines: x.count / length,
+          length: length, sourcePitch: length, pitch: shape.product(axis, shape.rank), offset: offset,
           table: context.byteTable(of: i, rescaling, flip: 0),
           scales: rescaling == nil
             ? (QLinearScale(context, i + 1, type), QLinearScale(context, 0, type)) : nil),

@@ -1,3 +1,4 @@
+import CKernels
 import CSystem
 import ModelFormat
 
@@ -30,20 +31,22 @@ let qLinearLookupOperator = Operator(
     guard let x = context.channelsLast(0), let table = node.input(3).constant else {
       context.emit(
         QLinearLookupStep(
-          context.input(0), context.output(0), length: count, table: context.input(3)),
+          context.kernels, context.input(0), context.output(0), length: count,
+          table: context.input(3)),
         work: count)
       return
     }
     let (flip, yFlip) = (x.flip, node.outputs[0].dataType.flip)
     context.emit(
       QLinearLookupStep(
-        context.blockedInput(0), context.blockedOutput(0), length: x.count,
+        context.kernels, context.blockedInput(0), context.blockedOutput(0), length: x.count,
         table: context.byteTable { table.load(fromByteOffset: $0 ^ Int(flip), as: UInt8.self) ^ yFlip }),
       work: count)
   })
 
 /// Lines of bytes by a table, each to its place in the output.
 final class QLinearLookupStep: Step {
+  private let kernels: UnsafePointer<apus_kernels>
   private let x: Slot
   private let y: Slot
   private let lines: Int
@@ -61,9 +64,11 @@ final class QLinearLookupStep: Step {
   ///   - table: nil: copies.
   ///   - scales: that are no constants: from which to which.
   init(
-    _ x: Slot, _ y: Slot, lines: Int = 1, length: Int, sourcePitch: Int = 0, pitch: Int = 0,
+    _ kernels: UnsafePointer<apus_kernels>, _ x: Slot, _ y: Slot, lines: Int = 1, length: Int,
+    sourcePitch: Int = 0, pitch: Int = 0,
     offset: Int = 0, table: Slot?, scales: (x: QLinearScale, y: QLinearScale)? = nil
   ) {
+    self.kernels = kernels
     self.sourcePitch = sourcePitch
     self.x = x
     self.y = y
@@ -100,7 +105,7 @@ final class QLinearLookupStep: Step {
       let source = x + (line &* sourcePitch &+ first)
       let target = y + (line &* pitch &+ first)
       if let table {
-        for k in 0..<count { target[k] = table[Int(source[k])] }
+        kernels.pointee.byte_lookup(table, source, target, count)
       } else {
         memcpy(target, source, count)
       }
@@ -174,8 +179,8 @@ extension PlanContext {
       guard let x = channelsLast(i) else { return false }
       emit(
         QLinearLookupStep(
-          blockedInput(i), blockedOutput(0), lines: x.items * x.positions, length: x.channels,
-          sourcePitch: x.width, pitch: output.width, offset: offset,
+          kernels, blockedInput(i), blockedOutput(0), lines: x.items * x.positions,
+          length: x.channels, sourcePitch: x.width, pitch: output.width, offset: offset,
           table: byteTable(of: i, rescaling?(i), flip: x.flip)),
         work: x.count / 4)
       offset += x.channels
