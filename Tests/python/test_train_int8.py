@@ -113,6 +113,32 @@ def test_it_wins_back_what_one_scale_for_each_weight_loses(tmp_path):
 
     real, rounded, trained = map(accuracy, ["depthwise.apus", "q.apus", "i.apus"])
     assert rounded < real - 0.012 and trained >= real - 0.003, (real, rounded, trained)
+    loss, said = map(float, re.search(r"loss ([\d.]+), accuracy ([\d.]+) %", result.stdout).groups())
+    found = run_apus(tmp_path / "i.apus", {"image": data["x"]})[0]
+    mean = -np.log(found[np.arange(len(found)), data["y"]]).mean()
+    assert abs(mean - loss) < 0.01 * loss and abs(100 * trained - said) < 0.01
+
+
+def test_the_same_again_and_resumed_is_the_same_file(folder):
+    """Another run, and one that goes on from its end, write the same bytes."""
+    (folder / "short.yaml").write_text(
+        LENET.replace("epochs: 12", "epochs: 4") + "quantization: {epochs: 3, frozen_epochs: 1}\n"
+    )
+
+    def run(output, *options):
+        result = cli.run(
+            "train", "short.yaml", "-o", output, "--threads", "2", *options, cwd=folder, isa=""
+        )
+        assert result.code == 0, result.stderr
+        names = output, output.replace(".apus", ".int8.apus")
+        return [(folder / name).read_bytes() for name in names]
+
+    whole = run("whole.apus", "--checkpoint", "whole.ckpt")
+    assert run("again.apus") == whole
+    # With --epochs 3 all three train for int8: other epochs, so another network.
+    assert run("other.apus", "--epochs", "3", "--checkpoint", "other.ckpt") != whole
+    assert run("end.apus", "--resume", "whole.ckpt") == whole
+    assert len(np.load(folder / "whole.ckpt")["float_weights"]) == 61706
 
 
 def test_the_recipe(tmp_path):
@@ -157,3 +183,4 @@ def test_what_is_wrong_is_said(folder):
     net = LENET.replace("{name: lenet5, activation: relu, subsampling: max, connections: full, "
                         "dropout: 0.3}", "{name: file, path: missing.apus}")  # fmt: skip
     assert net != LENET and "missing.apus" in message(net)
+    assert "lenet.int8.apus: weight " in message(net.replace("missing", "lenet.int8"))

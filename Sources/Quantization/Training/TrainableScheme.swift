@@ -113,6 +113,14 @@ public final class TrainableScheme {
     weights[ObjectIdentifier(node)]?[input]
   }
 
+  /// Whether the node's bias, its input 2, becomes int32.
+  public func roundsBias(_ node: Node) -> Bool {
+    guard isInteger(node), let weight = weight(node, input: 1), let bias = node.input(2),
+      bias.kind == .weight
+    else { return false }
+    return weight.axis == nil || bias.count == weight.channels
+  }
+
   public func group(of value: Value) -> Int? { groupOf[ObjectIdentifier(value)] }
 
   /// Whether a node reads the integers of a tensor of a group, not the numbers that they were made
@@ -162,6 +170,9 @@ public struct RoundedWeight {
   /// What the axis counts in; of a recurrent layer's weight not its own shape.
   public let shape: [Int]
   public let axis: Int?
+
+  /// Scales.
+  public var channels: Int { axis.map { shape[$0] } ?? 1 }
 
   /// Below it a channel is as good as zero.
   public static let smallestScale = QuantizedWeight.smallestScale

@@ -55,9 +55,19 @@ final class RoundedTensors<Scalar: TrainingScalar> {
   func inputs(
     of node: Node, _ tensor: (Value) -> Tensor<Scalar>?
   ) throws -> [Tensor<Scalar>?] {
-    try node.inputs.enumerated().map { k, value in
+    var scales: Tensor<Scalar>?
+    return try node.inputs.enumerated().map { k, value in
       guard let value, let raw = tensor(value) else { return nil }
-      if let how = rounding.scheme.weight(node, input: k) { return weight(raw, how) }
+      if let how = rounding.scheme.weight(node, input: k) {
+        let made = weight(raw, how)
+        if k == 1 { scales = made.scales }
+        return made.rounded
+      }
+      if k == 2, let scales, rounding.scheme.roundsBias(node), let x = node.input(0),
+        let group = rounding.scheme.group(of: x)
+      {
+        return bias(raw, scales, group)
+      }
       let read = rounding.scheme.readsIntegers(node, value) ? activation(value, raw) : raw
       return try drop(value, read)
     }
@@ -73,13 +83,45 @@ final class RoundedTensors<Scalar: TrainingScalar> {
     if rounding.scheme.moves(node) { rounded[ObjectIdentifier(value)] = raw }
   }
 
-  private func weight(_ raw: Tensor<Scalar>, _ how: RoundedWeight) -> Tensor<Scalar> {
-    let memory = Tensor<Scalar>([raw.count])
-    kept.append(memory)
-    let (x, y) = (raw.data, memory.data)
-    passes.append(Passes(forward: { FakeQuantize.weights(how, x, y) }, backward: {}))
-    // The derivative by the weight is that by the rounded one.
-    let result = Tensor(raw.shape, data: y, gradient: raw.gradient)
+  private func weight(
+    _ raw: Tensor<Scalar>, _ how: RoundedWeight
+  ) -> (rounded: Tensor<Scalar>, scales: Tensor<Scalar>) {
+    let scales = Tensor<Scalar>([how.channels])
+    kept.append(scales)
+    let (x, y, s) = (raw.data, memory(raw.count), scales.data)
+    passes.append(Passes(forward: { FakeQuantize.weights(how, x, y, scales: s) }, backward: {}))
+    return (passingOn(raw, y), scales)
+  }
+
+  /// In steps of the layer's sums: the input's scale times the weight's.
+  private func bias(
+    _ raw: Tensor<Scalar>, _ scales: Tensor<Scalar>, _ group: Int
+  ) -> Tensor<Scalar> {
+    let ranges = rounding.ranges
+    let (n, each) = (raw.count, scales.count == 1 ? 0 : 1)
+    let (x, y, s) = (raw.data, memory(n), scales.data)
+    passes.append(
+      Passes(
+        forward: {
+          guard let scale = ranges.parameters(group)?.scale else {
+            return y.update(from: x, count: n)
+          }
+          FakeQuantize.bias(n, x, y, Scalar(scale), s, each: each)
+        }, backward: {}))
+    return passingOn(raw, y)
+  }
+
+  private func memory(_ count: Int) -> UnsafeMutablePointer<Scalar> {
+    let tensor = Tensor<Scalar>([count])
+    kept.append(tensor)
+    return tensor.data
+  }
+
+  /// The derivative by what was rounded is that by the rounded.
+  private func passingOn(
+    _ raw: Tensor<Scalar>, _ rounded: UnsafeMutablePointer<Scalar>
+  ) -> Tensor<Scalar> {
+    let result = Tensor(raw.shape, data: rounded, gradient: raw.gradient)
     kept.append(result)
     return result
   }

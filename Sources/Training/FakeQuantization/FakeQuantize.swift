@@ -94,11 +94,12 @@ enum FakeQuantize {
   /// y = scale · round(x / scale), scale = max |x| / 127 of each channel or of all: nothing is
   /// clipped, so the derivative is 1 everywhere.
   static func weights<S: TrainingScalar>(
-    _ rounding: RoundedWeight, _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>
+    _ rounding: RoundedWeight, _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>,
+    scales: UnsafeMutablePointer<S>
   ) {
     let shape = rounding.shape
     let total = shape.reduce(1, *)
-    let channels = rounding.axis.map { shape[$0] } ?? 1
+    let channels = rounding.channels
     let inner = rounding.axis.map { shape.dropFirst($0 + 1).reduce(1, *) } ?? total
     guard total > 0 else { return }
     let outer = total / (inner * channels)
@@ -113,6 +114,7 @@ enum FakeQuantize {
         }
       }
       let scale = max(largest / 127, S(RoundedWeight.smallestScale))
+      scales[c] = scale
       for o in 0..<outer {
         let at = (o * channels + c) * inner
         for i in at..<(at + inner) {
@@ -120,6 +122,20 @@ enum FakeQuantize {
           y[i] = (q < -127 ? -127 : q > 127 ? 127 : q) * scale
         }
       }
+    }
+  }
+
+  /// y = step · round(x / step), step = scale · scales[channel]; int32 has room for all of them.
+  ///
+  /// - Parameter each: 1 where each number has a scale, 0 where all have the first.
+  static func bias<S: TrainingScalar>(
+    _ n: Int, _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ scale: S,
+    _ scales: UnsafePointer<S>, each: Int
+  ) {
+    let shift = shift(S.self)
+    for i in 0..<n {
+      let step = scale * scales[i * each]
+      y[i] = step > 0 ? rounded(x[i] / step, shift) * step : x[i]
     }
   }
 }

@@ -12,6 +12,13 @@ enum FileNetwork {
     guard let function = graph.mainFunction else {
       throw TrainingError("\(path): it has no function")
     }
+    if let weight = graph.weights.first(where: { $0.logicalType != $0.dataType })
+      ?? graph.functions.lazy.flatMap(\.nodes).compactMap(integerWeight).first
+    {
+      throw TrainingError(
+        "\(path): weight '\(weight.name)' is \(weight.dataType.name); only float32 is trained: give "
+          + "the model that this was made of")
+    }
     try graph.inferShapes()
     guard function.inputs.count == 1, function.outputs.count == 1, let input = function.inputs.first
     else {
@@ -40,6 +47,16 @@ enum FileNetwork {
     }
     markWeights(graph)
     return graph
+  }
+
+  /// The weight of a layer that computes in integers.
+  private static func integerWeight(_ node: Node) -> Value? {
+    guard node.op.hasPrefix("QLinear") || node.op.hasPrefix("DynamicQuantize")
+      || node.op.hasSuffix("Integer")
+    else { return nil }
+    return node.inputs.lazy.compactMap { $0 }.first {
+      $0.kind == .weight && ($0.dataType == .int8 || $0.dataType == .uint8) && ($0.count ?? 0) > 1
+    }
   }
 
   /// Files do not say which constants are weights: those are that layers multiply with or add.
