@@ -87,9 +87,28 @@ class Network:
             pads=[pad] * 2 * self.rank, group=group)  # fmt: skip
         self.shape = [self.batch, rows, *size]
 
+    def product(self, is_gate: bool, is_shared: bool) -> None:
+        """With itself, or with a number for each channel, all items' own or the same."""
+        scale, zero = self.scale, self.zero
+        own = [self.name, self.weight(np.float32(scale)), self.weight(zero)]
+        other = list(own)
+        if is_gate:
+            other = [
+                self.node("GlobalMaxPool", [self.node("DequantizeLinear", own)]), *own[1:]]
+            other[0] = self.node("QuantizeLinear", other)
+        if is_shared:
+            other[0] = self.weight(
+                self.rng.integers(0, 100, (1, *self.shape[1:2], *[1] * self.rank)).astype(self.dtype))
+        factors = [own, other][:: self.rng.choice([-1, 1])]
+        self.scale, self.zero = 40 * scale * scale, self.byte()
+        result = [self.weight(np.float32(self.scale)), self.weight(self.zero)]
+        self.name = self.node(
+            "QLinearMul", [*factors[0], *factors[1], *result], domain="com.microsoft")
+
     def add_layer(self) -> None:
         rng, channels = self.rng, self.shape[1]
-        kind = rng.choice(["conv", "pointwise", "depthwise", "groups", "pool", "clip"])
+        kind = rng.choice(
+            ["conv", "pointwise", "depthwise", "groups", "pool", "clip", "product", "gate", "resize"])
         if kind == "conv":
             self.conv(int(rng.integers(1, 70)), int(rng.integers(1, 4)), int(rng.integers(1, 3)),
                       int(rng.integers(1, 3)), int(rng.integers(0, 2)), 1)  # fmt: skip
@@ -105,6 +124,15 @@ class Network:
             limits = sorted(self.rng.integers(-90, 90, 2) + (128 if self.dtype == np.uint8 else 0))
             self.name = self.node(
                 "Clip", [self.name, *(self.weight(np.array(v, self.dtype)) for v in limits)])
+        elif kind in ("product", "gate"):
+            self.product(kind == "gate", kind == "gate" and rng.integers(2) > 0)
+        elif kind == "resize":
+            size = [int(rng.integers(1, 2 * d + 1)) for d in self.shape[2:]]
+            self.name = self.node(
+                "Resize", [self.name, "", "", self.weight(np.int64([*self.shape[:2], *size]))],
+                mode="nearest", nearest_mode="floor",
+                coordinate_transformation_mode="asymmetric")  # fmt: skip
+            self.shape[2:] = size
         elif self.dtype == np.uint8 and min(self.shape[2:]) >= 3:
             stride = int(rng.integers(1, 3))
             self.name = self.node(
@@ -132,7 +160,8 @@ class Network:
             for name, shape in zip(["x", last, whole], shapes))
         graph = helper.make_graph(self.nodes, "net", [x_info], [y_info, whole_info], self.weights)
         model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+            graph, ir_version=8,
+            opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)])
         onnx.checker.check_model(model)
         return model
 

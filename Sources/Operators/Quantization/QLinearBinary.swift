@@ -36,7 +36,7 @@ extension PlanContext {
   @inline(never)
   fileprivate func planQLinearBinary(_ isProduct: Bool) {
     let y = node.outputs[0].shape
-    if y.count == 0 || (!isProduct && planByteAdd()) { return }
+    if y.count == 0 || (isProduct ? planByteProduct() : planByteAdd()) { return }
     for i in [0, 3] where node.input(i).shape == y { allowInPlace(input: i, output: 0) }
     emit(QLinearBinaryStep(self, isProduct: isProduct), work: y.count)
   }
