@@ -225,7 +225,9 @@ def test_products_of_matrices(seed):
 @pytest.mark.parametrize("types", [(np.uint8, np.uint8), (np.uint8, np.int8), (np.int8, np.int8)])
 def test_products_of_matrices_are_those_of_onnx_runtime(types):
     rng = np.random.default_rng(11)
-    for rows, depth, columns in [(1, 64, 33), (7, 5, 16), (40, 300, 65), (13, 32, 1)]:
+    for rows, depth, columns in [
+        (1, 64, 33), (7, 5, 16), (40, 300, 65), (13, 32, 1), (1, 1, 1), (1, 1023, 130), (1, 66, 17),
+    ]:  # fmt: skip
         for per_column in [False, True]:
             a = random_bytes(rng, (rows, depth), types[0])
             b = random_bytes(rng, (depth, columns), types[1])
@@ -237,6 +239,7 @@ def test_products_of_matrices_are_those_of_onnx_runtime(types):
             zy = np.asarray(random_zero(rng, (), types[0]))
             wanted = run_onnx("MatMulInteger", [a, b, za, zb])
             check("MatMulInteger", [a, b, za, zb], {}, wanted, [1])
+            check("MatMulInteger", [a, b, za, zb], {}, wanted, [1, 3], threads=(1, 3))
             inputs = [a, sa, za, b, sb, zb, sy, zy]
             check("QLinearMatMul", inputs, {}, run_onnx("QLinearMatMul", inputs), [3])
 
@@ -246,6 +249,8 @@ def test_sums_wrap_around(isa):
     """140,000 times 255 · 255 is beyond int32."""
     a = np.full((1, 140_000), 255, np.uint8)
     (y,) = run_node("MatMulInteger", [a, a.T], isa=isa)
+    assert y.item() == 140_000 * 255 * 255 - 2**33
+    (y,) = run_node("MatMulInteger", [a, a.T], isa=isa, constants=[1])
     assert y.item() == 140_000 * 255 * 255 - 2**33
     zero = np.asarray(np.uint8(255))
     (y,) = run_node("MatMulInteger", [a * 0, a.T * 0, zero, zero], isa=isa)

@@ -86,6 +86,7 @@ private func planIntegerMatMul(
     return
   }
   shapes.foldBatchIntoRows()
+  if inputs.result == nil, context.planIntegerRow(inputs.a, inputs.b, shapes) { return }
   let a = node.input(0).shape.count
   let b = node.input(inputs.b.tensor).shape.count
   let descriptor = apus_convolution(

@@ -46,20 +46,9 @@ extension RecurrentWeights {
     kernels.pointee.quantize(
       x, n, scale, Int32(truncatingIfNeeded: zero) &- 128, Float(-zero), Float(255 &- zero),
       room.assumingMemoryBound(to: UInt8.self))
-    let bytes = room.assumingMemoryBound(to: Int8.self)
-    let pairs = room.assumingMemoryBound(to: Int16.self)
-    var sum: Int32 = 0
-    let isPairs = kernels.pointee.byte_word_depth == 2
-    // From the end on, so that a pair may take the place of bytes that have been read.
-    var i = n
-    while i > 0 {
-      i &-= 1
-      let byte = bytes[i]
-      sum &+= Int32(byte)
-      if isPairs { pairs[i] = Int16(byte) }
-    }
     return apus_integer_row(
-      scale: scale, zero: Int32(truncatingIfNeeded: zero) &- 128, sum: sum)
+      scale: scale, zero: Int32(truncatingIfNeeded: zero) &- 128,
+      sum: kernels.pointee.integerWords(room, n))
   }
 
   /// Packs one direction of input `i`, a matrix of integers.
@@ -71,7 +60,6 @@ extension RecurrentWeights {
     let rows = kind.gates &* units
     let depth = i == 1 ? inputs : units
     let words = words(depth)
-    let bits = Int32(truncatingIfNeeded: 32 / kernels.pointee.byte_word_depth)
     let flip = matrix.dataType.flip
     // Their numbers: one for the direction, or one for each column.
     let inputOfScales = kind.inputs &+ 2 &* (i &- 1)
@@ -92,23 +80,69 @@ extension RecurrentWeights {
         let place = zeros.shape.rank == 1 ? direction : number
         zero = Int32(values.load(fromByteOffset: place, as: UInt8.self) ^ flip)
       }
-      let start = packed + (column / panel &* panel &* words &+ column % panel)
-      var word = start
-      var sum: Int32 = 0
-      var shift: Int32 = 0
-      for k in 0..<depth {
-        let place = (direction &* depth &+ k) &* rows &+ first
-        let value = Int32(source.load(fromByteOffset: place, as: UInt8.self) ^ flip)
-        sum &+= value &- zero
-        word.pointee |= value &<< shift
-        shift = (shift &+ bits) & 31
-        if shift == 0 { word += panel }
-      }
-      let numbers = start + (words &- 3) &* panel
+      let numbers = kernels.pointee.packIntegers(
+        column, source + (direction &* depth &* rows &+ first), rowStride: rows, depth, flip: flip,
+        zero: zero, packed)
       numbers[0] = scaleOf.load(
         fromByteOffset: (scales.shape.rank == 1 ? direction : number) &* 4, as: Int32.self)
-      numbers[panel] = zero
-      numbers[2 &* panel] = sum
     }
+  }
+}
+
+// The order of integer_gemv's factors.
+extension apus_kernels {
+  /// Words of so many integers, in fours.
+  @inline(never)
+  func integerWords(_ depth: Int) -> Int {
+    ((depth &+ byte_word_depth &- 1) / byte_word_depth &+ 3) / 4 &* 4
+  }
+
+  /// Columns of a panel of a matrix.
+  var integerPanel: Int { 2 &* byte_lanes }
+
+  /// Makes words of bytes that have a sign, in their place.
+  ///
+  /// - Returns: Their sum.
+  @inline(never)
+  func integerWords(_ room: UnsafeMutableRawPointer, _ n: Int) -> Int32 {
+    let bytes = room.assumingMemoryBound(to: Int8.self)
+    let pairs = room.assumingMemoryBound(to: Int16.self)
+    var sum: Int32 = 0
+    // From the end on, so that a pair may take the place of bytes that have been read.
+    var i = n
+    while i > 0 {
+      i &-= 1
+      let byte = bytes[i]
+      sum &+= Int32(byte)
+      if byte_word_depth == 2 { pairs[i] = Int16(byte) }
+    }
+    return sum
+  }
+
+  /// Packs a column of a matrix of bytes, into zeros.
+  ///
+  /// - Parameter zero: as packed.
+  /// - Returns: Where its scale belongs.
+  @inline(never)
+  func packIntegers(
+    _ column: Int, _ source: UnsafeRawPointer, rowStride: Int, _ depth: Int, flip: UInt8,
+    zero: Int32, _ packed: UnsafeMutablePointer<Int32>
+  ) -> UnsafeMutablePointer<Int32> {
+    let (panel, words) = (integerPanel, integerWords(depth))
+    let start = packed + (column / panel &* panel &* (words &+ 3) &+ column % panel)
+    var word = start
+    var sum: Int32 = 0
+    var shift: Int32 = 0
+    for k in 0..<depth {
+      let value = Int32(source.load(fromByteOffset: k &* rowStride, as: UInt8.self) ^ flip)
+      sum &+= value &- zero
+      word.pointee |= value &<< shift
+      shift = (shift &+ Int32(truncatingIfNeeded: 32 / byte_word_depth)) & 31
+      if shift == 0 { word += panel }
+    }
+    let numbers = start + words &* panel
+    numbers[panel] = zero
+    numbers[2 &* panel] = sum
+    return numbers
   }
 }

@@ -49,7 +49,7 @@ final class RecurrentWeights {
     lanes = blocks * width
     columns = lanes * kind.gates
     leadingGates = kind == .gru ? 2 : kind.gates
-    panel = isInteger ? 2 * kernels.pointee.byte_lanes : 2 * width
+    panel = isInteger ? kernels.pointee.integerPanel : 2 * width
     paddedColumns = (columns + panel - 1) / panel * panel
     wordDepth = isInteger ? kernels.pointee.byte_word_depth : kernels.pointee.word_depth
     recurrentOffset =
