@@ -35,7 +35,9 @@ public struct Operator {
   /// known as soon as those are.
   public let dependsOnShapesOnly: Bool
   /// Set where the node runs functions of the file: the planner infers and plans it.
-  public let control: ControlFlow?
+  public var control: ControlFlow? { ControlFlow(rawValue: controlNumber) }
+  /// 0: none. A nil that is not all zeros would take an instruction of its own in the list.
+  private let controlNumber: UInt8
   #if !hasFeature(Embedded)
     /// One line for docs/operators.md: what differs from ONNX, what is restricted.
     public let notes: StaticString
@@ -65,7 +67,7 @@ public struct Operator {
       self.notes = notes
       self.scales = scales
     #endif
-    self.control = control
+    controlNumber = control?.rawValue ?? 0
     self.infer = infer
     self.plan = plan
     self.multiplyAccumulates = multiplyAccumulates

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from harness import apus, assert_close, assert_same_bits, random_array, run_node
+from harness import (
+    apus, assert_close, assert_same_bits, random_array, run_node, run_node_everywhere,
+)  # fmt: skip
 from onnx.reference.ops.op_resize import Resize
 from onnx_reference import run_onnx
 
@@ -148,6 +150,52 @@ def test_any_type():
         assert (y == x.astype(dtype).repeat(2, 1).repeat(2, 2)).all()
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+def test_bytes_between_elements(dtype):
+    """What the floats are, cut off as ONNX Runtime does it, or rounded; on every kernel module."""
+    rng = np.random.default_rng(7)
+    info = np.iinfo(dtype)
+    for i in range(40):
+        shape = [int(v) for v in rng.integers(1, 12, 4)]
+        x = rng.integers(info.min, info.max + 1, shape).astype(dtype)
+        attributes = {"mode": "linear", "coordinate_transformation_mode": str(
+            rng.choice(["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"]))}  # fmt: skip
+        sizes = np.array([*shape[:2], *rng.integers(1, 25, 2)], np.int64)
+        inputs = [x, None, None, sizes]
+        (real,) = run_node("Resize", [x.astype(np.float32), *inputs[1:]], attributes, constants=[3])
+        for round_, wanted in [(0, np.trunc(real)), (1, np.rint(real))]:
+            # Where float32 is in doubt.
+            edge = np.abs(real - np.rint(real)) if not round_ else np.abs(np.abs(real % 1) - 0.5)
+            results = run_node_everywhere(
+                "Resize", inputs, attributes | {"round": round_}, constants=[3], threads=(1, 2))
+            for (y,) in results.values():
+                assert y.dtype == dtype
+                apart = np.abs(y.astype(int) - wanted)
+                assert apart.max() <= 1 and (apart[edge > 2e-3] == 0).all(), (shape, sizes, attributes)
+        (theirs,) = run_onnx("Resize", inputs, attributes, opset=19)
+        (y,) = run_node("Resize", inputs, attributes, constants=[3])
+        # Theirs cuts off what float32 makes of an integer, too.
+        apart = np.abs(y.astype(int) - theirs)
+        assert apart.max() <= 1 and (apart[np.abs(real - np.rint(real)) > 2e-3] == 0).all()
+
+
+def test_bytes_stay_what_they_are():
+    """A picture of one colour has it in any size; what lies outside of a region is the value given."""
+    for value in range(0, 256, 5):
+        x = np.full((1, 2, 5, 7), value, np.uint8)
+        (y,) = run_node(
+            "Resize", [x, None, None, np.array([1, 2, 13, 11], np.int64)], {"mode": "linear"},
+            constants=[3])  # fmt: skip
+        assert (y == value).all()
+    attributes = {
+        "mode": "linear", "coordinate_transformation_mode": "tf_crop_and_resize",
+        "extrapolation_value": 300.0}  # fmt: skip
+    roi = np.array([0, 0, 0, 0.5, 1, 1, 1, 1.5], np.float32)
+    (y,) = run_node(
+        "Resize", [x, roi, None, np.array([1, 2, 5, 7], np.int64)], attributes, constants=[1, 3])
+    assert (y[..., :4] == value).all() and (y[..., 4:] == 255).all()
+
+
 def test_sizes_of_the_run():
     """Sizes that only the run knows, bounded by what the file states of the output."""
     x = random_array(np.random.default_rng(0), (1, 1, 4, 4))
@@ -168,6 +216,8 @@ def test_sizes_of_the_run():
         ([None, [1e30, 1.0], None], {}, "scale"),
         ([None, None, [-1, 2]], {}, "sizes"),
         ([None, [1.0, 1.0], None], {"mode": "lanczos"}, "lanczos"),
+        ([None, [1.0, 1.0], None], {"mode": "linea"}, "linea"),
+        ([None, [1.0, 1.0], None], {"mode": "nearest linear"}, "nearest linear"),
         ([None, [1.0, 1.0], None], {"axes": [0, 0]}, "twice"),
         ([None, [1.0, 1.0], None], {"axes": [0, 2]}, "axis"),
         ([None, None, [2, 2**25]], {}, "too many"),

@@ -32,7 +32,7 @@ let exportRules: [String: (Node, Exporter) throws -> Void] = [
   "Conv": fusedClip, "ConvTranspose": fusedClip, "Gemm": fusedClip, "MatMul": fusedClip,
   "LocalContrastNormalization": localContrast,
   "ConstantOfShape": fillValue, "MeanVarianceNormalization": statedAxes,
-  "QLinearLookup": quantizedFunction,
+  "QLinearLookup": quantizedFunction, "Resize": quantizedResize,
   "QLinearConv": quantizedLayer, "QLinearMatMul": quantizedLayer,
   "DynamicQuantizeRNN": dynamicRecurrent, "DynamicQuantizeLSTM": dynamicLSTM,
   "DynamicQuantizeGRU": dynamicRecurrent,

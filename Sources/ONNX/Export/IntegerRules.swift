@@ -49,7 +49,7 @@ extension Exporter {
     let isStated = p.zero != nil || q.dataType == .uint8
     try write(
       Node(
-        "QuantizeLinear", name: name(q), inputs: [x, p.scale, p.zero], outputs: [q],
+        "QuantizeLinear", name: name(q) + ".quantize", inputs: [x, p.scale, p.zero], outputs: [q],
         attributes: isStated ? [:] : ["output_dtype": .int(3)]))
   }
 
@@ -78,6 +78,23 @@ extension Exporter {
     }
     try writePairs(String(node.op.dropFirst("QLinear".count)), node, places)
   }
+}
+
+/// A Resize of integers that goes to the nearest: ONNX's cuts off, and rounds between a pair. Any pair
+/// will do; that of the numbers themselves changes none.
+func quantizedResize(_ node: Node, _ exporter: Exporter) throws {
+  guard node.int("round", default: 0) != 0, let x = node.input(0), let y = node.outputs[0] else {
+    return try exporter.write(node, dropping: ["round"])
+  }
+  let pair = Scale(
+    Value(y.name + ".step", [], floats: [1]),
+    Value(y.name + ".none", y.dataType, [], kind: .weight, bytes: [0]))
+  let real = Value(y.name + ".real")
+  let resize = Node(
+    node.op, name: node.name, inputs: [try exporter.dequantize(x, pair)] + node.inputs.dropFirst(),
+    outputs: [real], attributes: node.attributes)
+  try exporter.write(resize, dropping: ["round"])
+  try exporter.quantize(real, pair, into: y)
 }
 
 /// ONNX Runtime wants a zero point behind each scale, though it be 0.

@@ -8,8 +8,9 @@ import ModelFormat
 // arena, one flat list, nothing to allocate.
 
 /// How the planner arranges a node's bodies.
-public enum ControlFlow {
-  case branch, loop, scan
+public enum ControlFlow: UInt8 {
+  case branch = 1
+  case loop, scan
 }
 
 /// Outputs of then_branch where the condition (input 0, a bool) holds, else of else_branch. ONNX If.

@@ -25,7 +25,7 @@ let causalConvWithStateOperator = Operator(
     let state = Shape(x[0], x[1], taps - 1)
     try context.requireShape(2, Shape(x[1]))
     try context.requireShape(3, state)
-    _ = try context.choice("activation", ["none", "silu", "swish"]) { $0 }
+    _ = try context.choice("activation", "none silu swish")
     try context.setOutput(.float32, x)
     if context.outputCount > 1 { try context.setOutput(.float32, state) }
   },
@@ -34,7 +34,7 @@ let causalConvWithStateOperator = Operator(
     context.emit(
       CausalConvStep(
         context.kernels, x, taps: context.node.input(1).shape[2],
-        isActivated: try context.node.choice("activation", ["none", "silu", "swish"]) { $0 > 0 },
+        isActivated: try context.node.choice("activation", "none silu swish") > 0,
         context.input(0), context.input(1), context.optionalInput(2), context.optionalInput(3),
         context.output(0), context.optionalOutput(1)),
       work: causalConvMultiplyAccumulates(context.node))

@@ -36,11 +36,13 @@ let qLinearLookupOperator = Operator(
         work: count)
       return
     }
-    let (flip, yFlip) = (x.flip, node.outputs[0].dataType.flip)
+    let (flip, yFlip) = (Int(x.flip), node.outputs[0].dataType.flip)
     context.emit(
       QLinearLookupStep(
         context.kernels, context.blockedInput(0), context.blockedOutput(0), length: x.count,
-        table: context.byteTable { table.load(fromByteOffset: $0 ^ Int(flip), as: UInt8.self) ^ yFlip }),
+        table: context.byteTable {
+          table.load(fromByteOffset: $0 ^ flip, as: UInt8.self) ^ yFlip
+        }),
       work: count)
   })
 

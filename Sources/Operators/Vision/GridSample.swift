@@ -28,7 +28,7 @@ let gridSampleOperator = Operator(
   })
 
 private struct GridSampling {
-  enum Padding {
+  enum Padding: Int {
     case zeros, border, reflection
   }
 
@@ -62,10 +62,10 @@ private struct GridSampling {
       x.count > 0 || (shape.checkedCount ?? 1) == 0, "input 0 is empty: \(x)")
     channels = x[1]
     points = grid.product(1, grid.rank - 1)
-    taps = try context.choice("mode", ["linear", "nearest", "cubic"]) { [2, 1, 4][$0] }
-    padding = try context.choice("padding_mode", ["zeros", "border", "reflection"]) {
-      [.zeros, .border, .reflection][$0]
-    }
+    let mode = try context.choice("mode", "linear nearest cubic")
+    taps = mode == 0 ? 2 : mode == 1 ? 1 : 4
+    let padding = try context.choice("padding_mode", "zeros border reflection")
+    self.padding = Padding(rawValue: padding) ?? .zeros
     alignsCorners = context.int("align_corners", default: 0) != 0
   }
 

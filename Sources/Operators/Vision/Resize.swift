@@ -6,7 +6,8 @@ import ModelFormat
 ///
 /// Inputs: X, roi [2r] (starts, then ends, for tf_crop_and_resize alone), scales [r], sizes [r]; with
 /// `axes`, r is their number. Exactly one of scales and sizes. ONNX Resize; mode nearest takes any
-/// type, linear and cubic float32.
+/// type, linear float32, int8 and uint8, cubic float32. Integers between elements are cut off towards
+/// zero as in ONNX; with `round` they go to the nearest, halves to even.
 let resizeOperator = Operator(
   opcode: 220, name: "Resize",
   attributes: [
@@ -15,18 +16,18 @@ let resizeOperator = Operator(
     AttributeSpec("cubic_coeff_a", .float), AttributeSpec("exclude_outside", .int),
     AttributeSpec("extrapolation_value", .float),
     AttributeSpec("keep_aspect_ratio_policy", .string), AttributeSpec("mode", .string),
-    AttributeSpec("nearest_mode", .string),
+    AttributeSpec("nearest_mode", .string), AttributeSpec("round", .int),
   ],
   inputs: 3...4, requiredInputs: 1,
-  notes: "Mode nearest takes any type, linear and cubic take float32.",
+  notes: "Mode nearest takes any type, linear float32, int8 and uint8, cubic float32.",
   infer: { (context) throws(ApusError) in
     let resize = try ResizeGeometry(context)
     try context.setOutput(context.input(0).dataType, resize.output)
   },
   plan: { (context) throws(ApusError) in
-    let resize = try ResizeGeometry(context.node)
+    var resize = try ResizeGeometry(context.node)
     if resize.output.count == 0 { return }
-    if resize.mode == .nearest {
+    if resize.mode == .nearest || resize.axes.isEmpty {
       resize.emitNearest(context)
     } else {
       resize.emitWeighted(context)
@@ -36,23 +37,31 @@ let resizeOperator = Operator(
 
 /// A Resize node's attributes and inputs, checked.
 struct ResizeGeometry {
-  enum Mode {
+  enum Mode: Int {
     case nearest, linear, cubic
   }
 
   let mode: Mode
   let rule: ResizeRule
-  let output: Shape
+  private(set) var input: Shape
+  private(set) var output: Shape
   let dataType: DataType
   /// One for each axis that changes.
   private(set) var axes: [ResizeAxis] = []
+  /// Whether shapes and axes are those of tensors with channels last.
+  private(set) var hasChannelsLast = false
+  /// Whether integers between elements go to the nearest.
+  let rounds: Bool
 
   init(_ context: NodeContext) throws(ApusError) {
     let x = context.input(0)
     dataType = x.dataType
-    mode = try context.choice("mode", ["nearest", "linear", "cubic"]) { [.nearest, .linear, .cubic][$0] }
+    mode = Mode(rawValue: try context.choice("mode", "nearest linear cubic")) ?? .nearest
     rule = try ResizeRule(context)
-    if mode != .nearest { try context.requireType(0, .float32) }
+    rounds = context.int("round", default: 0) != 0
+    if mode == .cubic || mode == .linear && dataType != .int8 && dataType != .uint8 {
+      try context.requireType(0, .float32)
+    }
     try context.require(
       rule.extrapolation == 0 || dataType != .float16, .unsupported,
       "extrapolation_value must be 0 for float16")
@@ -105,6 +114,7 @@ struct ResizeGeometry {
       }
       try ResizeGeometry.apply(context, sizes, which, &scales, &shape)
     }
+    input = x.shape
     output = shape
     guard let count = shape.checkedCount else {
       throw context.error(.invalidShape, "output 0 would be \(shape), too much to hold")
@@ -125,6 +135,20 @@ struct ResizeGeometry {
     }
   }
 
+  /// The tensors of a plan; with channels last, where the input lies so and keeps batch and channels.
+  mutating func place(_ context: PlanContext) -> (x: Slot, y: Slot) {
+    var first = Shape.maximumRank
+    for a in axes { first = min(first, a.axis) }
+    guard first > 1, let blocks = context.channelsLast(0) else {
+      return (context.input(0), context.output(0))
+    }
+    hasChannelsLast = true
+    input = input.movingChannelsLast(blocks.width)
+    output = output.movingChannelsLast(blocks.width)
+    for i in axes.indices { axes[i].axis -= 1 }
+    return (context.blockedInput(0), context.blockedOutput(0))
+  }
+
   /// A list that may be left out, or empty.
   private static func list(_ context: NodeContext, _ i: Int) throws(ApusError) -> [Float]? {
     guard let input = context.optionalInput(i), input.shape.count > 0 else { return nil }
@@ -137,7 +161,7 @@ struct ResizeGeometry {
     _ shape: inout Shape
   ) throws(ApusError) {
     let policy = try context.choice(
-      "keep_aspect_ratio_policy", ["stretch", "not_larger", "not_smaller"]) { $0 }
+      "keep_aspect_ratio_policy", "stretch not_larger not_smaller")
     guard policy > 0, var scale = scales.first else {
       for i in which.indices { shape[which[i]] = sizes[i] }
       return
@@ -152,13 +176,29 @@ struct ResizeGeometry {
   }
 }
 
+extension Shape {
+  /// [N, C, D1 … Dr] as [N, D1 … Dr, width].
+  @inline(never)
+  fileprivate func movingChannelsLast(_ width: Int) -> Shape {
+    var moved = self
+    for i in 2..<rank { moved[i - 1] = self[i] }
+    moved[rank - 1] = width
+    return moved
+  }
+}
+
 extension NodeContext {
-  /// A string attribute as one of `names`, the first where it is not set.
-  func choice<T>(
-    _ attribute: StaticString, _ names: [StaticString], _ make: (Int) -> T
-  ) throws(ApusError) -> T {
-    guard let value = string(attribute) else { return make(0) }
-    for i in names.indices where value == Name(names[i]) { return make(i) }
+  /// Which of `names`, with spaces between, a string attribute is; the first where it is not set.
+  @inline(never)
+  func choice(_ attribute: StaticString, _ names: StaticString) throws(ApusError) -> Int {
+    guard let value = string(attribute) else { return 0 }
+    let all = Name(names)
+    var (index, start) = (0, 0)
+    for end in 0...all.count where end == all.count || all.start[end] == 0x20 {
+      if value == Name(start: all.start + start, count: end - start) { return index }
+      index += 1
+      start = end + 1
+    }
     throw error(.invalidModel, "\(attribute) is \(value), which is not known")
   }
 }

@@ -3,10 +3,10 @@ import ModelFormat
 
 /// How a Resize node finds coordinates and weights, whatever the axis.
 struct ResizeRule {
-  enum Coordinates {
+  enum Coordinates: Int {
     case halfPixel, halfPixelSymmetric, pytorchHalfPixel, alignCorners, asymmetric, cropAndResize
   }
-  enum Nearest {
+  enum Nearest: Int {
     case preferFloor, preferCeil, floor, ceil
   }
 
@@ -19,21 +19,16 @@ struct ResizeRule {
   let extrapolation: Float
 
   init(_ context: NodeContext) throws(ApusError) {
-    coordinates = try context.choice(
+    let coordinates = try context.choice(
       "coordinate_transformation_mode",
-      [
-        "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
-        "tf_crop_and_resize",
-      ]
-    ) {
-      [
-        .halfPixel, .halfPixelSymmetric, .pytorchHalfPixel, .alignCorners, .asymmetric,
-        .cropAndResize,
-      ][$0]
-    }
-    nearest = try context.choice(
-      "nearest_mode", ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]
-    ) { [.preferFloor, .preferCeil, .floor, .ceil][$0] }
+      """
+      half_pixel half_pixel_symmetric pytorch_half_pixel align_corners asymmetric \
+      tf_crop_and_resize
+      """)
+    self.coordinates = Coordinates(rawValue: coordinates) ?? .halfPixel
+    let nearest = try context.choice(
+      "nearest_mode", "round_prefer_floor round_prefer_ceil floor ceil")
+    self.nearest = Nearest(rawValue: nearest) ?? .preferFloor
     isAntialiased = context.int("antialias", default: 0) != 0
     excludesOutside = context.int("exclude_outside", default: 0) != 0
     cubicCoefficient = context.float("cubic_coeff_a", default: -0.75)
@@ -64,7 +59,7 @@ struct ResizeRule {
 
 /// An axis that Resize changes.
 struct ResizeAxis {
-  let axis: Int
+  var axis: Int
   let input: Int
   let output: Int
   let scale: Double

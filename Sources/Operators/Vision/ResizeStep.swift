@@ -1,10 +1,11 @@
+import CKernels
 import CSystem
 import ModelFormat
 
 extension ResizeGeometry {
   /// One step, which copies.
-  func emitNearest(_ context: PlanContext) {
-    let size = dataType.size
+  mutating func emitNearest(_ context: PlanContext) {
+    let (x, y) = place(context)
     var tables: [[Int32]] = []
     var which = InlineArray<8, Int>(repeating: -1)
     for a in axes {
@@ -13,25 +14,23 @@ extension ResizeGeometry {
     }
     context.emit(
       NearestResizeStep(
-        context.input(0), context.output(0), context.node.input(0).shape, output, tables, which,
-        elementSize: size, fill: dataType.bits(of: rule.extrapolation)),
+        x, y, input, output, tables, which, elementSize: dataType.size,
+        fill: dataType.bits(of: rule.extrapolation) ^ UInt64(hasChannelsLast ? dataType.flip : 0)),
       work: output.count)
   }
 
   /// A step for each axis that changes: those that shrink most first, of equals the innermost, which
   /// is the slowest for each element.
-  func emitWeighted(_ context: PlanContext) {
+  mutating func emitWeighted(_ context: PlanContext) {
+    var (x, last) = place(context)
     var left = axes
-    var shape = context.node.input(0).shape
-    var x = context.input(0)
-    if left.isEmpty {
-      context.emit(
-        NearestResizeStep(
-          x, context.output(0), shape, output, [], InlineArray(repeating: -1), elementSize: 4,
-          fill: 0),
-        work: output.count)
-      return
-    }
+    var shape = input
+    let isBytes = dataType != .float32
+    // Between the steps there are floats.
+    var bytes = ResizedBytes(
+      readsBytes: isBytes, writesBytes: false,
+      flips: hasChannelsLast ? 0 : UInt64(dataType.flip) &* 0x0101_0101_0101_0101,
+      sign: Int16(dataType.flip), cut: rounds ? 0 : 0.499)
     while !left.isEmpty {
       var best = 0
       for i in left.indices where left[i].scale <= left[best].scale { best = i }
@@ -39,15 +38,17 @@ extension ResizeGeometry {
       let inner = shape.product(a.axis + 1, shape.rank)
       let outer = shape.product(0, a.axis)
       shape[a.axis] = a.output
-      let y = left.isEmpty ? context.output(0) : context.scratch(byteCount: shape.count * 4)
+      let y = left.isEmpty ? last : context.scratch(byteCount: shape.count * 4)
+      bytes.writesBytes = isBytes && left.isEmpty
       let table = a.weightTable(mode, rule)
       let taps = a.taps(mode, rule)
       context.emit(
         WeightedResizeStep(
           x, y, outer: outer, input: a.input, output: a.output, inner: inner, taps: taps,
-          indices: table.indices, weights: table.weights, extrapolation: rule.extrapolation),
+          indices: table.indices, weights: table.weights, extrapolation: rule.extrapolation, bytes),
         work: shape.count * taps)
       x = y
+      bytes.readsBytes = false
     }
   }
 }
@@ -177,6 +178,70 @@ private final class NearestResizeStep: Step {
   }
 }
 
+/// How the elements of a weighted step are read and written.
+private struct ResizedBytes {
+  var readsBytes: Bool
+  var writesBytes: Bool
+  /// Makes bytes without a sign, and undoes it.
+  let flips: UInt64
+  /// What these are more than the numbers.
+  let sign: Int16
+  /// Brings a number nearer to zero before it is rounded. Nearly a half cuts it off, but for what is an
+  /// error of float32.
+  let cut: Float
+
+  var elementSizes: (read: Int, written: Int) { (readsBytes ? 1 : 4, writesBytes ? 1 : 4) }
+
+  @inline(__always)
+  func read(_ p: UnsafeRawPointer, _ i: Int) -> Float {
+    if !readsBytes { return p.load(fromByteOffset: i &* 4, as: Float.self) }
+    let byte = p.load(fromByteOffset: i, as: UInt8.self) ^ UInt8(truncatingIfNeeded: flips)
+    return Float(Int32(byte) &- Int32(sign))
+  }
+
+  @inline(__always)
+  func readVector(_ p: UnsafeRawPointer, _ i: Int) -> SIMD8<Float> {
+    if !readsBytes { return p.loadUnaligned(fromByteOffset: i &* 4, as: SIMD8<Float>.self) }
+    let bits = p.loadUnaligned(fromByteOffset: i, as: UInt64.self) ^ flips
+    let none = SIMD4<Int32>()
+    let pairs = apus_low_bytes_i32x4(
+      unsafeBitCast(SIMD2<UInt64>(bits, 0), to: SIMD4<Int32>.self), none)
+    let low: SIMD4<Float> = apus_real_i32x4(apus_low_pairs_i32x4(pairs, none) &- Int32(sign))
+    let high: SIMD4<Float> = apus_real_i32x4(apus_high_pairs_i32x4(pairs, none) &- Int32(sign))
+    return unsafeBitCast((low, high), to: SIMD8<Float>.self)
+  }
+
+  /// What `v` is as bytes.
+  @inline(__always)
+  private func bytes(_ v: SIMD8<Float>) -> UInt64 {
+    let signs: SIMD8<UInt32> = unsafeBitCast(v, to: SIMD8<UInt32>.self) & 0x8000_0000
+    let parts: SIMD8<UInt32> = signs | cut.bitPattern
+    let (low, high) = unsafeBitCast(
+      v - unsafeBitCast(parts, to: SIMD8<Float>.self), to: (SIMD4<Float>, SIMD4<Float>).self)
+    let bytes = apus_round_bytes_f32x4(low, high, low, high, sign)
+    return unsafeBitCast(bytes, to: SIMD2<UInt64>.self)[0] ^ flips
+  }
+
+  @inline(__always)
+  func write(_ v: Float, _ p: UnsafeMutableRawPointer, _ i: Int) {
+    if writesBytes {
+      let byte = UInt8(truncatingIfNeeded: bytes(SIMD8(repeating: v)))
+      p.storeBytes(of: byte, toByteOffset: i, as: UInt8.self)
+    } else {
+      p.storeBytes(of: v, toByteOffset: i &* 4, as: Float.self)
+    }
+  }
+
+  @inline(__always)
+  func write(_ v: SIMD8<Float>, _ p: UnsafeMutableRawPointer, _ i: Int) {
+    if writesBytes {
+      p.storeBytes(of: bytes(v), toByteOffset: i, as: UInt64.self)
+    } else {
+      p.storeBytes(of: v, toByteOffset: i &* 4, as: SIMD8<Float>.self)
+    }
+  }
+}
+
 /// y[o, m, i] = Σt weights[m, t] · x[o, indices[m, t], i].
 private final class WeightedResizeStep: Step {
   private let x: Slot
@@ -189,11 +254,13 @@ private final class WeightedResizeStep: Step {
   private let indices: [Int32]
   private let weights: [Float]
   private let extrapolation: Float
+  private let bytes: ResizedBytes
 
   init(
     _ x: Slot, _ y: Slot, outer: Int, input: Int, output: Int, inner: Int, taps: Int,
-    indices: [Int32], weights: [Float], extrapolation: Float
+    indices: [Int32], weights: [Float], extrapolation: Float, _ bytes: ResizedBytes
   ) {
+    self.bytes = bytes
     self.x = x
     self.y = y
     self.outer = outer
@@ -216,14 +283,17 @@ private final class WeightedResizeStep: Step {
         var left = part.count
         while left > 0 {
           let count = min(left, output &- m)
-          let source = memory.floats(x) + o &* input &* inner
-          let target = memory.mutableFloats(y) + (o &* output &+ m) &* inner
-          if inner == 1 {
-            writeElements(source, indices + m &* taps, weights + m &* taps, target, count)
+          let sizes = bytes.elementSizes
+          let source = memory[x] + o &* input &* inner &* sizes.read
+          let target = memory[y] + (o &* output &+ m) &* inner &* sizes.written
+          if inner == 1 && sizes.read &+ sizes.written == 8 {
+            writeElements(
+              source.assumingMemoryBound(to: Float.self), indices + m &* taps, weights + m &* taps,
+              target.assumingMemoryBound(to: Float.self), count)
           } else {
             for i in 0..<count {
               let at = (m &+ i) &* taps
-              writeRow(source, indices + at, weights + at, target + i &* inner)
+              writeRow(source, indices + at, weights + at, target + i &* inner &* sizes.written)
             }
           }
           left &-= count
@@ -263,11 +333,11 @@ private final class WeightedResizeStep: Step {
 
   @inline(__always)
   private func writeRow(
-    _ x: UnsafePointer<Float>, _ indices: UnsafePointer<Int32>, _ weights: UnsafePointer<Float>,
-    _ y: UnsafeMutablePointer<Float>
+    _ x: UnsafeRawPointer, _ indices: UnsafePointer<Int32>, _ weights: UnsafePointer<Float>,
+    _ y: UnsafeMutableRawPointer
   ) {
     if indices[0] < 0 {
-      y.update(repeating: extrapolation, count: inner)
+      for i in 0..<inner { bytes.write(extrapolation, y, i) }
       return
     }
     var i = 0
@@ -276,11 +346,10 @@ private final class WeightedResizeStep: Step {
       var t = 0
       while t < taps {
         let position: Int = Int(indices[t]) &* inner &+ i
-        let elements = UnsafeRawPointer(x + position).loadUnaligned(as: SIMD8<Float>.self)
-        sum += elements * SIMD8<Float>(repeating: weights[t])
+        sum += bytes.readVector(x, position) * SIMD8<Float>(repeating: weights[t])
         t &+= 1
       }
-      UnsafeMutableRawPointer(y + i).storeBytes(of: sum, as: SIMD8<Float>.self)
+      bytes.write(sum, y, i)
       i &+= 8
     }
     while i < inner {
@@ -288,10 +357,10 @@ private final class WeightedResizeStep: Step {
       var t = 0
       while t < taps {
         let position: Int = Int(indices[t]) &* inner &+ i
-        sum += x[position] * weights[t]
+        sum += bytes.read(x, position) * weights[t]
         t &+= 1
       }
-      y[i] = sum
+      bytes.write(sum, y, i)
       i &+= 1
     }
   }

@@ -56,10 +56,10 @@ private struct RegionAlignment {
       sampling >= 0 && sampling <= 1 << 12, .invalidModel, "sampling_ratio is \(sampling)")
     shape = Shape(count, x[1], height, width)
     try context.require(x.count > 0 || shape.checkedCount == 0, "input 0 is empty: \(x)")
-    takesMean = try context.choice("mode", ["avg", "max"]) { $0 == 0 }
-    offset = try context.choice(
-      "coordinate_transformation_mode", ["half_pixel", "output_half_pixel"]
-    ) { $0 == 0 ? 0.5 : 0 }
+    takesMean = try context.choice("mode", "avg max") == 0
+    let coordinates = try context.choice(
+      "coordinate_transformation_mode", "half_pixel output_half_pixel")
+    offset = coordinates == 0 ? 0.5 : 0
     scale = context.float("spatial_scale", default: 1)
   }
 }

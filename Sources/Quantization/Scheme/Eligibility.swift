@@ -42,7 +42,7 @@ extension Node {
         return "what it pads with is no constant"
       }
       if op == "MaxPool", wrote.count > 1 { return "its indices are wanted" }
-      if op == "Resize", string("mode", default: "nearest") != "nearest"
+      if op == "Resize", !resizesBytes, string("mode", default: "nearest") != "nearest"
         || string("coordinate_transformation_mode", default: "") == "tf_crop_and_resize"
       {
         return "it computes what lies between elements"

@@ -12,7 +12,9 @@ import ModelFormat
 /// - A QuantizeLinear that undoes a DequantizeLinear goes with it; one of another scale becomes a
 ///   QLinearLookup.
 ///
-/// What has no integer operator (Softmax, Resize between pixels …) stays between its pair.
+/// - So does a Resize between pixels along axes that the runtime knows, which rounds once more.
+///
+/// What has no integer operator (Softmax, a cubic Resize …) stays between its pair.
 let integerOperators = GraphPass(
   "integer-operators", "Compute quantised layers in integers"
 ) { editor in
@@ -93,6 +95,12 @@ final class IntegerRewrite {
             != "tf_crop_and_resize"))
   }
 
+  /// Whether it is a Resize between elements of dequantised ones.
+  private func resizesBetween(_ node: Node) -> Bool {
+    reader == nil && node.resizesBytes
+      && editor.producer(of: node.input(0))?.op == "DequantizeLinear"
+  }
+
   /// How many of a node's inputs, from the first on, are the tensors that it moves.
   private func dataInputs(_ node: Node) -> Int { node.op == "Concat" ? node.inputs.count : 1 }
 
@@ -110,6 +118,8 @@ final class IntegerRewrite {
       guard let limits = node.limits, limits.lower <= limits.upper,
         reader == nil || (limits.lower == 0 && limits.upper == .infinity)
       else { return false }
+    case _ where resizesBetween(node):
+      break
     case let op where IntegerRewrite.moves(node):
       if op == "Pad", padValue(node) == nil { return false }
       // The indices of a MaxPool and the other parts of a Split.
@@ -192,7 +202,7 @@ final class IntegerRewrite {
       clip(node.limits ?? (-.infinity, .infinity), node, into: target) {
         self.perform(node.inputs[0]!, writing: $0)
       }
-    case _ where IntegerRewrite.moves(node):
+    case _ where IntegerRewrite.moves(node) || resizesBetween(node):
       return move(node, x, into: target)
     default:
       // As in isPossible, so it is a layer or a sum or the like that has an integer form.
@@ -263,6 +273,8 @@ final class IntegerRewrite {
         inputs[2] = padValue(node).map { parameters.constant(node.name + ".value", $0) }
       }
     }
+    var attributes = node.attributes
+    if resizesBetween(node) { attributes["round"] = 1 }
     // Before its outputs get another writer.
     editor.remove(node)
     let outputs = node.outputs.map { output in
@@ -270,7 +282,7 @@ final class IntegerRewrite {
     }
     editor.insert(
       Node(
-        node.op, name: node.name, inputs: inputs, outputs: outputs, attributes: node.attributes),
+        node.op, name: node.name, inputs: inputs, outputs: outputs, attributes: attributes),
       before: place)
     return y
   }
