@@ -28,8 +28,7 @@
 ///
 /// apus_narrow_i32xN: two vectors as 16-bit integers, interleaved in fours in each 128 bits.
 ///
-/// apus_requantize_i32xN: two positions p and q, each of two vectors of channels, to memory. both:
-/// otherwise of the first vectors alone.
+/// apus_requantize_i32xN: two positions p and q, each of two vectors of channels, those of p first.
 ///
 /// apus_requantize_taps_i32xN: 4 N channels side by side, as they come out of interleaving bytes: lane
 /// 4 l + i of vector j is channel 16 l + 4 j + i.
@@ -54,17 +53,25 @@
     return PREFIX##min_epu8(                                                                     \
         PREFIX##max_epu8(v, PREFIX##set1_epi8((char)lower)), PREFIX##set1_epi8((char)upper));    \
   }                                                                                              \
-  APUS_INLINE void apus_requantize_i32x##N(                                                      \
+  APUS_INLINE apus_i32x##N apus_requantize_i32x##N(                                              \
       apus_i32x##N p0, apus_i32x##N p1, apus_i32x##N q0, apus_i32x##N q1, apus_f32x##N scale0,   \
-      apus_f32x##N scale1, int16_t zero, uint8_t lower, uint8_t upper, bool both,                \
-      uint8_t *yp, uint8_t *yq) {                                                                \
+      apus_f32x##N scale1, int16_t zero, uint8_t lower, uint8_t upper) {                         \
     const REGISTER bytes = PREFIX##packus_epi16(                                                 \
         apus_narrow_sums_i32x##N(p0, p1, scale0, scale1, zero),                                  \
         apus_narrow_sums_i32x##N(q0, q1, scale0, scale1, zero));                                 \
-    apus_i32x##N groups = (apus_i32x##N)apus_clip_bytes_i32x##N(bytes, lower, upper);            \
-    groups = __builtin_shufflevector(groups, groups, __VA_ARGS__);                               \
-    __builtin_memcpy(yp, &groups, both ? 2 * N : N);                                             \
-    __builtin_memcpy(yq, (const uint8_t *)&groups + 2 * N, both ? 2 * N : N);                    \
+    const apus_i32x##N groups = (apus_i32x##N)apus_clip_bytes_i32x##N(bytes, lower, upper);      \
+    return __builtin_shufflevector(groups, groups, __VA_ARGS__);                                 \
+  }                                                                                              \
+  APUS_INLINE void apus_store_halves_i32x##N(apus_i32x##N v, uint8_t *p, uint8_t *q) {           \
+    __builtin_memcpy(p, &v, 2 * N);                                                              \
+    __builtin_memcpy(q, (const uint8_t *)&v + 2 * N, 2 * N);                                     \
+  }                                                                                              \
+  APUS_INLINE void apus_store_quarters_i32x##N(                                                  \
+      apus_i32x##N v, uint8_t *p, uint8_t *q, uint8_t *r, uint8_t *s) {                          \
+    __builtin_memcpy(p, &v, N);                                                                  \
+    __builtin_memcpy(q, (const uint8_t *)&v + N, N);                                             \
+    __builtin_memcpy(r, (const uint8_t *)&v + 2 * N, N);                                         \
+    __builtin_memcpy(s, (const uint8_t *)&v + 3 * N, N);                                         \
   }                                                                                              \
   APUS_INLINE apus_i32x##N apus_requantize_taps_i32x##N(                                         \
       apus_i32x##N v0, apus_i32x##N v1, apus_i32x##N v2, apus_i32x##N v3, const float *scales,   \

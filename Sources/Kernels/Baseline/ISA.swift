@@ -135,12 +135,24 @@ typealias VectorSquare = InlineArray<4, Vector>
 @inline(__always)
 func requantize(
   _ p: (IntVector, IntVector), _ q: (IntVector, IntVector), _ scale: (Vector, Vector),
-  _ c: apus_byte_convolution, both: Bool, _ yp: UnsafeMutablePointer<UInt8>,
-  _ yq: UnsafeMutablePointer<UInt8>
-) {
+  _ c: apus_byte_convolution
+) -> IntVector {
   apus_requantize_i32x4(
     p.0, p.1, q.0, q.1, scale.0, scale.1, Int16(truncatingIfNeeded: c.zero),
-    UInt8(truncatingIfNeeded: c.lower), UInt8(truncatingIfNeeded: c.upper), both, yp, yq)
+    UInt8(truncatingIfNeeded: c.lower), UInt8(truncatingIfNeeded: c.upper))
+}
+@inline(__always)
+func storeHalves(
+  _ v: IntVector, _ p: UnsafeMutablePointer<UInt8>, _ q: UnsafeMutablePointer<UInt8>
+) {
+  apus_store_halves_i32x4(v, p, q)
+}
+@inline(__always)
+func storeQuarters(
+  _ v: IntVector, _ p: UnsafeMutablePointer<UInt8>, _ q: UnsafeMutablePointer<UInt8>,
+  _ r: UnsafeMutablePointer<UInt8>, _ s: UnsafeMutablePointer<UInt8>
+) {
+  apus_store_quarters_i32x4(v, p, q, r, s)
 }
 // Of as many channels side by side as there are bytes in a register: the sums are four vectors.
 @inline(__always)

@@ -130,17 +130,31 @@ private func convolveTile<let n: Int, let vectors: Int>(
     tap &+= 1
   }
 
-  // What most positions of a layer are in stays in registers.
-  if half == bytePositions && n > half && vectors == 2 {
-    let finish = ByteFinish(tile, vectors)
+  // What most positions of a layer are in stays in registers. No loops, whose sums would be kept in
+  // memory beside the registers.
+  if half == bytePositions && n > half {
+    let finish = ByteFinish(tile, vectors, half)
+    if vectors == 1 {
+      if n != 14 { return }
+
+      @inline(__always)
+      func store(_ p: Int) {
+        finish.store(
+          (sums0[p], sums0[p &+ 1]), (sums0[p &+ 2], sums0[p &+ 3]), p, p &+ 1, p &+ 2, p &+ 3)
+      }
+      store(0)
+      store(4)
+      store(8)
+      store(10)
+      return
+    }
 
     @inline(__always)
     func store(_ p: Int) {
       if p >= n { return }
       let q = p &+ 1
-      finish.store((sums0[p], sums1[p]), (sums0[q], sums1[q]), p, q, half, vectors)
+      finish.store((sums0[p], sums1[p]), (sums0[q], sums1[q]), p, q)
     }
-    // Not a loop, whose sums would be kept in memory beside the registers.
     store(0)
     store(2)
     store(4)
@@ -151,8 +165,8 @@ private func convolveTile<let n: Int, let vectors: Int>(
     return
   }
   for p in 0..<n {
-    storeIntegers(sums0[p], tile.sums + p &* 2 &* lanes)
-    storeIntegers(vectors == 2 ? sums1[p] : sums0[p], tile.sums + (p &* 2 &+ 1) &* lanes)
+    storeIntegers(sums0[p], tile.sums + p &* vectors &* lanes)
+    if vectors == 2 { storeIntegers(sums1[p], tile.sums + (p &* 2 &+ 1) &* lanes) }
   }
   finishTile(tile, n, half, vectors)
 }
@@ -166,26 +180,34 @@ private func finishTile(
   _ tile: ByteTile, _ n: Int, _ half: Int, _ vectors: Int
 ) {
   let lanes = IntVector.scalarCount
-  let finish = ByteFinish(tile, vectors)
+  let finish = ByteFinish(tile, vectors, half)
+
+  @inline(__always) func sum(_ i: Int) -> IntVector {
+    loadIntegers(UnsafePointer(tile.sums) + i &* lanes)
+  }
   var p = 0
   while p < n {
     let q = min(p &+ 1, n &- 1)
-    let a = UnsafePointer(tile.sums) + p &* 2 &* lanes
-    let b = UnsafePointer(tile.sums) + q &* 2 &* lanes
-    finish.store(
-      (loadIntegers(a), loadIntegers(a + lanes)), (loadIntegers(b), loadIntegers(b + lanes)), p, q,
-      half, vectors)
-    p &+= 2
+    if vectors == 2 {
+      finish.store((sum(2 &* p), sum(2 &* p &+ 1)), (sum(2 &* q), sum(2 &* q &+ 1)), p, q)
+      p &+= 2
+    } else if lanes == Int(APUS_BYTE_BLOCK) {
+      let (r, s) = (min(p &+ 2, n &- 1), min(p &+ 3, n &- 1))
+      finish.store((sum(p), sum(q)), (sum(r), sum(s)), p, q, r, s)
+      p &+= 4
+    }
   }
 }
 
-/// What makes bytes of a tile's sums.
+/// What makes bytes of a tile's sums, `half` of whose positions are near.
 private struct ByteFinish {
   let tile: ByteTile
+  let half: Int
   let scales: (Vector, Vector)
 
-  @inline(__always) init(_ tile: ByteTile, _ vectors: Int) {
+  @inline(__always) init(_ tile: ByteTile, _ vectors: Int, _ half: Int) {
     self.tile = tile
+    self.half = half
     let scales = UnsafeRawPointer(tile.convolution.pointee.scale.unsafelyUnwrapped + tile.channel)
     let first = scales.loadUnaligned(as: Vector.self)
     let second = 4 &* IntVector.scalarCount
@@ -194,17 +216,26 @@ private struct ByteFinish {
     )
   }
 
+  /// Two vectors of each of two positions.
   @inline(__always)
   func store(
-    _ a: (IntVector, IntVector), _ b: (IntVector, IntVector), _ p: Int, _ q: Int, _ half: Int,
-    _ vectors: Int
+    _ a: (IntVector, IntVector), _ b: (IntVector, IntVector), _ p: Int, _ q: Int
   ) {
-    requantize(
-      a, b, scales, tile.convolution.pointee, both: vectors == 2, place(p, half), place(q, half))
+    storeHalves(requantize(a, b, scales, tile.convolution.pointee), place(p), place(q))
+  }
+
+  /// One vector of each of four positions.
+  @inline(__always)
+  func store(
+    _ a: (IntVector, IntVector), _ b: (IntVector, IntVector), _ p: Int, _ q: Int, _ r: Int,
+    _ s: Int
+  ) {
+    storeQuarters(
+      requantize(a, b, scales, tile.convolution.pointee), place(p), place(q), place(r), place(s))
   }
 
   @inline(__always)
-  private func place(_ p: Int, _ half: Int) -> UnsafeMutablePointer<UInt8> {
+  private func place(_ p: Int) -> UnsafeMutablePointer<UInt8> {
     let step = tile.convolution.pointee.y_position
     return p < half ? tile.nearY + p &* step : tile.farY + (p &- half) &* step
   }
