@@ -286,14 +286,24 @@ private final class WeightedResizeStep: Step {
           let sizes = bytes.elementSizes
           let source = memory[x] + o &* input &* inner &* sizes.read
           let target = memory[y] + (o &* output &+ m) &* inner &* sizes.written
-          if inner == 1 && sizes.read &+ sizes.written == 8 {
+          let isFloat = sizes.read &+ sizes.written == 8
+          if inner == 1 && isFloat {
             writeElements(
               source.assumingMemoryBound(to: Float.self), indices + m &* taps, weights + m &* taps,
               target.assumingMemoryBound(to: Float.self), count)
           } else {
             for i in 0..<count {
               let at = (m &+ i) &* taps
-              writeRow(source, indices + at, weights + at, target + i &* inner &* sizes.written)
+              let target = target + i &* inner &* sizes.written
+              if isFloat {
+                // Known where it is compiled: a loop of its own.
+                var floats = bytes
+                floats.readsBytes = false
+                floats.writesBytes = false
+                writeRow(source, indices + at, weights + at, target, floats)
+              } else {
+                writeRow(source, indices + at, weights + at, target, bytes)
+              }
             }
           }
           left &-= count
@@ -334,7 +344,7 @@ private final class WeightedResizeStep: Step {
   @inline(__always)
   private func writeRow(
     _ x: UnsafeRawPointer, _ indices: UnsafePointer<Int32>, _ weights: UnsafePointer<Float>,
-    _ y: UnsafeMutableRawPointer
+    _ y: UnsafeMutableRawPointer, _ bytes: ResizedBytes
   ) {
     if indices[0] < 0 {
       for i in 0..<inner { bytes.write(extrapolation, y, i) }
