@@ -327,8 +327,8 @@ private func softmax(_ x: [Float], _ n: Int) -> [Float] {
   #expect(third.filter { $0 == 0 }.count == 36 * 25 && third.count == 96 * 25)
 }
 
-/// A recurrent network computes in training what its int8 form does with DynamicQuantizeRNN, LSTM or
-/// GRU: rounded weights, a scale for each column, and rounded rows of what these multiply.
+/// A recurrent network computes in training what its int8 form does with DynamicQuantizeRNN, LSTM
+/// or GRU: rounded weights, a scale for each column, and rounded rows of what these multiply.
 @Test(arguments: RecurrentCell.allCases)
 func aCharacterModelIsTrainedAsItsInt8FormIs(_ cell: RecurrentCell) throws {
   let text = String(repeating: "aababc", count: 200)

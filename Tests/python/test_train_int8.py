@@ -113,7 +113,8 @@ def test_it_wins_back_what_one_scale_for_each_weight_loses(tmp_path):
 
     real, rounded, trained = map(accuracy, ["depthwise.apus", "q.apus", "i.apus"])
     assert rounded < real - 0.012 and trained >= real - 0.003, (real, rounded, trained)
-    loss, said = map(float, re.search(r"loss ([\d.]+), accuracy ([\d.]+) %", result.stdout).groups())
+    words = re.search(r"loss ([\d.]+), accuracy ([\d.]+) %", result.stdout)
+    loss, said = map(float, words.groups())
     found = run_apus(tmp_path / "i.apus", {"image": data["x"]})[0]
     mean = -np.log(found[np.arange(len(found)), data["y"]]).mean()
     assert abs(mean - loss) < 0.01 * loss and abs(100 * trained - said) < 0.01

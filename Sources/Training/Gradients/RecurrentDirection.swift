@@ -117,8 +117,8 @@ class RecurrentDirection<S: TrainingScalar> {
 
   // MARK: Rounding
 
-  /// Rounds n rows of numbers as an int8 layer does that rounds what it multiplies; where it does not,
-  /// nothing happens.
+  /// Rounds rows of numbers as an int8 layer does that rounds what it multiplies; where it does
+  /// not, nothing happens.
   func round(_ x: UnsafeMutablePointer<S>, rows: Int, of length: Int) {
     guard roundedHidden != nil else { return }
     for row in 0..<rows { FakeQuantize.row(length, x + row * length) }

@@ -16,8 +16,8 @@ enum FileNetwork {
       ?? graph.functions.lazy.flatMap(\.nodes).compactMap(integerWeight).first
     {
       throw TrainingError(
-        "\(path): weight '\(weight.name)' is \(weight.dataType.name); only float32 is trained: give "
-          + "the model that this was made of")
+        "\(path): weight '\(weight.name)' is \(weight.dataType.name); only float32 is trained: "
+          + "give the model that this was made of")
     }
     try graph.inferShapes()
     guard function.inputs.count == 1, function.outputs.count == 1, let input = function.inputs.first
