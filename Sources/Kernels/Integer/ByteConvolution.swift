@@ -15,7 +15,7 @@ import CKernels
 }
 
 /// See `apus_byte_convolution`. For each pair of vectors, whose weights stay in the cache: all rows,
-/// cut into halves of tiles of the same width.
+/// cut into halves of tiles, of the same width or, if that is the widest, some narrower by one.
 func byteConvolve(
   _ convolution: UnsafePointer<apus_byte_convolution>, _ x: UnsafePointer<UInt8>,
   _ weights: UnsafePointer<Int32>, _ y: UnsafeMutablePointer<UInt8>
@@ -39,6 +39,10 @@ private func byteConvolve(
   let halvesOfRow = (c.width &+ bytePositions &- 1) / bytePositions
   let positions = (c.width &+ halvesOfRow &- 1) / halvesOfRow
   let halves = c.rows &* halvesOfRow
+  // Halves from this one on are narrower; where none are, the last one overlaps the one before.
+  let firstNarrow =
+    positions == bytePositions
+    ? halvesOfRow &- (positions &* halvesOfRow &- c.width) : halvesOfRow
   var weights = weights
   var channel = 0
   let end = c.blocks &* Int(APUS_BYTE_BLOCK)
@@ -50,20 +54,24 @@ private func byteConvolve(
     var half = 0
     while half < halves {
       let isPair = half &+ 1 < halves
+      var (near, far) = (0, 0)
       for i in 0..<(isPair ? 2 : 1) {
         let row = (half &+ i) / halvesOfRow
-        let column = min(
-          (half &+ i &- row &* halvesOfRow) &* positions, c.width &- positions)
+        let place = half &+ i &- row &* halvesOfRow
+        let width = place < firstNarrow ? positions : positions &- 1
+        let column = min(place &* positions &- max(0, place &- firstNarrow), c.width &- width)
         let source = x + (row &* c.x_row &+ column &* c.x_position)
         let target = y + (row &* c.y_row &+ column &* c.y_position &+ channel)
-        if i == 0 {
-          tile.near = source
-          tile.nearY = target
+        if i == 0 || width > near {
+          // The wider one is near.
+          (tile.far, tile.farY, far) = (tile.near, tile.nearY, near)
+          (tile.near, tile.nearY, near) = (source, target, width)
+        } else {
+          (tile.far, tile.farY, far) = (source, target, width)
         }
-        tile.far = source
-        tile.farY = target
       }
-      convolveTile(tile, positions, isPair, vectors)
+      if !isPair { (tile.far, tile.farY) = (tile.near, tile.nearY) }
+      convolveTile(tile, near: near, far: far, vectors)
       half &+= 2
     }
     weights += vectors &* lanes &* c.words &* c.taps
@@ -88,13 +96,14 @@ private struct ByteTile {
 private typealias OneVector = InlineArray<1, Int8>
 private typealias TwoVectors = InlineArray<2, Int8>
 
-/// A tile of n positions, the second half of them far; all near where n is odd.
+/// A tile of n positions, the second half of them far, which is narrower by one where n is odd; all near
+/// where they are the widest half alone.
 @inline(__always)
 private func convolveTile<let n: Int, let vectors: Int>(
   _: InlineArray<n, IntVector>.Type, _: InlineArray<vectors, Int8>.Type, _ tile: ByteTile
 ) {
   let lanes = IntVector.scalarCount
-  let half = n % 2 == 0 ? n / 2 : n
+  let half = n == bytePositions ? n : (n &+ 1) / 2
   let c = tile.convolution
   let step = c.pointee.x_position
   let distance = tile.far - tile.near
@@ -152,7 +161,7 @@ private func convolveTile<let n: Int, let vectors: Int>(
     @inline(__always)
     func store(_ p: Int) {
       if p >= n { return }
-      let q = p &+ 1
+      let q = min(p &+ 1, n &- 1)
       finish.store((sums0[p], sums1[p]), (sums0[q], sums1[q]), p, q)
     }
     store(0)
@@ -241,11 +250,11 @@ private struct ByteFinish {
   }
 }
 
-/// A tile of two halves of so many positions, or of one.
+/// A tile of two halves of so many positions; far: 0 where there is one half.
 @inline(never)
-private func convolveTile(
-  _ tile: ByteTile, _ positions: Int, _ isPair: Bool, _ vectors: Int
-) {
+private func convolveTile(_ tile: ByteTile, near: Int, far: Int, _ vectors: Int) {
+  var tile = tile
+
   @inline(__always)
   func run<let n: Int>(_ type: InlineArray<n, IntVector>.Type) {
     if vectors == 2 {
@@ -254,7 +263,7 @@ private func convolveTile(
       convolveTile(type, OneVector.self, tile)
     }
   }
-  if !isPair && positions == bytePositions {
+  if near == bytePositions && far == 0 {
     if bytePositions == 7 {
       run(InlineArray<7, IntVector>.self)
     } else {
@@ -262,8 +271,17 @@ private func convolveTile(
     }
     return
   }
+  if far > 0 && far < near {
+    if bytePositions == 7 && vectors == 2 {
+      convolveTile(InlineArray<13, IntVector>.self, TwoVectors.self, tile)
+      return
+    }
+    // Less to gain than code to keep: it takes up the position before it as well.
+    tile.far -= tile.convolution.pointee.x_position
+    tile.farY -= tile.convolution.pointee.y_position
+  }
   // Half a tile that has no other is computed twice.
-  switch positions {
+  switch near {
   case 1: run(InlineArray<2, IntVector>.self)
   case 2: run(InlineArray<4, IntVector>.self)
   case 3: run(InlineArray<6, IntVector>.self)
