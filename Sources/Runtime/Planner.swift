@@ -403,6 +403,7 @@ struct Planner {
     touch(to, step, step)
   }
 
+  @inline(never)
   func slotList(_ first: UInt32, _ count: Int) -> [Int] {
     var slots: [Int] = []
     slots.reserveCapacity(count)

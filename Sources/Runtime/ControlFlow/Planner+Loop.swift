@@ -178,6 +178,7 @@ extension Planner {
   // MARK: What both have in common
 
   /// Buffers for the carried values, and copies of what they start from.
+  @inline(never)
   private mutating func carryIn(
     _ inputs: [Int], from first: Int, _ body: Body, from bodyFirst: Int, _ count: Int,
     _ node: NodeContext
@@ -192,6 +193,7 @@ extension Planner {
   }
 
   /// The node's first outputs are the carried values after the last iteration.
+  @inline(never)
   private func noteCarried(
     _ body: Body, inputs: Int, outputs: Int, _ count: Int, _ node: NodeContext
   ) {
@@ -247,6 +249,7 @@ extension Planner {
   }
 
   /// Stores an iteration's value into output `i`.
+  @inline(never)
   private mutating func stack(
     _ value: Int, output i: Int, axis: Int, _ node: NodeContext, length: Int, isExact: Bool,
     _ iteration: Slot, isReversed: Bool = false
@@ -276,12 +279,14 @@ extension Planner {
   }
 
   /// A value of a bounded shape is used as one of exactly this shape.
+  @inline(never)
   private mutating func check(_ t: Int, _ node: NodeContext) {
     append(ShapeCheckStep(plan, tensor: t), node.nodeIndex)
     plan.canFail = true
   }
 
   /// Behind the loop: carried values are outputs where they lie; stacks get their length.
+  @inline(never)
   private mutating func leave(
     _ body: Body, inputs: Int, _ carried: Int, _ node: NodeContext, _ iteration: Slot
   ) {
@@ -302,6 +307,7 @@ extension Planner {
   }
 
   /// What survives an iteration is in use from before the first to after the last.
+  @inline(never)
   private mutating func keep(_ inputs: ArraySlice<Int>, from start: Int) {
     let end = max(start, plan.steps.count - 1)
     for t in inputs { touch(t, start, end) }
