@@ -349,6 +349,9 @@ def _resize(large: bool) -> Iterator[Case]:
     yield Case([x, None, larger], {"mode": "nearest", "nearest_mode": "floor"}, constants=[2])
     yield Case([x.astype(np.int8), None, smaller], {"nearest_mode": "ceil"}, constants=[2])
     yield Case([x, None, None, _axes(n, c, 2 * h, 2 * w)], {"mode": "linear"}, constants=[3])
+    for k, dtype in enumerate((np.int8, np.uint8)):
+        yield Case([_integers(n, c, h, w, dtype=dtype), None, larger],
+                   {"mode": "linear", "round": k}, constants=[2])  # fmt: skip
     yield Case([x, None, smaller], {"mode": "linear", "antialias": 1}, constants=[2])
     yield Case([x, None, larger], {"mode": "cubic", "cubic_coeff_a": -0.5, "exclude_outside": 1,
                                    "coordinate_transformation_mode": "align_corners"}, constants=[2])
