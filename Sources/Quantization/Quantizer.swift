@@ -40,10 +40,7 @@ public final class Quantizer {
       widen(weight)
     }
     let name = graph.functions[function].name
-    try graph.apply()
-    // Then again: a clip behind it becomes part of it.
-    if try graph.apply([normalizationAsConvolution]).changes.isEmpty == false { try graph.apply() }
-    if options.equalizes { try graph.apply([crossLayerEqualization]) }
+    try graph.applyPassesBeforeRounding(equalizes: options.equalizes)
     model = try FloatModel(
       graph, function: graph.functions.firstIndex { $0.name == name } ?? function)
     scheme = try QuantizationScheme(model)

@@ -14,10 +14,8 @@ enum EqualizedReference {
       let graph = try? Graph(decoding: reference.file)
     else { return nil }
     for weight in graph.weights { weight.isTrainable = false }
-    guard (try? graph.apply()) != nil,
-      let folded = try? graph.apply([normalizationAsConvolution]),
-      folded.changes.isEmpty || (try? graph.apply()) != nil,
-      (try? graph.apply([crossLayerEqualization])) != nil, let bytes = try? graph.encode()
+    guard (try? graph.applyPassesBeforeRounding(equalizes: true)) != nil,
+      let bytes = try? graph.encode()
     else { return nil }
     // The model's for as long as the tool runs.
     let memory = UnsafeMutableRawPointer.allocate(

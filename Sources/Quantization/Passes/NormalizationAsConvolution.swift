@@ -3,7 +3,7 @@ import ModelFormat
 
 /// A BatchNormalization that no layer beside it has taken up is a depthwise convolution of one tap,
 /// y = w x + b by channel. With a scale for each channel its weight is exact in int8.
-public let normalizationAsConvolution = GraphPass(
+let normalizationAsConvolution = GraphPass(
   "normalization-as-convolution", "Make BatchNormalization a depthwise convolution of one tap"
 ) { editor in
   var count = 0

@@ -28,9 +28,7 @@ public final class TrainableScheme {
       throw QuantizationError("the network has no function")
     }
     try Quantizer.check(graph)
-    try graph.apply()
-    if try graph.apply([normalizationAsConvolution]).changes.isEmpty == false { try graph.apply() }
-    if options.equalizes { try graph.apply([crossLayerEqualization]) }
+    try graph.applyPassesBeforeRounding(equalizes: options.equalizes)
     var options = options
     // Both are for ranges that were not trained with.
     options.equalizes = false
