@@ -15,32 +15,14 @@ struct ModelPage {
   }
 
   var text: String {
-    """
-    <!DOCTYPE html>
-    <html lang="en">
-    <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>\(escaped(title))</title>
-    <style>
-    \(PageStyle.css)
-    </style>
-    </head>
-    <body>
-    <main>
-    \(heading)
-    \(tiles)
-    \(arenaCard)
-    \(body)
-    </main>
-    <div id="tip" hidden></div>
-    <script>
-    \(PageStyle.script)
-    </script>
-    </body>
-    </html>
-
-    """
+    page(
+      title: title,
+      body: """
+        \(heading)
+        \(tiles)
+        \(arenaCard)
+        \(body)
+        """)
   }
 
   // MARK: Top
@@ -82,13 +64,6 @@ struct ModelPage {
         summary.size.overheadPercent.map { "\(threeDigits($0)) % over the weights" }
           ?? "no weights"))
     return "<section class=\"tiles\">\(tiles.joined())</section>"
-  }
-
-  private func tile(_ title: String, _ value: String, _ note: String) -> String {
-    """
-    <div class="tile"><span>\(title)</span><strong>\(escaped(value))</strong>\
-    <small>\(escaped(note))</small></div>
-    """
   }
 
   // MARK: Cards

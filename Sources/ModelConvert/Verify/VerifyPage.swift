@@ -8,39 +8,20 @@ struct VerifyPage {
     let title = URL(fileURLWithPath: result.model).lastPathComponent
     let reference = URL(fileURLWithPath: result.against).lastPathComponent
     let equalized = result.againstEqualized == true ? ", its channels equalised as the model's" : ""
-    return """
-      <!DOCTYPE html>
-      <html lang="en">
-      <head>
-      <meta charset="utf-8">
-      <meta name="viewport" content="width=device-width, initial-scale=1">
-      <title>\(escaped(title)) against \(escaped(reference))</title>
-      <style>
-      \(PageStyle.css)
-      \(HeatStrip.css)
-      </style>
-      </head>
-      <body>
-      <main>
-      <header><h1>\(escaped(title))</h1>\
-      <p>against <b>\(escaped(reference))</b>\
-      \(equalized)  ·  kernels \(result.isa) and \(result.againstIsa)\
-      \(result.steps.map { "  ·  \($0) steps" } ?? "")</p></header>
-      \(tiles)
-      <section class="card"><div class="cardhead"><h2>SQNR by layer</h2>\
-      <div class="legend">\(HeatStrip.legend)</div></div>\
-      <p class="note">Layers from left to right as they run.</p>
-      \(HeatStrip(rows: result.tensors).svg)</section>
-      \(table)
-      </main>
-      <div id="tip" hidden></div>
-      <script>
-      \(PageStyle.script)
-      </script>
-      </body>
-      </html>
-
-      """
+    return page(
+      title: "\(title) against \(reference)", css: HeatStrip.css,
+      body: """
+        <header><h1>\(escaped(title))</h1>\
+        <p>against <b>\(escaped(reference))</b>\
+        \(equalized)  ·  kernels \(result.isa) and \(result.againstIsa)\
+        \(result.steps.map { "  ·  \($0) steps" } ?? "")</p></header>
+        \(tiles)
+        <section class="card"><div class="cardhead"><h2>SQNR by layer</h2>\
+        <div class="legend">\(HeatStrip.legend)</div></div>\
+        <p class="note">Layers from left to right as they run.</p>
+        \(HeatStrip(rows: result.tensors).svg)</section>
+        \(table)
+        """)
   }
 
   // MARK: Top
@@ -63,13 +44,6 @@ struct VerifyPage {
           result.tolerance.map { "of \(VerifyResult.scientific($0))" } ?? ""))
     }
     return "<section class=\"tiles\">\(tiles.joined())</section>"
-  }
-
-  private func tile(_ title: String, _ value: String, _ note: String) -> String {
-    """
-    <div class="tile"><span>\(title)</span><strong>\(escaped(value))</strong>\
-    <small>\(escaped(note))</small></div>
-    """
   }
 
   // MARK: Table
