@@ -17,6 +17,16 @@ public enum Loss: String, CaseIterable, Sendable {
 
   /// Whether targets are classes rather than numbers.
   public var usesClasses: Bool { self == .crossEntropy }
+
+  /// The operator that makes probabilities of what the loss compares, which it has in itself; nil:
+  /// none does.
+  var probabilityOperator: String? {
+    switch self {
+    case .crossEntropy: "Softmax"
+    case .binaryCrossEntropy: "Sigmoid"
+    case .mse, .l1: nil
+    }
+  }
 }
 
 /// What a loss compares the output with.

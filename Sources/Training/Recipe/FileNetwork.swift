@@ -33,18 +33,7 @@ enum FileNetwork {
       throw TrainingError(
         "\(path): its input '\(input.name)' is \(has); the samples are \(task.inputShape)")
     }
-    let last: String? =
-      switch loss {
-      case .crossEntropy: "Softmax"
-      case .binaryCrossEntropy: "Sigmoid"
-      default: nil
-      }
-    if let node = function.producer(of: function.outputs[0]), node.op == last,
-      let logits = node.input(0), logits.kind == .activation
-    {
-      function.outputs[0] = logits
-      function.removeUnusedNodes()
-    }
+    TrainedModel.removeProbabilities(function, loss)
     markWeights(graph)
     return graph
   }

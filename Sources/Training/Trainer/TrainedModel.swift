@@ -63,26 +63,23 @@ public enum TrainedModel {
     return (graph, try made.scheme.quantized(ranges: ranges, floatBytes: graph.encode().count))
   }
 
-  /// Takes away what `addProbabilities` added.
+  /// Takes away what `addProbabilities` added, or the like at the end of a model of a file.
   static func removeProbabilities(_ function: Function, _ loss: Loss) {
-    guard loss == .crossEntropy || loss == .binaryCrossEntropy,
-      let node = function.outputs.first.flatMap({ function.producer(of: $0) }),
-      let logits = node.input(0)
+    guard let op = loss.probabilityOperator,
+      let node = function.outputs.first.flatMap({ function.producer(of: $0) }), node.op == op,
+      let logits = node.input(0), logits.kind == .activation
     else { return }
     function.outputs[0] = logits
     function.removeUnusedNodes()
   }
 
   static func addProbabilities(_ function: Function, _ loss: Loss) {
-    guard loss == .crossEntropy || loss == .binaryCrossEntropy,
-      let y = function.outputs.first
-    else { return }
+    guard let op = loss.probabilityOperator, let y = function.outputs.first else { return }
     let probabilities = Value("probabilities")
     function.nodes.append(
-      loss == .crossEntropy
-        ? Node("Softmax", name: "softmax", inputs: [y], outputs: [probabilities],
-          attributes: ["axis": -1])
-        : Node("Sigmoid", name: "sigmoid", inputs: [y], outputs: [probabilities]))
+      Node(
+        op, name: op.lowercased(), inputs: [y], outputs: [probabilities],
+        attributes: loss == .crossEntropy ? ["axis": -1] : [:]))
     function.outputs[0] = probabilities
   }
 
