@@ -144,6 +144,7 @@ private func convolveTile<let n: Int, let vectors: Int>(
   if half == bytePositions && n > half {
     let finish = ByteFinish(tile, vectors, half)
     if vectors == 1 {
+      // A tile of 13 has two vectors: see below.
       if n != 14 { return }
 
       @inline(__always)

@@ -5,7 +5,7 @@ extension PlanContext {
   func planByteClip() -> Bool {
     let type = node.input(0).dataType
     guard type == .int8 || type == .uint8 else { return false }
-    let flip = UInt8(truncatingIfNeeded: type.flip)
+    let flip = type.flip
     var limits: (lower: UInt8, upper: UInt8) = (0, 255)
     for i in 1...2 {
       guard let limit = node.optionalInput(i) else { continue }

@@ -67,8 +67,8 @@ final class QLinearLookupStep: Step {
   ///   - scales: that are no constants: from which to which.
   init(
     _ kernels: UnsafePointer<apus_kernels>, _ x: Slot, _ y: Slot, lines: Int = 1, length: Int,
-    sourcePitch: Int = 0, pitch: Int = 0,
-    offset: Int = 0, table: Slot?, scales: (x: QLinearScale, y: QLinearScale)? = nil
+    sourcePitch: Int = 0, pitch: Int = 0, offset: Int = 0, table: Slot?,
+    scales: (x: QLinearScale, y: QLinearScale)? = nil
   ) {
     self.kernels = kernels
     self.sourcePitch = sourcePitch
