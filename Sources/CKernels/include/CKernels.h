@@ -387,7 +387,8 @@ typedef struct apus_kernels {
   void (*byte_convolve)(const apus_byte_convolution *c, const uint8_t *x, const int32_t *weights,
                         uint8_t *y);
   void (*byte_depthwise)(const apus_byte_windows *w, const uint8_t *x, uint8_t *y);
-  /// The largest byte of each window; only words, tap_offsets and the strides are read.
+  /// The largest byte of each window; only words, tap_offsets and the strides are read. Nothing is read
+  /// beyond a row, of 16 bytes or more.
   void (*byte_max_pool)(const apus_byte_windows *w, const uint8_t *x, uint8_t *y);
   /// y may be a or b; n bytes. |round(…)| must stay below 2^31.
   void (*byte_add)(const apus_byte_sum *s, const uint8_t *a, const uint8_t *b, uint8_t *y,

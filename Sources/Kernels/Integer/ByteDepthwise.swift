@@ -8,22 +8,34 @@ func byteMaxPool(
 ) {
   let w = windows.pointee
   guard let offsets = w.tap_offsets else { return }
-  var row = 0
-  while row < w.rows {
-    let source = x + row &* w.x_row
-    var i = 0
-    while i < w.length {
-      var largest = loadBytes(source + i)
-      var taps = offsets
-      let end = offsets + 4 &* w.words
-      while taps < end {
-        largest = largerBytes(largest, loadBytes(source + (i &+ Int(taps.pointee))))
-        taps += 1
+  let end = offsets + 4 &* w.words
+  let chunk = 4 &* IntVector.scalarCount
+  for row in 0..<w.rows {
+    let x = UnsafeRawPointer(x + row &* w.x_row)
+    let y = UnsafeMutableRawPointer(y + row &* w.y_row)
+
+    @inline(__always)
+    func pool<V>(_ size: Int, _ larger: (V, V) -> V) {
+      var next = 0
+      while next < w.length {
+        // The last one overlaps the one before.
+        let i = min(next, w.length &- size)
+        var largest = (x + i).loadUnaligned(as: V.self)
+        var taps = offsets
+        while taps < end {
+          largest = larger(
+            largest, (x + (i &+ Int(taps.pointee))).loadUnaligned(as: V.self))
+          taps += 1
+        }
+        (y + i).storeBytes(of: largest, as: V.self)
+        next &+= size
       }
-      storeChunk(largest, y + row &* w.y_row, i, w.length)
-      i &+= 4 &* IntVector.scalarCount
     }
-    row &+= 1
+    if w.length >= chunk {
+      pool(chunk) { (a: IntVector, b: IntVector) in largerBytes(a, b) }
+    } else {
+      pool(Int(APUS_BYTE_BLOCK)) { (a: SIMD16<UInt8>, b: SIMD16<UInt8>) in pointwiseMax(a, b) }
+    }
   }
 }
 
