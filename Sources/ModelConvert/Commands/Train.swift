@@ -152,7 +152,7 @@ struct Train: ParsableCommand {
     let graph: Graph
     if recipe.quantization != nil {
       let made = try TrainedModel.exportQuantized(
-        trainer, into: recipe.graph(data, batch: 1), source: data.training,
+        trainer, into: recipe.graph(data, isDeployed: true), source: data.training,
         vocabulary: data.vocabulary, name: recipe.name)
       graph = made.graph
       let path = int8 ?? int8Name(output)
@@ -163,7 +163,7 @@ struct Train: ParsableCommand {
         + "\(bytesText(report.int8Bytes)) of \(bytesText(report.floatBytes))"
     } else {
       graph = try TrainedModel.export(
-        trainer.network.graph, into: recipe.graph(data, batch: 1), loss: recipe.loss,
+        trainer.network.graph, into: recipe.graph(data, isDeployed: true), loss: recipe.loss,
         source: data.training, vocabulary: data.vocabulary, name: recipe.name)
     }
     try writeBytes(graph.encode(), toFile: output)

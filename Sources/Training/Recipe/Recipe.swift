@@ -139,6 +139,7 @@ public struct Recipe {
     var options = TrainerOptions()
     options.epochs = epochs
     options.loss = loss
+    options.lossWeights = model.lossWeights
     options.rule = optimizer
     options.learningRate = learningRate
     options.schedule = schedule

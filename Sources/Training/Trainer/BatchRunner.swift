@@ -5,12 +5,15 @@ import Graph
 final class BatchRunner {
   let network: Network<Float>
   let loss: Loss
+  /// Of each output, in training.
+  private let weights: [Float]
   let isTraining: Bool
   private var programs: [[Int]: Program<Float>] = [:]
 
-  init(_ network: Network<Float>, loss: Loss, isTraining: Bool) {
+  init(_ network: Network<Float>, loss: Loss, weights: [Float] = [1], isTraining: Bool) {
     self.network = network
     self.loss = loss
+    self.weights = weights
     self.isTraining = isTraining
   }
 
@@ -49,6 +52,10 @@ final class BatchRunner {
     guard let output = program.outputs.first else {
       throw TrainingError("the network has no output")
     }
+    guard !isTraining || program.outputs.count == weights.count else {
+      throw TrainingError(
+        "the network has \(program.outputs.count) outputs, the loss has weights of \(weights.count)")
+    }
     guard program.inputs[0].isReal != source.hasTokens || source.hasTokens else {
       throw TrainingError("the network's input takes integers; the data are numbers")
     }
@@ -74,13 +81,18 @@ final class BatchRunner {
     }
   }
 
-  /// The loss of the program's outputs; adds its derivative to their gradients in training.
+  /// The loss of the program's outputs; adds its derivative to their gradients in training. What is
+  /// returned is the first output's.
   func evaluate(_ program: Program<Float>, _ batch: Batch) -> (loss: Double, count: Double, hits: Int) {
     batch.values.withUnsafeBufferPointer { values in
       batch.classes.withUnsafeBufferPointer { classes in
-        loss.evaluate(
-          program.outputs[0],
-          LossTargets(values: values.baseAddress, classes: classes.baseAddress))
+        let targets = LossTargets(values: values.baseAddress, classes: classes.baseAddress)
+        for (output, weight) in zip(program.outputs, weights).dropFirst() where isTraining {
+          _ = loss.evaluate(output, targets)
+          guard let gradient = output.gradient else { continue }
+          for i in 0..<output.count { gradient[i] *= weight }
+        }
+        return loss.evaluate(program.outputs[0], targets)
       }
     }
   }

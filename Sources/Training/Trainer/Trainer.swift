@@ -56,7 +56,8 @@ public final class Trainer {
     learningRate = LearningRate(
       base: options.learningRate, schedule: options.schedule, warmUp: options.warmUp,
       updatesPerEpoch: training.batchCount, epochs: options.epochs)
-    trainingRunner = BatchRunner(network, loss: options.loss, isTraining: true)
+    trainingRunner = BatchRunner(
+      network, loss: options.loss, weights: options.lossWeights, isTraining: true)
     validationRunner = BatchRunner(network, loss: options.loss, isTraining: false)
   }
 
@@ -113,7 +114,8 @@ public final class Trainer {
     }
     optimizer = Optimizer(options.rule, counts: parameters.map(\.values.count))
     if let rate = quantization.learningRate { learningRate.base = rate }
-    trainingRunner = BatchRunner(network, loss: options.loss, isTraining: true)
+    trainingRunner = BatchRunner(
+      network, loss: options.loss, weights: options.lossWeights, isTraining: true)
     validationRunner = BatchRunner(network, loss: options.loss, isTraining: false)
     // An epoch before this was not one of the network that is to be.
     bestEpoch = nil

@@ -2,6 +2,9 @@
 public struct TrainerOptions {
   public var epochs = 10
   public var loss = Loss.crossEntropy
+  /// By how much the loss of each output counts in training. The first is the network's own, and
+  /// alone is measured; others are auxiliary.
+  public var lossWeights: [Float] = [1]
   public var rule: any UpdateRule = SGD()
   /// η₀, and how it changes.
   public var learningRate = 0.01

@@ -1,10 +1,19 @@
 import Graph
 
 /// A model of a file that is trained on: one that was imported, or trained before.
-enum FileNetwork {
+struct FileNetwork: RecipeModel {
+  static let recipeName = "file"
+  static let recipeKeys = ["path"]
+
+  let path: String
+
+  init(_ section: RecipeSection) throws {
+    path = section.resolve(try section.required("path", section.string("path")))
+  }
+
   /// The graph, ready to be trained: its weights are marked, and the loss's softmax or sigmoid is
   /// off its end.
-  static func graph(_ path: String, _ task: ModelRecipe.Task, _ loss: Loss) throws -> Graph {
+  func graph(_ task: ModelRecipe.Task) throws -> Graph {
     let graph: Graph
     do { graph = try Graph(decoding: dataBytes(path)) } catch let error as GraphError {
       throw TrainingError("\(path): \(error)")
@@ -13,7 +22,7 @@ enum FileNetwork {
       throw TrainingError("\(path): it has no function")
     }
     if let weight = graph.weights.first(where: { $0.logicalType != $0.dataType })
-      ?? graph.functions.lazy.flatMap(\.nodes).compactMap(integerWeight).first
+      ?? graph.functions.lazy.flatMap(\.nodes).compactMap(FileNetwork.integerWeight).first
     {
       throw TrainingError(
         "\(path): weight '\(weight.name)' is \(weight.dataType.name); only float32 is trained: "
@@ -33,8 +42,8 @@ enum FileNetwork {
       throw TrainingError(
         "\(path): its input '\(input.name)' is \(has); the samples are \(task.inputShape)")
     }
-    TrainedModel.removeProbabilities(function, loss)
-    markWeights(graph)
+    TrainedModel.removeProbabilities(function, task.loss)
+    FileNetwork.markWeights(graph)
     return graph
   }
 
