@@ -11,11 +11,14 @@ public struct DataRecipe {
     case images(ImageFolderReader)
     case text(TextReader, Vocabulary.Unit, minimumCount: Int)
     case wav(WAVReader)
+    case digitPictures(DigitPictureReader)
 
     var isText: Bool { if case .text = self { true } else { false } }
   }
 
-  static let readers = ["csv", "npz", "idx", "cifar10", "images", "text", "wav"]
+  static let readers = [
+    "csv", "npz", "idx", "cifar10", "images", "text", "wav", "digit-pictures",
+  ]
 
   let reader: Reader
   /// As the recipe gives it.
@@ -35,8 +38,11 @@ public struct DataRecipe {
       "csv": ["label", "target", "ignore", "header", "delimiter"], "npz": ["inputs", "targets"],
       "idx": ["images", "labels"], "cifar10": [], "images": ["size", "channels"],
       "text": ["suffixes", "vocabulary", "minimum_count"], "wav": ["frames", "rate"],
+      "digit-pictures": ["size", "channels", "count", "scale", "contrast", "backgrounds"],
     ]
-    let shared = ["reader", "path", "split"] + (name == "text" ? [] : ["test", "transforms"])
+    let shared =
+      ["reader", "path", "split"]
+      + (name == "text" ? [] : name == "digit-pictures" ? ["transforms"] : ["test", "transforms"])
     try section.allow(shared + own[name]!)
     let given = try section.required("path", section.string("path"))
     path = given
@@ -95,6 +101,7 @@ public struct DataRecipe {
       return .text(
         reader, try section.choice("vocabulary", Vocabulary.Unit.self) ?? .characters,
         minimumCount: try section.integer("minimum_count") ?? 1)
+    case "digit-pictures": return .digitPictures(try digitPictures(section))
     default:
       let frames = try section.integer("frames", 1...1 << 24)
       var reader = WAVReader(frames: try section.required("frames", frames))
@@ -120,6 +127,33 @@ public struct DataRecipe {
       guard let byte = delimiter == "tab" ? 9 : delimiter.utf8.first, delimiter == "tab" || delimiter.utf8.count == 1
       else { throw section.error("delimiter", "data.delimiter must be one character, or 'tab'") }
       reader.delimiter = byte
+    }
+    return reader
+  }
+
+  private static func digitPictures(_ section: RecipeSection) throws -> DigitPictureReader {
+    var reader = DigitPictureReader()
+    reader.size = try section.integer("size", 8...1_024) ?? reader.size
+    reader.channels = try section.choice("channels", ["1", "3"]) == "1" ? 1 : 3
+    reader.count = try section.integer("count", 1...1 << 20) ?? reader.count
+    if let scale = try section.numbers("scale") {
+      guard scale.count == 2, scale[0] > 0, scale[0] <= scale[1], scale[1] <= 1 else {
+        throw section.error("scale", "data.scale must be two shares: least and most, up to 1")
+      }
+      reader.scale = Float(scale[0])...Float(scale[1])
+    }
+    // Of an unlucky paper nothing is further off than 127.
+    let contrast = try section.number("contrast", "from 0 to 120") { $0 >= 0 && $0 <= 120 }
+    reader.contrast = contrast.map(Float.init) ?? reader.contrast
+    if let words = try section.strings("backgrounds") {
+      reader.backgrounds = try words.map { word in
+        guard let background = Canvas.Background(rawValue: word) else {
+          throw section.error(
+            "backgrounds", "data.backgrounds: there is no '\(word)'; there are "
+              + Canvas.Background.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        return background
+      }
     }
     return reader
   }

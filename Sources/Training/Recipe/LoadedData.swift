@@ -21,26 +21,7 @@ extension Recipe {
     if case .text(let reader, let unit, let minimumCount) = data.reader {
       return try loadText(reader, unit, minimumCount, path, batch)
     }
-    var samples = try data.read(path, part: .training)
-    var tests: Samples?
-    if let test = data.test {
-      tests = try data.read(test.path, part: .test)
-    } else if data.testShare == 0, data.hasOwnTest(path) {
-      tests = try data.read(path, part: .test)
-    }
-    if let names = samples.classNames, let found = tests {
-      // A class that the test part alone has is a class all the same: no label is left without one.
-      let all = names + (found.classNames ?? []).filter { !names.contains($0) }
-      samples = samples.renamed(all)
-      tests = found.renamed(all)
-    }
-    let split: Split
-    do {
-      split = try Split(
-        count: samples.count, validation: data.validationShare, test: data.testShare,
-        seed: data.splitSeed)
-    } catch { throw DataError("\(path): \(error)") }
-
+    let (samples, split, tests) = try loadSamples(path)
     var transforms: [any Transform] = []
     for transform in data.transforms {
       switch transform {
@@ -75,6 +56,34 @@ extension Recipe {
     } catch let error as DataError {
       throw DataError("\(path): \(error)")
     }
+  }
+
+  /// The samples, which of them are in which part, and those of a test part of its own.
+  private func loadSamples(_ path: String) throws -> (Samples, Split, tests: Samples?) {
+    if case .digitPictures(let reader) = data.reader {
+      let (samples, split) = try reader.read(
+        path, validation: data.validationShare, test: data.testShare, seed: data.splitSeed)
+      return (samples, split, nil)
+    }
+    var samples = try data.read(path, part: .training)
+    var tests: Samples?
+    if let test = data.test {
+      tests = try data.read(test.path, part: .test)
+    } else if data.testShare == 0, data.hasOwnTest(path) {
+      tests = try data.read(path, part: .test)
+    }
+    if let names = samples.classNames, let found = tests {
+      // A class that the test part alone has is a class all the same: no label is left without one.
+      let all = names + (found.classNames ?? []).filter { !names.contains($0) }
+      samples = samples.renamed(all)
+      tests = found.renamed(all)
+    }
+    do {
+      let split = try Split(
+        count: samples.count, validation: data.validationShare, test: data.testShare,
+        seed: data.splitSeed)
+      return (samples, split, tests)
+    } catch { throw DataError("\(path): \(error)") }
   }
 
   /// The text from its beginning is trained on; its end is held out. A folder's files come in an
@@ -127,6 +136,7 @@ extension DataRecipe {
         images: idxFile(path, images ?? "\(prefix)-images-idx3-ubyte"),
         labels: idxFile(path, labels ?? "\(prefix)-labels-idx1-ubyte"))
     case .text: preconditionFailure("text has no samples")
+    case .digitPictures: preconditionFailure("pictures come with their split")
     }
   }
 

@@ -1,0 +1,81 @@
+import ArgumentParser
+import Foundation
+import NumPyFile
+import Training
+
+struct SamplesCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "samples",
+    abstract: "Write a recipe's samples as arrays.",
+    discussion: """
+      What the network of the recipe is given, after the transforms (without random ones), in the \
+      order of the data: the array x, samples along its first axis, and y, their classes or the \
+      numbers to learn. For calibrating `quantize`, for `run`, and for a look at the data.
+
+      EXAMPLE
+        model-convert samples recipes/lenet5.yaml --part test -o digits.npz
+      """)
+
+  enum Part: String, ExpressibleByArgument, CaseIterable { case training, validation, test }
+
+  @Argument(help: "The recipe.", completion: .file(extensions: ["yaml", "yml"]))
+  var recipe: String
+
+  @Option(name: .shortAndLong, help: "The .npz file to write.", completion: .file(extensions: ["npz"]))
+  var output: String
+
+  @Option(help: "The part of the data: training, validation or test.")
+  var part: Part = .training
+
+  @Option(help: ArgumentHelp("So many samples, the first ones; default: all.", valueName: "n"))
+  var count: Int?
+
+  @Option(
+    help: ArgumentHelp("The data, in place of the recipe's.", valueName: "path"),
+    completion: .file())
+  var data: String?
+
+  mutating func validate() throws {
+    if let count, count < 1 { throw ValidationError("--count: \(count); it must be at least 1") }
+  }
+
+  func run() throws {
+    do { try write() } catch let error as Failure { throw error } catch { throw Failure("\(error)") }
+  }
+
+  private func write() throws {
+    let recipe = try Recipe(contentsOf: self.recipe)
+    let data = try recipe.loadData(path: self.data, inspectingIn: 32)
+    let chosen: (any BatchSource)? =
+      switch part {
+      case .training: data.training
+      case .validation: data.validation
+      case .test: data.test
+      }
+    guard let source = chosen else { throw Failure("\(self.recipe): the data have no \(part) part") }
+    guard !source.hasTokens else { throw Failure("\(self.recipe): a text has no samples") }
+    let wanted = min(count ?? source.sampleCount, source.sampleCount)
+    var (x, classes, values): ([Float], [Int32], [Float]) = ([], [], [])
+    var batch = Batch()
+    for index in 0..<source.batchCount where x.count < wanted * source.inputShape.reduce(1, *) {
+      source.fill(&batch, epoch: 0, index: index)
+      x += batch.inputs
+      classes += batch.classes
+      values += batch.values
+    }
+    var archive = NumPyArchive()
+    archive.append("x", first(wanted, x, source.inputShape))
+    switch source.target {
+    case .classes: archive.append("y", NumPyArray(Array(classes[..<wanted]), shape: [wanted]))
+    case .values(let shape): archive.append("y", first(wanted, values, shape))
+    case .nextTokens: break
+    }
+    try archive.write(to: output, compressed: true)
+    let shape = source.inputShape.map(String.init).joined(separator: ", ")
+    print("\(output): \(wanted) samples of [\(shape)]")
+  }
+
+  private func first(_ count: Int, _ values: [Float], _ shape: [Int]) -> NumPyArray {
+    NumPyArray(Array(values[..<(count * shape.reduce(1, *))]), shape: [count] + shape)
+  }
+}

@@ -1,0 +1,105 @@
+import Testing
+import Training
+
+/// Forty "digits", no two alike.
+private func table() -> [UInt8] {
+  var random = SeededRandom(seed: 5)
+  var text = "label," + (0..<64).map { "p\($0)" }.joined(separator: ",") + "\n"
+  for i in 0..<40 {
+    let ink = (0..<64).map { _ in String(random.integer(below: 17)) }
+    text += "\(i % 10)," + ink.joined(separator: ",") + "\n"
+  }
+  return Array(text.utf8)
+}
+
+@Test func aDigitIsPaintedAsResizeWouldEnlargeIt() throws {
+  try withFiles(["d.csv": table()]) { folder in
+    let painter = try DigitPainter(contentsOf: folder + "/d.csv")
+    let digit = painter.digits[7]
+    #expect(painter.digits.count == 40 && digit.label == 7)
+    var canvas = Canvas(width: 8, height: 8, channels: 1)
+    painter.paint(digit, on: &canvas, left: 0, top: 0, size: 8, color: [255])
+    #expect(zip(canvas.planes, digit.ink).allSatisfy { abs($0 - 255 * $1) < 1e-3 })
+
+    // Enlarged and moved, away from the edge, where `Resize` repeats the last pixel.
+    var large = Canvas(width: 40, height: 30, channels: 3)
+    let box = painter.paint(digit, on: &large, left: 7, top: 3, size: 24, color: [0, 200, 100])
+    let resize = Resize(height: 24, width: 24)
+    var wanted = [Float](repeating: 0, count: 24 * 24)
+    var random = SeededRandom(seed: 1)
+    resize.apply(digit.ink, shape: [8, 8], to: &wanted, random: &random)
+    for y in 2..<22 {
+      for x in 2..<22 {
+        let at = (y + 3) * 40 + x + 7
+        #expect(large.planes[at] == 0)
+        #expect(abs(large.planes[1200 + at] - 200 * wanted[y * 24 + x]) < 1e-3)
+        #expect(abs(large.planes[2400 + at] - 100 * wanted[y * 24 + x]) < 1e-3)
+      }
+    }
+    #expect(box.left >= 7 && box.top >= 3 && box.right <= 31 && box.bottom <= 27)
+    #expect(box.right - box.left > 20 && box.bottom - box.top > 20)
+    // Half outside: the box ends with the picture.
+    let cut = painter.paint(digit, on: &large, left: 28, top: -12, size: 24, color: [0, 0, 0])
+    #expect(cut.right == 40 && cut.top == 0 && cut.bottom <= 12)
+  }
+}
+
+@Test func picturesOfAPartHaveTheDigitsOfThatPart() throws {
+  try withFiles(["d.csv": table()]) { folder in
+    let path = folder + "/d.csv"
+    var reader = DigitPictureReader()
+    (reader.size, reader.channels, reader.count, reader.scale) = (8, 1, 200, 1...1)
+    reader.backgrounds = [.plain]
+    let (samples, split) = try reader.read(path, validation: 0.2, test: 0.3, seed: 9)
+    #expect(samples.shape == [1, 8, 8] && samples.count == 200)
+    #expect(split.validation.count == 40 && split.test.count == 60 && split.training.count == 100)
+    let digits = try DigitPainter(contentsOf: path).digits
+    let part = try Split(count: 40, validation: 0.2, test: 0.3, seed: 9)
+    let pixels = floats(samples)
+    for (pictures, allowed) in [
+      (split.training, part.training), (split.validation, part.validation), (split.test, part.test),
+    ] {
+      var seen: Set<Int> = []
+      for picture in pictures {
+        // A picture is paper + (ink − paper) · digit: it correlates with that digit alone.
+        let p = Array(pixels[picture * 64..<(picture + 1) * 64])
+        let likeness = digits.map { abs(correlation(p, $0.ink)) }
+        let found = likeness.indices.max { likeness[$0] < likeness[$1] }!
+        #expect(likeness[found] > 0.99)
+        #expect(classes(samples)?[picture] == Int32(digits[found].label))
+        #expect(allowed.contains(found))
+        seen.insert(found)
+      }
+      #expect(seen.count == allowed.count)
+    }
+    // The same seed, the same pictures; another, others.
+    #expect(try floats(reader.read(path, validation: 0.2, test: 0.3, seed: 9).samples) == pixels)
+    #expect(try floats(reader.read(path, validation: 0.2, test: 0.3, seed: 8).samples) != pixels)
+  }
+}
+
+@Test(arguments: Canvas.Background.allCases)
+func backgroundsStayNearTheirColour(_ background: Canvas.Background) {
+  var random = SeededRandom(seed: 3)
+  var canvas = Canvas(width: 64, height: 48, channels: 3)
+  canvas.fill(background, [100, 150, 200], &random)
+  let n = 64 * 48
+  for (c, wanted) in [Float(100), 150, 200].enumerated() {
+    let plane = canvas.planes[c * n..<(c + 1) * n]
+    #expect(abs(plane.reduce(0, +) / Float(n) - wanted) < 15)
+    #expect((Set(plane).count == 1) == (background == .plain))
+  }
+  let ink = canvas.color(against: [100, 150, 200], contrast: 90, &random)
+  #expect(abs(0.299 * (ink[0] - 100) + 0.587 * (ink[1] - 150) + 0.114 * (ink[2] - 200)) >= 89.9)
+}
+
+private func correlation(_ a: [Float], _ b: [Float]) -> Float {
+  let (ma, mb) = (a.reduce(0, +) / Float(a.count), b.reduce(0, +) / Float(b.count))
+  var (ab, aa, bb): (Float, Float, Float) = (0, 0, 0)
+  for (x, y) in zip(a, b) {
+    ab += (x - ma) * (y - mb)
+    aa += (x - ma) * (x - ma)
+    bb += (y - mb) * (y - mb)
+  }
+  return ab / (aa * bb).squareRoot()
+}
