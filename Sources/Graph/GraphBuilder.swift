@@ -15,15 +15,27 @@ public final class GraphBuilder {
   public private(set) var failure: (any Error)?
   public let function: Function
   private let free = FreeDimensions()
-  private let seed: UInt64
-  private var weightCount: UInt64 = 0
+  private let weights: WeightDraws
   private var metadata: [(key: String, value: String)] = []
 
   /// - Parameter seed: of the initial weights. Each weight has a generator of its own, seeded with
   ///   this and the weight's number.
   public init(seed: UInt64 = 1, function name: String = "main") {
-    self.seed = seed
+    weights = WeightDraws(seed: seed)
     function = Function(name)
+  }
+
+  /// A builder of another function of the same graph. What is a weight or a state of one may be used
+  /// in the other; they are built together.
+  public init(beside other: GraphBuilder, function name: String) {
+    weights = other.weights
+    function = Function(name)
+  }
+
+  /// The graph of several functions with the first's metadata, or the first mistake.
+  public static func build(_ builders: [GraphBuilder]) throws -> Graph {
+    for builder in builders { if let failure = builder.failure { throw failure } }
+    return Graph(functions: builders.map(\.function), metadata: builders.first?.metadata ?? [])
   }
 
   /// The graph, or the first mistake.
@@ -65,8 +77,7 @@ public final class GraphBuilder {
   public func weight(
     _ name: String, _ shape: [Int], _ initializer: Initializer, fanIn: Int = 1, fanOut: Int = 1
   ) -> Value {
-    weightCount += 1
-    var random = RandomSource(seed: seed, weightCount)
+    var random = weights.next()
     let n = shape.reduce(1, *)
     guard n >= 0, n <= 1 << 31 else {
       fail("weight \(name): \(shape) is too large")
@@ -138,6 +149,19 @@ public final class GraphBuilder {
       return 1
     }
     return d
+  }
+}
+
+/// Gives each weight a generator of its own.
+private final class WeightDraws {
+  private let seed: UInt64
+  private var count: UInt64 = 0
+
+  init(seed: UInt64) { self.seed = seed }
+
+  func next() -> RandomSource {
+    count += 1
+    return RandomSource(seed: seed, count)
   }
 }
 

@@ -35,9 +35,10 @@ private func recipeWith(_ changes: [Int: String] = [:]) throws -> Recipe {
 
 @Test func recipeSaysWhatItSays() throws {
   let recipe = try recipeWith()
-  #expect(recipe.name == "x" && recipe.model.name == "lenet5" && recipe.loss == .crossEntropy)
-  #expect(recipe.data.resolvedPath == "r/digits.csv" && recipe.data.splitSeed == 3)
-  #expect(recipe.data.validationShare == 0.1 && recipe.data.testShare == 0.2)
+  guard case .samples(let samples) = recipe.subject else { return #expect(Bool(false)) }
+  #expect(recipe.name == "x" && samples.model.name == "lenet5" && samples.loss == .crossEntropy)
+  #expect(samples.data.resolvedPath == "r/digits.csv" && samples.data.splitSeed == 3)
+  #expect(samples.data.validationShare == 0.1 && samples.data.testShare == 0.2)
   #expect(recipe.optimizer.name == "adam" && recipe.learningRate == 0.001)
   #expect(recipe.schedule == .cosine(final: 0.01) && recipe.warmUp == 10)
   #expect(recipe.batchSize == 32 && recipe.epochs == 5 && recipe.patience == 3)

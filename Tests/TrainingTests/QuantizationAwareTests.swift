@@ -234,7 +234,7 @@ private func trainingRoundsAsTheInt8NetworkDoes(_ c: Case) throws {
   try trainer.run()
   trainer.finish()
   let made = try TrainedModel.exportQuantized(
-    trainer, into: c.make(), source: trainer.training)
+    trainer, into: c.make())
   #expect(made.int8.report.floatLayers.map(\.operator) == ["Softmax"])
   let shape = [100] + c.shape
   let x = samples(c.shape, classes: 4, count: 100)
@@ -277,7 +277,7 @@ private func softmax(_ x: [Float], _ n: Int) -> [Float] {
   }
   func file(_ trainer: Trainer) throws -> [UInt8] {
     try TrainedModel.exportQuantized(
-      trainer, into: lenet(.tanh, .trainable, .published), source: trainer.training
+      trainer, into: lenet(.tanh, .trainable, .published)
     ).int8.file
   }
   let folder = NSTemporaryDirectory() + "apus-\(UUID().uuidString)-"
@@ -349,7 +349,7 @@ func aCharacterModelIsTrainedAsItsInt8FormIs(_ cell: RecurrentCell) throws {
   trainer.finish()
   #expect(trainer.history.last!.training.loss < 0.4)
   let made = try TrainedModel.exportQuantized(
-    trainer, into: net.graph(batch: 2), source: batches, vocabulary: vocabulary)
+    trainer, into: net.graph(batch: 2), vocabulary: vocabulary)
   #expect(
     made.int8.report.integerLayers.filter { $0.operator == cell.rawValue }.count == 2,
     "\(made.int8.report.layers)")

@@ -97,20 +97,16 @@ struct Train: ParsableCommand {
     for path in [output, report, checkpoint, exportOnnx, int8].compactMap({ $0 }) {
       try checkWritable(path)
     }
-    let data = try recipe.loadData(path: self.data)
+    let job = try recipe.job(path: data)
     let trainer = try Trainer(
-      recipe.graph(data), training: data.training, validation: data.validation,
-      options: recipe.trainerOptions)
+      job.graph, training: job.training, validation: job.validation, options: recipe.trainerOptions)
     if let resume {
       do { try trainer.resume(Checkpoint(contentsOf: resume)) } catch {
         throw Failure("\(error)".hasPrefix(resume) ? "\(error)" : "\(resume): \(error)")
       }
     }
-    let metrics =
-      recipe.metrics.isEmpty
-      ? Metric.standard(data.training.target, recipe.loss) : recipe.metrics
-    let unit = data.vocabulary == nil ? "samples" : "characters"
-    let display = ProgressDisplay(metrics: metrics, unit: unit)
+    let unit = job.training.unit
+    let display = ProgressDisplay(metrics: job.metrics, unit: unit)
     let saved = checkpoint ?? output + ".ckpt"
     trainer.onProgress = { display.show($0) }
     trainer.onEpoch = { [unowned trainer] result in
@@ -119,16 +115,16 @@ struct Train: ParsableCommand {
     }
     writeError(
       "\(recipe.name): \(trainer.network.parameters.count) weights, "
-        + "\(data.training.sampleCount) \(unit), "
+        + "\(job.training.sampleCount) \(unit), "
         + "\(TrainingThreads.count) threads")
     if let int8 = recipe.int8Epochs { writeError("for int8: \(int8)") }
     try trainer.run()
     trainer.finish()
-    let result = try TrainingResult(trainer, data, recipe)
-    let quantized = try write(trainer, data, recipe)
-    if let report { try write(report, trainer, result, data, recipe, metrics, unit) }
+    let result = try TrainingResult(trainer, job)
+    let quantized = try write(trainer, job, recipe)
+    if let report { try write(report, trainer, result, job, recipe) }
     if checkpoint == nil { try? FileManager.default.removeItem(atPath: saved) }
-    print(result.text(metrics))
+    print(result.text(job.metrics))
     if let quantized { print(quantized) }
   }
 
@@ -147,13 +143,11 @@ struct Train: ParsableCommand {
   }
 
   /// - Returns: What is said of the int8 model, where there is one.
-  private func write(_ trainer: Trainer, _ data: LoadedData, _ recipe: Recipe) throws -> String? {
+  private func write(_ trainer: Trainer, _ job: TrainingJob, _ recipe: Recipe) throws -> String? {
     var said: String?
     let graph: Graph
-    if recipe.quantization != nil {
-      let made = try TrainedModel.exportQuantized(
-        trainer, into: recipe.graph(data, isDeployed: true), source: data.training,
-        vocabulary: data.vocabulary, name: recipe.name)
+    if recipe.quantization != nil, let quantized = job.quantized {
+      let made = try quantized(trainer)
       graph = made.graph
       let path = int8 ?? int8Name(output)
       try writeBytes(made.int8.file, toFile: path)
@@ -162,9 +156,7 @@ struct Train: ParsableCommand {
         "\(path): \(report.integerLayers.count) of \(report.layers.count) layers in integers, "
         + "\(bytesText(report.int8Bytes)) of \(bytesText(report.floatBytes))"
     } else {
-      graph = try TrainedModel.export(
-        trainer.network.graph, into: recipe.graph(data, isDeployed: true), loss: recipe.loss,
-        source: data.training, vocabulary: data.vocabulary, name: recipe.name)
+      graph = try job.deployed(trainer.network.graph)
     }
     try writeBytes(graph.encode(), toFile: output)
     if let exportOnnx {
@@ -183,24 +175,30 @@ struct Train: ParsableCommand {
 
 extension Train {
   private func write(
-    _ report: String, _ trainer: Trainer, _ result: TrainingResult, _ data: LoadedData,
-    _ recipe: Recipe, _ metrics: [Metric], _ unit: String
+    _ report: String, _ trainer: Trainer, _ result: TrainingResult, _ job: TrainingJob,
+    _ recipe: Recipe
   ) throws {
     let page = TrainingReport(
       title: recipe.name, recipeFile: recipe.file, recipeText: recipe.text,
-      history: trainer.history, bestEpoch: trainer.bestEpoch, metrics: metrics,
+      history: trainer.history, bestEpoch: trainer.bestEpoch, metrics: job.metrics,
       result: (result.parts.first { $0.name == "test" } ?? result.parts.first).map {
         (part: $0.name, evaluation: $0.evaluation)
       },
-      classNames: data.training.classNames, parameters: trainer.network.parameters.count,
-      seed: recipe.seed, unit: unit,
-      facts: [("Loss", recipe.loss.rawValue), ("Threads", "\(TrainingThreads.count)")]
+      classNames: job.classNames, parameters: trainer.network.parameters.count,
+      seed: recipe.seed, unit: job.training.unit,
+      facts: (recipe.lossName.map { [("Loss", $0)] } ?? [])
+        + [("Threads", "\(TrainingThreads.count)")]
         + (recipe.int8Epochs.map { [("For int8", $0)] } ?? []))
     try writeBytes([UInt8](page.html().utf8), toFile: report)
   }
 }
 
 extension Recipe {
+  /// nil: the model has one of its own.
+  fileprivate var lossName: String? {
+    if case .samples(let samples) = subject { samples.loss.rawValue } else { nil }
+  }
+
   /// "epochs 31 to 40, with fixed ranges from 38 on"; nil where none is for int8.
   fileprivate var int8Epochs: String? {
     quantization.map {
@@ -216,13 +214,12 @@ private struct TrainingResult {
   let epochs: Int
   let parts: [(name: String, evaluation: Evaluation)]
 
-  init(_ trainer: Trainer, _ data: LoadedData, _ recipe: Recipe) throws {
+  init(_ trainer: Trainer, _ job: TrainingJob) throws {
     bestEpoch = (trainer.bestEpoch ?? 0) + 1
     epochs = trainer.epoch
     var parts: [(String, Evaluation)] = []
-    for (name, source) in [("validation", data.validation), ("test", data.test)] {
-      guard let source else { continue }
-      parts.append((name, try trainer.network.evaluate(source, loss: recipe.loss, countsConfusion: true)))
+    for (name, task) in [("validation", job.validation), ("test", job.test)] {
+      if let task { parts.append((name, try trainer.network.evaluate(task))) }
     }
     if parts.isEmpty, let best = trainer.bestEpoch {
       parts.append(("training", trainer.history[best].training))
@@ -234,7 +231,8 @@ private struct TrainingResult {
   func text(_ metrics: [Metric]) -> String {
     parts.map { name, e in
       let values = metrics.compactMap { m in m.value(e).map { ", \(m.rawValue) \(m.format($0))" } }
-      return "\(name): loss \(String(format: "%.4g", e.loss))\(values.joined())"
+      let measures = e.measures.map { ", " + $0.text }
+      return "\(name): loss \(String(format: "%.4g", e.loss))\((values + measures).joined())"
         + " (epoch \(bestEpoch) of \(epochs))"
     }.joined(separator: "\n")
   }

@@ -12,7 +12,10 @@ public final class Network<Scalar: TrainingScalar> {
   }
 
   public let graph: Graph
+  /// The one that runs where none is named.
   public let function: Function
+  /// All that share the weights and states.
+  public let functions: [Function]
   public let weights: [Parameter]
   /// The numbers of all trainable weights, one behind the other.
   public let parameters: UnsafeMutableBufferPointer<Scalar>
@@ -28,6 +31,7 @@ public final class Network<Scalar: TrainingScalar> {
   public let fakeQuantization: FakeQuantization?
 
   /// - Parameters:
+  ///   - function: the only one that is trained; nil: all of the graph's.
   ///   - differentiatesBoundary: whether inputs and states get gradients too.
   ///   - fakeQuantization: of this graph.
   public init(
@@ -35,6 +39,7 @@ public final class Network<Scalar: TrainingScalar> {
     fakeQuantization: FakeQuantization? = nil,
     rules: [String: GradientRule<Scalar>] = gradientRules()
   ) throws {
+    functions = function.map { [$0] } ?? graph.functions
     guard let function = function ?? graph.mainFunction else {
       throw GraphError("the graph has no function")
     }
@@ -43,7 +48,7 @@ public final class Network<Scalar: TrainingScalar> {
     self.differentiatesBoundary = differentiatesBoundary
     self.fakeQuantization = fakeQuantization
     self.rules = rules
-    let used = Graph(functions: [function]).values
+    let used = Graph(functions: functions).values
     let trainable = used.filter {
       $0.kind == .weight && $0.isTrainable && $0.dataType == .float32 && $0.quantization == nil
     }
@@ -134,8 +139,14 @@ public final class Network<Scalar: TrainingScalar> {
 
   // MARK: Programs
 
-  /// Prepares the function for inputs of the given shapes, in their order.
-  public func program(_ shapes: [[Int]], isTraining: Bool) throws -> Program<Scalar> {
-    try Program(self, shapes, isTraining: isTraining)
+  /// Prepares a function (by default the main one) for inputs of the given shapes, in their order.
+  ///
+  /// - Parameter ownsStates: The program reads copies of the network's states, which have gradients:
+  ///   see `Rollout`.
+  public func program(
+    _ shapes: [[Int]], of function: Function? = nil, isTraining: Bool, ownsStates: Bool = false
+  ) throws -> Program<Scalar> {
+    try Program(
+      self, function ?? self.function, shapes, isTraining: isTraining, ownsStates: ownsStates)
   }
 }

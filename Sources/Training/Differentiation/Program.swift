@@ -14,16 +14,32 @@ public final class Program<Scalar: TrainingScalar> {
   private let passes: [Passes]
   /// Keeps the memory of what is rounded.
   private let rounding: RoundedTensors<Scalar>?
-  private let updates: [(state: Tensor<Scalar>, next: Tensor<Scalar>)]
+  /// The states that the function reads, and what those that it changes become.
+  let states: [(value: Value, tensor: Tensor<Scalar>)]
+  let updates: [(value: Value, state: Tensor<Scalar>, next: Tensor<Scalar>)]
 
-  init(_ network: Network<Scalar>, _ shapes: [[Int]], isTraining: Bool) throws {
+  init(
+    _ network: Network<Scalar>, _ function: Function, _ shapes: [[Int]], isTraining: Bool,
+    ownsStates: Bool
+  ) throws {
     self.network = network
-    let function = network.function
     guard shapes.count == function.inputs.count else {
       throw GraphError("\(shapes.count) input shapes; the function has \(function.inputs.count)")
     }
     let inference = ShapeInference()
     var tensors = network.tensors
+    var states = network.states
+    if ownsStates {
+      let read = Set(Graph(functions: [function]).states.map { ObjectIdentifier($0) })
+      states = states.filter { read.contains(ObjectIdentifier($0.value)) }.map { value, tensor in
+        (
+          value,
+          Tensor(tensor.shape, isReal: tensor.isReal, needsGradient: tensor.isReal && isTraining)
+        )
+      }
+      for (value, tensor) in states { tensors[ObjectIdentifier(value)] = tensor }
+    }
+    self.states = states
     let rounding = network.fakeQuantization.map {
       RoundedTensors<Scalar>($0, isTraining: isTraining, random: network.random)
     }
@@ -83,7 +99,7 @@ public final class Program<Scalar: TrainingScalar> {
       guard let state = tensors[ObjectIdentifier($0.state)], let next = result($0.next),
         next.count == state.count
       else { throw GraphError("state \($0.state.name): its next value is not of its shape") }
-      return (state, next)
+      return ($0.state, state, next)
     }
     self.inputs = inputs
     self.activations = activations + (rounding?.activations ?? [])
@@ -100,7 +116,7 @@ public final class Program<Scalar: TrainingScalar> {
   public func zeroGradients() {
     for tensor in activations { tensor.zeroGradient() }
     for tensor in inputs { tensor.zeroGradient() }
-    for state in network.states { state.tensor.zeroGradient() }
+    for state in states { state.tensor.zeroGradient() }
   }
 
   public func backward() {
@@ -109,6 +125,6 @@ public final class Program<Scalar: TrainingScalar> {
 
   /// The states take their next values.
   public func carryStates() {
-    for (state, next) in updates { state.data.update(from: next.data, count: state.count) }
+    for (_, state, next) in updates { state.data.update(from: next.data, count: state.count) }
   }
 }

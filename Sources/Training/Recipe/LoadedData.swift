@@ -17,6 +17,7 @@ extension Recipe {
   ///   - batch: Samples (text: streams) in a batch of every part; none is shuffled or augmented then,
   ///     as where a trained network is looked at.
   public func loadData(path: String? = nil, inspectingIn batch: Int? = nil) throws -> LoadedData {
+    let data = try sampleRecipe().data
     let path = path ?? data.resolvedPath
     if case .text(let reader, let unit, let minimumCount) = data.reader {
       return try loadText(reader, unit, minimumCount, path, batch)
@@ -60,6 +61,7 @@ extension Recipe {
 
   /// The samples, which of them are in which part, and those of a test part of its own.
   private func loadSamples(_ path: String) throws -> (Samples, Split, tests: Samples?) {
+    let data = try sampleRecipe().data
     if case .digitPictures(let reader) = data.reader {
       let (samples, split) = try reader.read(
         path, validation: data.validationShare, test: data.testShare, seed: data.splitSeed)
@@ -86,12 +88,22 @@ extension Recipe {
     } catch { throw DataError("\(path): \(error)") }
   }
 
+  /// The part of a recipe that learns from samples.
+  func sampleRecipe() throws -> SampleRecipe {
+    guard case .samples(let samples) = subject else {
+      throw RecipeError(
+        file: file, line: nil, "its model has a task of its own, not samples with targets")
+    }
+    return samples
+  }
+
   /// The text from its beginning is trained on; its end is held out. A folder's files come in an
   /// order drawn by the split's seed.
   private func loadText(
     _ reader: TextReader, _ unit: Vocabulary.Unit, _ minimumCount: Int, _ path: String,
     _ batch: Int?
   ) throws -> LoadedData {
+    let data = try sampleRecipe().data
     var reader = reader
     reader.seed = data.splitSeed
     let text = try reader.read(path)

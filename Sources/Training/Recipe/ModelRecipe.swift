@@ -74,15 +74,17 @@ extension Recipe {
   ///
   /// - Parameter isDeployed: Whether it is to be run: one stream then, of a network that keeps state.
   public func graph(_ data: LoadedData, isDeployed: Bool = false) throws -> Graph {
+    let samples = try sampleRecipe()
     let source = data.training
     let outputs: Int =
       switch source.target {
       case .classes(let n), .nextTokens(let n, _): n
       case .values(let shape): shape.reduce(1, *)
       }
-    return try model.graph(
+    return try samples.model.graph(
       ModelRecipe.Task(
         inputShape: source.inputShape, hasTokens: source.hasTokens, outputs: outputs,
-        batch: isDeployed ? 1 : source.batchSize, seed: seed, loss: loss, isDeployed: isDeployed))
+        batch: isDeployed ? 1 : source.batchSize, seed: seed, loss: samples.loss,
+        isDeployed: isDeployed))
   }
 }

@@ -1,5 +1,12 @@
 import Foundation
 
+/// A network that learns from samples, and how wrong its outputs are.
+public struct SampleRecipe {
+  public var model: ModelRecipe
+  public var data: DataRecipe
+  public var loss: Loss
+}
+
 /// What is to be trained, on what and how: a YAML file. docs/training.md explains every key.
 public struct Recipe {
   /// The file, as errors call it.
@@ -8,9 +15,8 @@ public struct Recipe {
   public let text: String
   /// What the trained model is called; the file's name where the recipe does not say.
   public var name: String
-  public var model: ModelRecipe
-  public var data: DataRecipe
-  public var loss: Loss
+  /// What is trained, and on what.
+  public var subject: Subject
   public var optimizer: any UpdateRule
   public var learningRate: Double
   public var schedule: Schedule
@@ -32,6 +38,13 @@ public struct Recipe {
   public var seed: UInt64
   /// Training for int8 in the last epochs; nil: none.
   public var quantization: QuantizationTraining?
+
+  public enum Subject {
+    /// A network on samples with targets.
+    case samples(SampleRecipe)
+    /// A network on a task of its own.
+    case system(any RecipeSystem)
+  }
 
   static let keys = [
     "name", "model", "data", "loss", "optimizer", "schedule", "batch_size", "epochs", "window",
@@ -57,9 +70,20 @@ public struct Recipe {
     name = try top.string("name") ?? fileName
 
     let (modelName, modelSection) = try top.required("model", top.namedSection("model"))
-    model = try ModelRecipe(modelName, modelSection)
-    data = try DataRecipe(top.required("data", top.section("data")))
-    loss = try top.required("loss", top.choice("loss", Loss.self))
+    let dataSection = try top.required("data", top.section("data"))
+    if let kind = recipeSystems.first(where: { $0.recipeName == modelName }) {
+      for key in ["loss", "window", "metrics", "quantization"] where top.has(key) {
+        throw top.error(key, "\(key): not for the model '\(modelName)', which has a task of its own")
+      }
+      try modelSection.allow(["name"] + kind.recipeKeys)
+      try dataSection.allow(kind.dataKeys)
+      subject = .system(try kind.init(model: modelSection, data: dataSection))
+    } else {
+      subject = .samples(
+        SampleRecipe(
+          model: try ModelRecipe(modelName, modelSection), data: try DataRecipe(dataSection),
+          loss: try top.required("loss", top.choice("loss", Loss.self))))
+    }
     guard let (rule, optimizerSection) = try top.namedSection("optimizer") else {
       throw top.missing("optimizer")
     }
@@ -95,9 +119,24 @@ public struct Recipe {
       try QuantizationTraining($0, epochs: epochs)
     }
 
+    switch subject {
+    case .samples(let samples): try check(samples, top)
+    case .system(let system):
+      if patience != nil && !system.hasValidation {
+        throw top.error(
+          "early_stopping", "early_stopping: there is nothing to watch; the task validates nothing")
+      }
+    }
+  }
+
+  private func check(_ samples: SampleRecipe, _ top: RecipeSection) throws {
+    let (data, loss) = (samples.data, samples.loss)
     if patience != nil && data.validationShare == 0 {
       throw top.error(
         "early_stopping", "early_stopping: there is nothing to watch; give 'data.split.validation'")
+    }
+    if watch == .measure {
+      throw top.error("watch", "watch: 'measure' is for models with a task of their own")
     }
     if watch == .accuracy && !loss.usesClasses {
       throw top.error("watch", "watch: 'accuracy' is for classes; the loss is '\(loss.rawValue)'")
@@ -138,8 +177,10 @@ public struct Recipe {
   public var trainerOptions: TrainerOptions {
     var options = TrainerOptions()
     options.epochs = epochs
-    options.loss = loss
-    options.lossWeights = model.lossWeights
+    if case .samples(let samples) = subject {
+      options.loss = samples.loss
+      options.lossWeights = samples.model.lossWeights
+    }
     options.rule = optimizer
     options.learningRate = learningRate
     options.schedule = schedule

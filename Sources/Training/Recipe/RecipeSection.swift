@@ -3,7 +3,7 @@ import Yams
 
 /// A mapping of a recipe. Every question names the key, its type and what values are allowed; every
 /// error names the line.
-struct RecipeSection {
+public struct RecipeSection {
   let file: String
   /// What errors call it: "optimizer"; "" for the recipe itself.
   let name: String

@@ -70,6 +70,7 @@ public final class ProgressDisplay {
     for metric in metrics {
       if let value = metric.value(e) { text += "  \(metric.rawValue) \(metric.format(value))" }
     }
+    for measure in e.measures { text += "  " + measure.text }
     return text
   }
 

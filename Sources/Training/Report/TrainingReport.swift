@@ -95,6 +95,9 @@ public struct TrainingReport {
     let (part, shown) =
       result ?? best?.validation.map { ("validation", $0) } ?? best.map { ("training", $0.training) }
       ?? ("training", Evaluation())
+    for measure in shown.measures {
+      tiles.append(tile("\(part) \(measure.name)", measure.valueText))
+    }
     for metric in metrics {
       if let value = metric.value(shown) {
         tiles.append(tile("\(part) \(metric.rawValue)", metric.format(value), hits(shown)))

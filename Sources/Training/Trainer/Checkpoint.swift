@@ -34,8 +34,8 @@ public struct Checkpoint {
     self.floatWeights = floatWeights
   }
 
-  private static let columns = 12
-  private static let version = 1
+  private static let columns = 13
+  private static let version = 2
 
   /// Writes the file under another name first, so that an interruption leaves the old one.
   public func write(to path: String) throws {
@@ -49,6 +49,7 @@ public struct Checkpoint {
         e.training.loss, e.training.count, e.training.accuracy ?? .nan, v == nil ? 0 : 1,
         v?.loss ?? .nan, v?.count ?? .nan, v?.accuracy ?? .nan, Double(e.learningRate),
         e.gradientNorm ?? .nan, e.seconds, e.isBest ? 1 : 0, Double(e.epoch),
+        v?.measures.first?.value ?? .nan,
       ]
     }
     archive.append("history", NumPyArray(rows, shape: [history.count, Checkpoint.columns]))
@@ -112,9 +113,12 @@ public struct Checkpoint {
       e.accuracy = accuracy.isNaN ? nil : accuracy
       return e
     }
+    var validation = row[3] == 0 ? nil : evaluation(4, row[6])
+    // All that is asked of an epoch past is whether a later one is better.
+    if !row[12].isNaN { validation?.measures = [Measure("", row[12])] }
     return EpochResult(
       epoch: Int(row[11]), training: evaluation(0, row[2]),
-      validation: row[3] == 0 ? nil : evaluation(4, row[6]), learningRate: Float(row[7]),
+      validation: validation, learningRate: Float(row[7]),
       gradientNorm: row[8].isNaN ? nil : row[8], seconds: row[9], isBest: row[10] != 0)
   }
 }

@@ -39,9 +39,11 @@ public enum TrainedModel {
   /// The same of a run that trained for int8: the float graph, and the int8 file made of it with
   /// the ranges that it was trained with.
   public static func exportQuantized(
-    _ trainer: Trainer, into graph: Graph, source: any BatchSource, vocabulary: Vocabulary? = nil,
-    name: String? = nil
+    _ trainer: Trainer, into graph: Graph, vocabulary: Vocabulary? = nil, name: String? = nil
   ) throws -> (graph: Graph, int8: (file: [UInt8], report: QuantizationReport)) {
+    guard let source = (trainer.training as? SupervisedTask)?.source else {
+      throw TrainingError("only networks that learn from samples are trained for int8")
+    }
     guard let options = trainer.options.quantization, let weights = trainer.floatWeights,
       let ranges = trainer.network.fakeQuantization?.ranges.ranges
     else { throw TrainingError("the run has not come to the epochs that train for int8") }

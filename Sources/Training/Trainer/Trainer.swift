@@ -4,7 +4,7 @@ import Quantization
 
 /// Trains a network: epochs of batches, each a forward pass, a backward pass and an update.
 ///
-/// A run is determined by the graph's weights, the data source, the options and the number of threads
+/// A run is determined by the graph's weights, the task, the options and the number of threads
 /// (`TrainingThreads`): the same again gives the same weights, bit for bit, and so does a run that was
 /// interrupted and resumed from a checkpoint.
 public final class Trainer {
@@ -26,29 +26,37 @@ public final class Trainer {
   public var onProgress: ((TrainingProgress) -> Void)?
   public var onEpoch: ((EpochResult) throws -> Void)?
 
-  public let training: any BatchSource
-  let validation: (any BatchSource)?
+  public let training: any TrainingTask
+  let validation: (any TrainingTask)?
   private(set) var optimizer: Optimizer
   var learningRate: LearningRate
   private var parameters: [Parameter]
-  private var trainingRunner: BatchRunner
-  private var validationRunner: BatchRunner
+  private var trainingRollout: Rollout<Float>
+  private var validationRollout: Rollout<Float>
   private var update = 0
   /// Places in the gradients of weights that are 0 and stay it: connections that a network lacks.
   private var missing: [Int] = []
 
-  public init(
+  /// Trains on samples, with the loss of the options.
+  public convenience init(
     _ graph: Graph, training: any BatchSource, validation: (any BatchSource)?,
+    options: TrainerOptions
+  ) throws {
+    try self.init(
+      graph,
+      training: SupervisedTask(training, loss: options.loss, weights: options.lossWeights),
+      validation: validation.map { SupervisedTask($0, loss: options.loss) }, options: options)
+  }
+
+  /// Trains on a task, which has a loss of its own.
+  public init(
+    _ graph: Graph, training: any TrainingTask, validation: (any TrainingTask)?,
     options: TrainerOptions
   ) throws {
     network = try Network(graph)
     self.training = training
     self.validation = validation
     self.options = options
-    guard network.function.inputs.count == 1 else {
-      throw TrainingError(
-        "the network has \(network.function.inputs.count) inputs; it must have one to be trained")
-    }
     guard training.batchCount > 0 else { throw TrainingError("there is nothing to train on") }
     parameters = Trainer.parameters(network)
     guard !parameters.isEmpty else { throw TrainingError("the network has nothing to train") }
@@ -56,9 +64,8 @@ public final class Trainer {
     learningRate = LearningRate(
       base: options.learningRate, schedule: options.schedule, warmUp: options.warmUp,
       updatesPerEpoch: training.batchCount, epochs: options.epochs)
-    trainingRunner = BatchRunner(
-      network, loss: options.loss, weights: options.lossWeights, isTraining: true)
-    validationRunner = BatchRunner(network, loss: options.loss, isTraining: false)
+    trainingRollout = Rollout(network, isTraining: true)
+    validationRollout = Rollout(network, isTraining: false)
   }
 
   private static func parameters(_ network: Network<Float>) -> [Parameter] {
@@ -103,7 +110,7 @@ public final class Trainer {
     network.store()
     floatWeights = network.snapshot()
     let rounding = try FakeQuantization(
-      network.graph, quantization, loss: training.hasTokens ? nil : options.loss)
+      network.graph, quantization, loss: options.deployedLoss(training))
     network = try Network(network.graph, fakeQuantization: rounding)
     parameters = Trainer.parameters(network)
     guard !parameters.isEmpty else { throw TrainingError("the network has nothing to train") }
@@ -114,9 +121,8 @@ public final class Trainer {
     }
     optimizer = Optimizer(options.rule, counts: parameters.map(\.values.count))
     if let rate = quantization.learningRate { learningRate.base = rate }
-    trainingRunner = BatchRunner(
-      network, loss: options.loss, weights: options.lossWeights, isTraining: true)
-    validationRunner = BatchRunner(network, loss: options.loss, isTraining: false)
+    trainingRollout = Rollout(network, isTraining: true)
+    validationRollout = Rollout(network, isTraining: false)
     // An epoch before this was not one of the network that is to be.
     bestEpoch = nil
     best = nil
@@ -129,28 +135,20 @@ public final class Trainer {
     if let quantization = options.quantization, let rounding = network.fakeQuantization {
       rounding.ranges.isObserving = epoch < options.epochs - quantization.frozenEpochs
     }
-    var batch = Batch()
-    var sum = 0.0
-    var count = 0.0
-    var hits = 0
+    var sums = BatchSums()
     var norm: Double?
     for index in 0..<training.batchCount {
-      training.fill(&batch, epoch: epoch, index: index)
-      let step = try runStep(batch)
-      sum += step.loss * step.count
-      count += step.count
-      hits += step.hits
+      let step = try runStep(index)
+      sums.add(step.result)
       if let n = step.norm { norm = max(norm ?? 0, n) }
-      report(start, batch: index + 1, loss: sum / max(count, 1), hits: hits, count: count)
+      report(start, batch: index + 1, sums)
     }
     var result = EpochResult(
       epoch: epoch, training: Evaluation(), validation: nil,
       learningRate: learningRate.value(update: update - 1), gradientNorm: norm,
       seconds: Date().timeIntervalSince(start))
-    result.training.loss = sum / max(count, 1)
-    result.training.count = count
-    if options.loss.usesClasses { result.training.accuracy = Double(hits) / max(count, 1) }
-    if let validation { result.validation = try network.evaluate(validation, validationRunner) }
+    sums.describe(&result.training)
+    if let validation { result.validation = try validationRollout.evaluate(validation) }
     let watched = result.validation ?? result.training
     learningRate.observe(loss: watched.loss)
     if isBetter(watched) {
@@ -164,41 +162,37 @@ public final class Trainer {
     try onEpoch?(result)
   }
 
-  private func runStep(
-    _ batch: Batch
-  ) throws -> (loss: Double, count: Double, hits: Int, norm: Double?) {
+  private func runStep(_ index: Int) throws -> (result: BatchResult, norm: Double?) {
     network.random.source = RandomSource(seed: options.seed, UInt64(update))
-    let program = try trainingRunner.forward(batch, training)
     network.zeroGradients()
-    program.zeroGradients()
-    let (loss, count, hits) = trainingRunner.evaluate(program, batch)
-    guard loss.isFinite else {
+    let result = try training.run(trainingRollout, epoch: epoch, index: index)
+    guard result.loss.isFinite else {
       throw TrainingError(
         "the loss is no longer a number (epoch \(epoch + 1), update \(update + 1)): "
           + "a lower learning rate or clipping may help")
     }
-    program.backward()
+    trainingRollout.backward()
     for i in missing { network.gradients[i] = 0 }
     network.fakeQuantization?.ranges.endBatch()
     if options.l2 > 0 { addL2(parameters, strength: options.l2) }
     if let limit = options.clipValue { clipByValue(parameters, limit: limit) }
     let norm = options.clipNorm.map { clipByNorm(parameters, limit: $0) }
     optimizer.update(parameters, learningRate: learningRate.value(update: update))
-    program.carryStates()
+    trainingRollout.carryStates()
     update += 1
-    return (loss, count, hits, norm)
+    return (result, norm)
   }
 
-  private func report(_ start: Date, batch: Int, loss: Double, hits: Int, count: Double) {
+  private func report(_ start: Date, batch: Int, _ sums: BatchSums) {
     guard let onProgress else { return }
     let seconds = Date().timeIntervalSince(start)
     let batches = training.batchCount
     let left = Double((options.epochs - epoch) * batches - batch) / Double(batch) * seconds
     onProgress(
       TrainingProgress(
-        epoch: epoch, epochs: options.epochs, batch: batch, batches: batches, loss: loss,
-        accuracy: options.loss.usesClasses ? Double(hits) / max(count, 1) : nil,
-        rate: seconds > 0 ? count / seconds : 0, secondsLeft: left))
+        epoch: epoch, epochs: options.epochs, batch: batch, batches: batches,
+        loss: sums.meanLoss, accuracy: sums.accuracy,
+        rate: seconds > 0 ? sums.count / seconds : 0, secondsLeft: left))
   }
 
   private func isBetter(_ e: Evaluation) -> Bool {
@@ -207,6 +201,11 @@ public final class Trainer {
     switch options.watch {
     case .loss: return e.loss < before.loss
     case .accuracy: return (e.accuracy ?? 0) > (before.accuracy ?? 0)
+    case .measure:
+      guard let new = e.measures.first, let old = before.measures.first else {
+        return e.loss < before.loss
+      }
+      return new.isBetterWhenHigher ? new.value > old.value : new.value < old.value
     }
   }
 

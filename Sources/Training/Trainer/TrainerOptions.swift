@@ -29,9 +29,18 @@ public struct TrainerOptions {
   /// Watched on the validation data. Where there is none, the last epoch counts as the best.
   public enum Watch: String, CaseIterable, Sendable {
     case loss, accuracy
+    /// The task's first measure.
+    case measure
   }
 
   public init() {}
+}
+
+extension TrainerOptions {
+  /// The loss whose softmax or sigmoid stands behind a network that is run; nil: none does.
+  func deployedLoss(_ task: any TrainingTask) -> Loss? {
+    (task as? SupervisedTask).flatMap { $0.source.hasTokens ? nil : loss }
+  }
 }
 
 /// How good a network is on a set of samples.
@@ -43,6 +52,8 @@ public struct Evaluation: Equatable, Sendable {
   public var accuracy: Double?
   /// `confusion[target][prediction]`: rows counted; for classes only, where asked for.
   public var confusion: [[Int]]?
+  /// Of the task; the first may be watched.
+  public var measures: [Measure] = []
 
   public init() {}
 
