@@ -19,7 +19,7 @@ struct ModelConvert: ParsableCommand {
     subcommands: [
       Import.self, Export.self, Train.self, SamplesCommand.self, Quantize.self, Compile.self,
       Inspect.self, Run.self, Verify.self,
-      Bench.self, OperatorsCommand.self,
+      Bench.self, Generate.self, OperatorsCommand.self,
     ])
 
   static func main() {

@@ -14,6 +14,7 @@ from harness import apus
 
 EXAMPLES = locate.REPOSITORY / "examples"
 DIGITS = locate.REPOSITORY / "data" / "digits.csv"
+PYTHON = {**os.environ, "PYTHONPATH": str(locate.REPOSITORY / "bindings" / "python")}
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +43,9 @@ def digits(folder):
 
 
 def run_python(*arguments):
-    env = {**os.environ, "PYTHONPATH": str(locate.REPOSITORY / "bindings" / "python")}
     return subprocess.run(
         [sys.executable, str(EXAMPLES / "digits.py"), *map(str, arguments)],
-        env=env, capture_output=True, text=True,
+        env=PYTHON, capture_output=True, text=True,
     )  # fmt: skip
 
 
@@ -123,6 +123,34 @@ def written(path, length, temperature, seed, start, token_of, text_of):
     return result
 
 
+def generate_py(*arguments):
+    command = [sys.executable, EXAMPLES / "generate.py", *arguments]
+    return subprocess.run(command, capture_output=True, check=True, env=PYTHON).stdout
+
+
+def generate(path, length, temperature, seed, start):
+    """The same by model-convert, which prints what it reads as well."""
+    command = [locate.model_convert(), "generate", path, "--length", length, "--seed", seed]
+    command += ["--temperature", temperature, "--prompt", start]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    "arguments,said",
+    [
+        (["--length", "-1"], "--length: -1"),
+        (["--temperature", "-1"], "--temperature: -1.0"),
+        (["--prompt", ""], "--prompt: it is empty"),
+        ([], "it is no model that reads one token at a time"),
+    ],
+)
+def test_generate_slips(arguments, said, lenet):
+    command = [locate.model_convert(), "generate", str(lenet), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == (2 if arguments else 1) and done.stdout == ""
+    assert said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("temperature", [0, 0.5, 1.5])
 def test_char_rnn_of_bytes(temperature, char_rnn, folder):
     path = folder / "bytes.apus"
@@ -134,6 +162,8 @@ def test_char_rnn_of_bytes(temperature, char_rnn, folder):
     assert done.stdout == b"".join(wanted) + b"\n"
     if temperature:
         assert len(set(wanted)) > 20
+    assert generate_py(path, "200", str(temperature), "42", "ab") == done.stdout
+    assert generate(path, "200", str(temperature), "42", "ab") == b"ab" + done.stdout
 
 
 def test_char_rnn_of_characters(char_rnn, folder):
@@ -147,6 +177,8 @@ def test_char_rnn_of_characters(char_rnn, folder):
     )  # fmt: skip
     assert output == "".join(wanted) + "\n"
     assert "𝄞" in output and "ä" in output
+    assert generate_py(path, "300", "1", "7", "aä𝄞?").decode() == output
+    assert generate(path, "300", "1", "7", "aä𝄞?").decode() == "aä𝄞?" + output
 
 
 @pytest.mark.parametrize(

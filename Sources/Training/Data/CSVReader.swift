@@ -26,6 +26,8 @@ public struct CSVReader {
   public var ignored: [Column] = []
   public var header = Header.auto
   public var delimiter: UInt8 = UInt8(ascii: ",")
+  /// Whether a sample must have an input column beside what is learned.
+  var needsInputs = true
 
   public init(label: Column?) {
     self.label = label
@@ -73,7 +75,7 @@ public struct CSVReader {
     let valueColumns = try values.map(resolve)
     let others = Set(try ignored.map(resolve) + valueColumns + (labelColumn.map { [$0] } ?? []))
     let inputColumns = (0..<columnCount).filter { !others.contains($0) }
-    guard !inputColumns.isEmpty else { throw DataError("\(file): no column is left as input") }
+    guard !inputColumns.isEmpty || !needsInputs else { throw DataError("\(file): no column is left as input") }
 
     var inputs: [Float] = []
     var targets: [Float] = []

@@ -25,4 +25,14 @@ public struct Split: Equatable {
     self.validation = order[tests..<tests + validations].sorted()
     training = order[(tests + validations)...].sorted()
   }
+
+  /// Divides samples that are in the order of time: the first are trained on, then come the
+  /// validation part and, at the end, the test part.
+  public init(inOrder count: Int, validation: Double, test: Double) throws {
+    try self.init(count: count, validation: validation, test: test, seed: 1)
+    let (trainings, validations) = (training.count, self.validation.count)
+    training = Array(0..<trainings)
+    self.validation = Array(trainings..<trainings + validations)
+    self.test = Array(trainings + validations..<count)
+  }
 }

@@ -50,4 +50,12 @@ public struct Vocabulary: Equatable {
     case .characters: text.unicodeScalars.map { numbers[$0] ?? 0 }
     }
   }
+
+  /// What a token is written as, in UTF-8; nothing for the token of all other characters.
+  public func bytes(_ token: Int) -> [UInt8] {
+    switch unit {
+    case .bytes: [UInt8(truncatingIfNeeded: token)]
+    case .characters: token == 0 ? [] : Array(String(scalars[token - 1]).utf8)
+    }
+  }
 }

@@ -12,13 +12,20 @@ public struct DataRecipe {
     case text(TextReader, Vocabulary.Unit, minimumCount: Int)
     case wav(WAVReader)
     case digitPictures(DigitPictureReader)
+    case series(SeriesReader)
+    case adding(AddingProblem)
 
     var isText: Bool { if case .text = self { true } else { false } }
+    /// Samples come in the order of time: what is held out are the last ones.
+    var isOrdered: Bool { if case .series = self { true } else { false } }
   }
 
   static let readers = [
-    "csv", "npz", "idx", "cifar10", "images", "text", "wav", "digit-pictures",
+    "csv", "npz", "idx", "cifar10", "images", "text", "wav", "digit-pictures", "series",
+    "adding-problem",
   ]
+  /// Readers that make their data themselves.
+  static let generators = ["adding-problem"]
 
   let reader: Reader
   /// As the recipe gives it.
@@ -39,14 +46,20 @@ public struct DataRecipe {
       "idx": ["images", "labels"], "cifar10": [], "images": ["size", "channels"],
       "text": ["suffixes", "vocabulary", "minimum_count"], "wav": ["frames", "rate"],
       "digit-pictures": ["size", "channels", "count", "scale", "contrast", "backgrounds"],
+      "series": ["column", "window", "scale"], "adding-problem": ["length", "count", "seed"],
     ]
-    let shared =
-      ["reader", "path", "split"]
-      + (name == "text" ? [] : name == "digit-pictures" ? ["transforms"] : ["test", "transforms"])
+    let isGenerated = DataRecipe.generators.contains(name)
+    let more =
+      switch name {
+      case "text", "series": [] as [String]
+      case "digit-pictures", "adding-problem": ["transforms"]
+      default: ["test", "transforms"]
+      }
+    let shared = ["reader", "split"] + (isGenerated ? [] : ["path"]) + more
     try section.allow(shared + own[name]!)
-    let given = try section.required("path", section.string("path"))
+    let given = isGenerated ? name : try section.required("path", section.string("path"))
     path = given
-    resolvedPath = section.resolve(path)
+    resolvedPath = isGenerated ? name : section.resolve(path)
     reader = try DataRecipe.reader(name, section)
 
     let test = try section.section("test")
@@ -102,6 +115,19 @@ public struct DataRecipe {
         reader, try section.choice("vocabulary", Vocabulary.Unit.self) ?? .characters,
         minimumCount: try section.integer("minimum_count") ?? 1)
     case "digit-pictures": return .digitPictures(try digitPictures(section))
+    case "series":
+      let column = try section.required("column", section.string("column"))
+      let window = try section.required("window", section.integer("window", 1...65_536))
+      var reader = SeriesReader(
+        column: Int(column).map { .index($0) } ?? .name(column), window: window)
+      reader.scale = Float(try section.number("scale") ?? 1)
+      return .series(reader)
+    case "adding-problem":
+      var problem = AddingProblem()
+      problem.length = try section.integer("length", 2...65_536) ?? problem.length
+      problem.count = try section.integer("count") ?? problem.count
+      problem.seed = UInt64(try section.integer("seed", 0...Int(Int32.max)) ?? 1)
+      return .adding(problem)
     default:
       let frames = try section.integer("frames", 1...1 << 24)
       var reader = WAVReader(frames: try section.required("frames", frames))

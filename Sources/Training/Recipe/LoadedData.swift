@@ -81,9 +81,13 @@ extension Recipe {
       tests = found.renamed(all)
     }
     do {
-      let split = try Split(
-        count: samples.count, validation: data.validationShare, test: data.testShare,
-        seed: data.splitSeed)
+      let split =
+        data.reader.isOrdered
+        ? try Split(
+          inOrder: samples.count, validation: data.validationShare, test: data.testShare)
+        : try Split(
+          count: samples.count, validation: data.validationShare, test: data.testShare,
+          seed: data.splitSeed)
       return (samples, split, tests)
     } catch { throw DataError("\(path): \(error)") }
   }
@@ -139,6 +143,8 @@ extension DataRecipe {
     case .npz(let reader): return try reader.read(path)
     case .images(let reader): return try reader.read(path)
     case .wav(let reader): return try reader.read(path)
+    case .series(let reader): return try reader.read(path)
+    case .adding(let problem): return problem.samples()
     case .cifar10:
       return try CIFARReader().read(path, prefix: part == .test ? "test_batch" : "data_batch")
     case .idx(let images, let labels):

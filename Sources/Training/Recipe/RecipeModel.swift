@@ -31,6 +31,8 @@ let recipeModels: [any RecipeModel.Type] = [
   ResNet20.self,
   MLP.self,
   CharRNN.self,
+  SequenceNetwork.self,
+  JordanNetwork.self,
   FileNetwork.self,
 ]
 

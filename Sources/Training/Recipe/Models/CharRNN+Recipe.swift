@@ -7,10 +7,7 @@ extension CharRNN: RecipeModel {
 
   init(_ section: RecipeSection) throws {
     self.init(vocabulary: 1)
-    let cells = RecurrentCell.allCases.map { $0.rawValue.lowercased() }
-    if let word = try section.choice("cell", cells) {
-      cell = RecurrentCell.allCases.first { $0.rawValue.lowercased() == word }!
-    }
+    cell = try section.cell() ?? cell
     embedding = try section.integer("embedding", 1...8_192) ?? embedding
     hiddenSize = try section.integer("hidden_size", 1...8_192) ?? hiddenSize
     layers = try section.integer("layers", 1...64) ?? layers
