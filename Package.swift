@@ -155,7 +155,7 @@ let package = Package(
       name: "TrainingTests",
       dependencies: [
         "Training", "Quantization", "Zoo", "Graph", "Runtime", "ModelFormat", "Operators",
-      ]),
+      ], exclude: ["make_packed_sequences.py"]),
     .testTarget(
       name: "GraphTests",
       dependencies: ["Graph", "ModelFormat", "Runtime", "CKernels", "SessionValues"]),

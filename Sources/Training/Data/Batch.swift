@@ -47,7 +47,13 @@ public protocol BatchSource: AnyObject {
   var target: TargetKind { get }
   /// The classes' names, or the tokens', for reports and for the model's metadata.
   var classNames: [String]? { get }
+  /// How good who learns nothing is, where that is worth a comparison.
+  var baseline: Measure? { get }
 
   /// Fills `batch` with batch `index` of an epoch (both from 0 on).
   func fill(_ batch: inout Batch, epoch: Int, index: Int)
+}
+
+extension BatchSource {
+  public var baseline: Measure? { nil }
 }

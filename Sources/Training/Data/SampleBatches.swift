@@ -4,6 +4,7 @@ public final class SampleBatches: BatchSource {
   public let inputShape: [Int]
   public let target: TargetKind
   public let classNames: [String]?
+  public internal(set) var baseline: Measure?
 
   private let samples: Samples
   private let indices: [Int]

@@ -28,4 +28,18 @@ public struct SeriesReader {
       storage: .floats((0..<count).flatMap { series[$0..<$0 + window] }), shape: [window, 1],
       targets: .values(Array(series[window...]), shape: [1]), count: count)
   }
+
+  /// The root of the mean squared error of who forecasts that nothing changes.
+  static func persistence(_ samples: Samples, _ indices: [Int]) -> Measure? {
+    guard case .floats(let inputs) = samples.storage, case .values(let targets, _) = samples.targets
+    else { return nil }
+    let window = samples.shape[0]
+    let errors = indices.map { i in
+      let e = Double(targets[i] - inputs[i * window + window - 1])
+      return e * e
+    }
+    return Measure(
+      "persistence rmse", (errors.reduce(0, +) / Double(max(errors.count, 1))).squareRoot(),
+      isShare: false, isBetterWhenHigher: false)
+  }
 }

@@ -28,7 +28,7 @@ public struct TextReader {
     return try order.map { try text(files[$0]) }.joined(separator: separator)
   }
 
-  private func files(_ folder: String) throws -> [String] {
+  func files(_ folder: String) throws -> [String] {
     var result: [String] = []
     for name in try entries(ofFolder: folder) {
       let path = folder + "/" + name
@@ -47,7 +47,7 @@ public struct TextReader {
     name.hasSuffix(suffix.hasPrefix(".") ? suffix : "." + suffix)
   }
 
-  private func text(_ path: String) throws -> String {
+  func text(_ path: String) throws -> String {
     let bytes = try dataBytes(path)
     guard let text = String(validating: bytes, as: UTF8.self) else {
       let valid = String(decoding: bytes, as: UTF8.self).utf8

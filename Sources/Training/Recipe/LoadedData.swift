@@ -40,9 +40,11 @@ extension Recipe {
       }
       let size = min(indices.count, batchSize ?? indices.count)
       // A network is tested in batches of some size even where it is trained sample by sample.
-      return try SampleBatches(
+      let batches = try SampleBatches(
         samples, indices: indices, transforms: transforms,
         batchSize: training ? size : max(size, min(32, indices.count)), seed: seed, training: training)
+      if case .series = data.reader { batches.baseline = SeriesReader.persistence(samples, indices) }
+      return batches
     }
     do {
       let test =

@@ -32,7 +32,10 @@ public struct SystemSettings {
 }
 
 /// All systems that recipes can name.
-let recipeSystems: [any RecipeSystem.Type] = []
+let recipeSystems: [any RecipeSystem.Type] = [
+  LineClassifier.self,
+  SyntaxTagger.self,
+]
 
 /// A run of training made ready.
 public struct TrainingJob {

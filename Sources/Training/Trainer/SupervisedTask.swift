@@ -44,6 +44,8 @@ public final class SupervisedTask: TrainingTask {
     return result
   }
 
+  public func measures() -> [Measure] { source.baseline.map { [$0] } ?? [] }
+
   public func beginEvaluation() {
     guard countsConfusion, case .classes(let n) = source.target else { return }
     confusion = [[Int]](repeating: [Int](repeating: 0, count: n), count: n)

@@ -17,20 +17,33 @@ public enum TrainedModel {
     _ trained: Graph, into graph: Graph, loss: Loss, source: any BatchSource,
     vocabulary: Vocabulary? = nil, name: String? = nil
   ) throws -> Graph {
+    try export(
+      trained, into: graph, loss: vocabulary == nil ? loss : nil, labels: source.classNames,
+      vocabulary: vocabulary, name: name)
+  }
+
+  /// - Parameters:
+  ///   - loss: Whose softmax or sigmoid is put behind the first output; nil: none.
+  ///   - labels: What the classes are called.
+  ///   - vocabulary: Of the tokens that the network reads.
+  static func export(
+    _ trained: Graph, into graph: Graph, loss: Loss?, labels: [String]?, vocabulary: Vocabulary?,
+    name: String?
+  ) throws -> Graph {
     try graph.copyWeights(from: trained)
     try graph.apply()
-    if let function = graph.mainFunction, vocabulary == nil { addProbabilities(function, loss) }
-    describe(graph, source, vocabulary, name)
+    if let function = graph.mainFunction, let loss { addProbabilities(function, loss) }
+    describe(graph, labels, vocabulary, name)
     try graph.inferShapes()
     return graph
   }
 
   private static func describe(
-    _ graph: Graph, _ source: any BatchSource, _ vocabulary: Vocabulary?, _ name: String?
+    _ graph: Graph, _ labels: [String]?, _ vocabulary: Vocabulary?, _ name: String?
   ) {
     if let name { graph.setMetadata("name", name) }
     graph.setMetadata("producer", "Apus model-convert 0.1.0")
-    if let labels = source.classNames { graph.setMetadata("labels", text(labels)) }
+    if let labels { graph.setMetadata("labels", text(labels)) }
     if let vocabulary, vocabulary.unit == .characters {
       graph.setMetadata("characters", String(String.UnicodeScalarView(vocabulary.scalars)))
     }
@@ -60,7 +73,7 @@ public enum TrainedModel {
       throw TrainingError("the network to write has other tensors than the one that was trained")
     }
     try graph.copyWeights(from: trainer.network.graph)
-    describe(graph, source, vocabulary, name)
+    describe(graph, source.classNames, vocabulary, name)
     try graph.inferShapes()
     return (graph, try made.scheme.quantized(ranges: ranges, floatBytes: graph.encode().count))
   }
