@@ -72,6 +72,12 @@ def test_adding_problem(cell, epochs, tmp_path):
     assert error == pytest.approx(figure(said, "loss"), rel=1e-3)
     if cell != "rnn":
         assert error < 0.01 < ((y - 1) ** 2).mean() / 10
+        # With weights of 8 bits as well.
+        command = [locate.model_convert(), "quantize", "net.apus", "--dynamic", "-o", "net.apus"]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        rounded = run_apus(tmp_path, x)
+        assert 0 < np.abs(rounded - answers).max() < 0.2
+        assert ((rounded - y.reshape(answers.shape)) ** 2).mean() < 0.01
 
 
 @pytest.mark.parametrize("network", ["elman", "jordan"])

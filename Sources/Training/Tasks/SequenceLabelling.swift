@@ -27,8 +27,10 @@ public final class SequenceLabelling: TrainingTask {
     self.isTraining = isTraining
   }
 
-  public var unit: String { "sequences" }
-  public var sampleCount: Int { sequences.count }
+  /// What has a label.
+  public var unit: String { isPerStep ? "characters" : "sequences" }
+  public var sampleCount: Int { sequences.reduce(0) { $0 + $1.labels.count } }
+  private var isPerStep: Bool { sequences.contains { $0.labels.count > 1 } }
   public var batchCount: Int { (sequences.count + batchSize - 1) / batchSize }
 
   /// - Parameter steps: To pad to; nil: as far as the longest wants.
@@ -102,7 +104,7 @@ public final class SequenceLabelling: TrainingTask {
   public func beginEvaluation() { (seen, right) = (0, 0) }
 
   public func measures() -> [Measure] {
-    guard sequences.contains(where: { $0.labels.count > 1 }) else { return [] }
+    guard isPerStep else { return [] }
     return [Measure("whole sequences", Double(right) / Double(max(seen, 1)))]
   }
 

@@ -28,6 +28,9 @@ extension SequenceNetwork: RecipeModel {
     try task.require(
       "sequences of numbers, samples of shape [steps, features]",
       !task.hasTokens && task.inputShape.count == 2)
+    guard reading != .each else {
+      throw TrainingError("model: a sample has one target; 'read' is 'last' or 'mean'")
+    }
     var net = self
     net.input = .numbers(features: task.inputShape[1])
     net.outputs = task.outputs
