@@ -50,8 +50,9 @@ private func trainable(_ graph: Graph) -> Int {
   }
   let (count, steps, lengths) = (3, 5, [5, 2, 4])
   let program = try network.program([[count, steps, 2], [count]], isTraining: true)
-  program.inputs[0].values = (0..<count * steps * 2).map { k in
-    cos(0.3 * Double(20 * (k / 10) + 3 * (k / 2 % 5) + k % 2))
+  for k in 0..<count * steps * 2 {
+    let place: Int = 20 * (k / 10) + 3 * (k / 2 % 5) + k % 2
+    program.inputs[0].data[k] = cos(0.3 * Double(place))
   }
   for i in 0..<count { program.inputs[1].integers[i] = Int64(lengths[i]) }
   let rows = (0..<count * steps).map { (sequence: $0 / steps, step: $0 % steps) }
