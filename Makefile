@@ -112,6 +112,7 @@ robustness: all $(VENV)/done
 conformance: all $(VENV)/done
 	$(PYTHON) tools/conformance/run.py $(ONLY)
 	$(PYTHON) tools/conformance/light.py
+	$(PYTHON) tools/conformance/zoo.py
 	$(PYTHON) tools/conformance/random_graphs.py $(SEEDS)
 
 # Networks as PyTorch exports them. Needs torch, torchvision and onnxscript in PYTORCH's environment.

@@ -17,6 +17,9 @@ public final class GraphBuilder {
   private let free = FreeDimensions()
   private let weights: WeightDraws
   private var metadata: [(key: String, value: String)] = []
+  /// Where only a network's shape is of interest, its weights need not be drawn: they are left without
+  /// numbers, and the graph can be neither encoded nor run.
+  @TaskLocal public static var drawsWeights = true
 
   /// - Parameter seed: of the initial weights. Each weight has a generator of its own, seeded with
   ///   this and the weight's number.
@@ -83,8 +86,13 @@ public final class GraphBuilder {
       fail("weight \(name): \(shape) is too large")
       return Value(name, [0], floats: [])
     }
-    let value = Value(
-      name, shape, floats: initializer.fill(shape, fanIn: fanIn, fanOut: fanOut, random: &random))
+    let value: Value
+    if GraphBuilder.drawsWeights {
+      value = Value(
+        name, shape, floats: initializer.fill(shape, fanIn: fanIn, fanOut: fanOut, random: &random))
+    } else {
+      value = Value(name, .float32, shape.map { .fixed($0) }, kind: .weight)
+    }
     value.isTrainable = true
     return value
   }

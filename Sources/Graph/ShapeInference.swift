@@ -13,6 +13,8 @@ public final class ShapeInference {
   private var kept: [AnyObject] = []
   /// What is known without regard to free dimensions.
   private let base: ShapeInference?
+  /// Multiply-accumulates of the nodes that were inferred.
+  public private(set) var work = 0
 
   public init() { base = nil }
 
@@ -29,7 +31,8 @@ public final class ShapeInference {
     var info = TensorInfo(value.logicalType, Shape(shape))
     // Shape rules look at integers and at small tables, never at a layer's weights.
     if value.kind == .weight, value.dataType == value.logicalType,
-      value.dataType == .int64 || value.dataType == .int32 || value.bytes.count <= 4096
+      value.dataType == .int64 || value.dataType == .int32 || value.bytes.count <= 4096,
+      value.bytes.count == info.byteCount
     {
       let copy = Bytes(value.bytes)
       info.constant = UnsafeRawPointer(copy.memory)
@@ -88,6 +91,7 @@ public final class ShapeInference {
         }
       }
     } catch { throw GraphError(error) }
+    work = work.addingReportingOverflow(definition.multiplyAccumulates?(context) ?? 0).partialValue
     evaluate(context)
     for (i, output) in node.outputs.enumerated() {
       guard let output else { continue }

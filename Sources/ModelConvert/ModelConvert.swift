@@ -17,8 +17,8 @@ struct ModelConvert: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Import.self, Export.self, Train.self, SamplesCommand.self, Quantize.self, Compile.self,
-      Inspect.self, Run.self, Verify.self,
+      Import.self, Export.self, Train.self, SamplesCommand.self, ZooCommand.self, Quantize.self,
+      Compile.self, Inspect.self, Run.self, Verify.self,
       Bench.self, Generate.self, OperatorsCommand.self,
     ])
 

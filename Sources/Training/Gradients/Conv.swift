@@ -11,6 +11,7 @@ func convRule<S: TrainingScalar>(_ call: NodeCall<S>) throws -> Passes {
   let window = try Window(call, kernel: Array(w.shape[2...]))
   let group = call.node.int("group", default: 1)
   if window.isWhole && group == 1 { return wholeConvPasses(call) }
+  if group > 1 && w.shape[0] == group && w.shape[1] == 1 { return depthwisePasses(call, window) }
   return convPasses(call, Columns(window, channels: w.shape[1]), group: group)
 }
 
@@ -136,7 +137,7 @@ struct Columns {
   /// For each row of each output plane, the run of the input that it reads: calls `body` with (start
   /// in the columns, first place inside the input, places inside, start in the input), or with no
   /// places where the row lies in the padding.
-  @inline(__always) private func forEachRun(_ body: (Int, Int, Int, Int) -> Void) {
+  @inline(__always) func forEachRun(_ body: (Int, Int, Int, Int) -> Void) {
     let (iz, iy, ix) = (window.input[0], window.input[1], window.input[2])
     let (oz, oy, ox) = (window.output[0], window.output[1], window.output[2])
     let (sz, sy, sx) = (window.stride[0], window.stride[1], window.stride[2])

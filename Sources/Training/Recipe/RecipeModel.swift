@@ -34,6 +34,17 @@ let recipeModels: [any RecipeModel.Type] = [
   SequenceNetwork.self,
   JordanNetwork.self,
   FileNetwork.self,
+  AlexNet.self,
+  NiN.self,
+  VGG.self,
+  GoogLeNet.self,
+  InceptionV3.self,
+  ResNet.self,
+  DenseNet.self,
+  SqueezeNet.self,
+  Xception.self,
+  MobileNetV1.self,
+  MobileNetV2.self,
 ]
 
 extension RecipeSection {
