@@ -55,6 +55,11 @@ public let zooNetworks: [ZooNetwork] = [
   ZooNetwork("vgg-13", VGG.self, "Simonyan, Zisserman 2015", recipe: "") { $0.depth = 13 },
   ZooNetwork("vgg-16", VGG.self, "Simonyan, Zisserman 2015", recipe: "") { $0.depth = 16 },
   ZooNetwork("vgg-19", VGG.self, "Simonyan, Zisserman 2015", recipe: "") { $0.depth = 19 },
+  ZooNetwork("c3d", "Tran et al. 2015", recipe: "c3d", classes: 487) { classes, seed in
+    var net = C3D()
+    (net.classes, net.seed) = (classes, seed)
+    return try net.graph(isDeployed: true)
+  },
   ZooNetwork("googlenet", GoogLeNet.self, "Szegedy et al. 2015", recipe: ""),
   ZooNetwork("googlenet-bn", GoogLeNet.self, "Szegedy et al. 2015", recipe: "googlenet") {
     $0.form = .batchNormalized

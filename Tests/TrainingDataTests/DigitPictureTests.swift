@@ -78,6 +78,40 @@ private func table() -> [UInt8] {
   }
 }
 
+/// The ink's centre goes the way that the class says.
+@Test func filmsMoveTheWayOfTheirClass() throws {
+  try withFiles(["d.csv": table()]) { folder in
+    var reader = MovingDigitReader()
+    (reader.count, reader.backgrounds, reader.inkIsDarker) = (64, [.plain], true)
+    let (samples, split) = try reader.read(folder + "/d.csv", test: 0.25, seed: 2)
+    #expect(samples.shape == [1, 16, 24, 24] && samples.classNames?.count == 8)
+    #expect(split.training.count == 48 && split.test.count == 16)
+    let pixels = floats(samples)
+    func center(_ film: Int, _ frame: Int) -> (x: Float, y: Float) {
+      let plane = pixels[(film * 16 + frame) * 576..<(film * 16 + frame + 1) * 576]
+      let paper = plane.max()!
+      var (sum, x, y): (Float, Float, Float) = (0, 0, 0)
+      for (i, p) in plane.enumerated() {
+        sum += paper - p
+        x += (paper - p) * Float(i % 24)
+        y += (paper - p) * Float(i / 24)
+      }
+      return (x / sum, y / sum)
+    }
+    let ways: [(Float, Float)] = [(1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1)]
+    for film in 0..<64 {
+      let (a, b, c) = (center(film, 0), center(film, 8), center(film, 15))
+      let (dx, dy) = (c.x - a.x, c.y - a.y)
+      let way = (dx * dx + dy * dy).squareRoot()
+      #expect(way > 0.18 * 24 && way < 0.52 * 24)
+      let wanted = ways[Int(classes(samples)![film])]
+      let length = (wanted.0 * wanted.0 + wanted.1 * wanted.1).squareRoot()
+      #expect((dx * wanted.0 + dy * wanted.1) / (way * length) > 0.98)
+      #expect(abs(b.x - a.x - dx * 8 / 15) < 0.3 && abs(b.y - a.y - dy * 8 / 15) < 0.3)
+    }
+  }
+}
+
 @Test(arguments: Canvas.Background.allCases)
 func backgroundsStayNearTheirColour(_ background: Canvas.Background) {
   var random = SeededRandom(seed: 3)

@@ -14,6 +14,7 @@ private let published = [
   "vgg-13": 133_047_848,
   "vgg-16": 138_357_544,
   "vgg-19": 143_667_240,
+  "c3d": 79_991_015,
   "googlenet": 6_998_552,  // Caffe's bvlc_googlenet
   "googlenet-bn": 6_624_904,
   "inception-v3": 23_834_568,
@@ -54,6 +55,9 @@ private func shape<T>(_ body: () throws -> T) rethrows -> T {
   var vgg = VGG()
   vgg.isNormalized = true
   #expect(try shape { try vgg.graph().parameterCount } == 138_365_992)
+  // Of its usual form for UCF101.
+  let film = zooNetworks.first { $0.name == "c3d" }!
+  #expect(try shape { try film.graph(101, 1).parameterCount } == 78_409_573)
   // Means and variances, which Keras counts too.
   func statistics(_ graph: Graph) -> Int {
     graph.weights.filter { $0.name.hasSuffix(".mean") || $0.name.hasSuffix(".variance") }
@@ -67,7 +71,7 @@ private func shape<T>(_ body: () throws -> T) rethrows -> T {
 @Test(arguments: [
   ("vgg-16", 15.5e9), ("resnet-18", 1.8e9), ("resnet-34", 3.6e9), ("resnet-50", 3.8e9),
   ("resnet-101", 7.6e9), ("resnet-152", 11.3e9), ("mobilenet-v1", 569e6), ("mobilenet-v2", 300e6),
-  ("inception-v3", 5.7e9), ("googlenet", 1.5e9), ("alexnet", 724e6),
+  ("inception-v3", 5.7e9), ("googlenet", 1.5e9), ("alexnet", 724e6), ("c3d", 38.5e9),
 ])
 func theZooHasThePublishedWork(_ name: String, _ wanted: Double) throws {
   let network = zooNetworks.first { $0.name == name }!

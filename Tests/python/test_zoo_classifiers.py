@@ -80,7 +80,7 @@ def test_full_size(tmp_path: Path, name: str) -> None:
 
 CLASSIFIERS = (
     "alexnet", "nin", "vgg", "googlenet", "inception-v3", "resnet", "densenet", "squeezenet",
-    "xception", "mobilenet-v1", "mobilenet-v2",
+    "xception", "mobilenet-v1", "mobilenet-v2", "c3d",
 )  # fmt: skip
 
 
@@ -109,10 +109,11 @@ def test_the_exported_network_is_the_trainers(tmp_path: Path, name: str) -> None
 
     loss, accuracy, samples = _train(tmp_path, name, 1, width="0.0625", count="200")
     shape = samples["x"].shape
-    session = apus.Model(str(tmp_path / "net.apus")).session(shapes={"image": shape})
-    p = session.run({"image": samples["x"]})["probabilities"]
+    name_of_input = "film" if name == "c3d" else "image"
+    session = apus.Model(str(tmp_path / "net.apus")).session(shapes={name_of_input: shape})
+    p = session.run({name_of_input: samples["x"]})["probabilities"]
     y = samples["y"]
-    assert p.shape == (40, 10) and np.isfinite(p).all()
+    assert p.shape == (40, 8 if name == "c3d" else 10) and np.isfinite(p).all()
     assert np.mean(p.argmax(1) == y) == pytest.approx(accuracy, abs=1e-4)
     picked = p[np.arange(len(y)), y].astype(np.float64)
     # The trainer prints four digits.

@@ -41,6 +41,17 @@ public struct Canvas {
     }
   }
 
+  /// Colours of paper and ink, `contrast` apart; ink that is lighter than paper only where both may
+  /// change places.
+  func paperAndInk(
+    contrast: Float, inkIsDarker: Bool, _ random: inout SeededRandom
+  ) -> (paper: Color, ink: Color) {
+    let paper = color(&random)
+    let ink = color(against: paper, contrast: contrast, &random)
+    let isDarker = Canvas.brightness(ink) < Canvas.brightness(paper)
+    return inkIsDarker && !isDarker ? (ink, paper) : (paper, ink)
+  }
+
   /// ITU-R BT.601's luma.
   static func brightness(_ color: Color) -> Float {
     color.count == 3 ? 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] : color[0]

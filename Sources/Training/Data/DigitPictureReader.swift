@@ -13,6 +13,8 @@ public struct DigitPictureReader {
   public var scale: ClosedRange<Float> = 0.6...0.95
   /// The least difference of brightness between ink and paper, of 255.
   public var contrast: Float = 90
+  /// Whether ink is always darker than paper; otherwise either is as likely.
+  public var inkIsDarker = false
   public var backgrounds: [Canvas.Background] = Canvas.Background.allCases
 
   public init() {}
@@ -61,9 +63,9 @@ public struct DigitPictureReader {
   ) -> Canvas {
     var canvas = Canvas(width: size, height: size, channels: channels)
     let background = backgrounds[random.integer(below: backgrounds.count)]
-    let paper = canvas.color(&random)
+    let (paper, ink) = canvas.paperAndInk(
+      contrast: contrast, inkIsDarker: inkIsDarker, &random)
     canvas.fill(background, paper, &random)
-    let ink = canvas.color(against: paper, contrast: contrast, &random)
     let side = Float(size) * random.float(scale.lowerBound, scale.upperBound)
     let room = Float(size) - side
     painter.paint(

@@ -14,6 +14,7 @@ public struct DataRecipe {
     case digitPictures(DigitPictureReader)
     case series(SeriesReader)
     case adding(AddingProblem)
+    case movingDigits(MovingDigitReader)
 
     var isText: Bool { if case .text = self { true } else { false } }
     /// Samples come in the order of time: what is held out are the last ones.
@@ -21,8 +22,8 @@ public struct DataRecipe {
   }
 
   static let readers = [
-    "csv", "npz", "idx", "cifar10", "images", "text", "wav", "digit-pictures", "series",
-    "adding-problem",
+    "csv", "npz", "idx", "cifar10", "images", "text", "wav", "digit-pictures", "moving-digits",
+    "series", "adding-problem",
   ]
   /// Readers that make their data themselves.
   static let generators = ["adding-problem"]
@@ -41,18 +42,19 @@ public struct DataRecipe {
 
   init(_ section: RecipeSection) throws {
     let name = try section.required("reader", section.choice("reader", DataRecipe.readers))
+    let pictureKeys = ["size", "channels", "count", "scale", "contrast", "ink", "backgrounds"]
     let own: [String: [String]] = [
       "csv": ["label", "target", "ignore", "header", "delimiter"], "npz": ["inputs", "targets"],
       "idx": ["images", "labels"], "cifar10": [], "images": ["size", "channels"],
       "text": ["suffixes", "vocabulary", "minimum_count"], "wav": ["frames", "rate"],
-      "digit-pictures": ["size", "channels", "count", "scale", "contrast", "backgrounds"],
+      "digit-pictures": pictureKeys, "moving-digits": pictureKeys + ["frames"],
       "series": ["column", "window", "scale"], "adding-problem": ["length", "count", "seed"],
     ]
     let isGenerated = DataRecipe.generators.contains(name)
     let more =
       switch name {
       case "text", "series": [] as [String]
-      case "digit-pictures", "adding-problem": ["transforms"]
+      case "digit-pictures", "moving-digits", "adding-problem": ["transforms"]
       default: ["test", "transforms"]
       }
     let shared = ["reader", "split"] + (isGenerated ? [] : ["path"]) + more
@@ -128,6 +130,7 @@ public struct DataRecipe {
       problem.count = try section.integer("count") ?? problem.count
       problem.seed = UInt64(try section.integer("seed", 0...Int(Int32.max)) ?? 1)
       return .adding(problem)
+    case "moving-digits": return .movingDigits(try movingDigits(section))
     default:
       let frames = try section.integer("frames", 1...1 << 24)
       var reader = WAVReader(frames: try section.required("frames", frames))
@@ -160,27 +163,60 @@ public struct DataRecipe {
   private static func digitPictures(_ section: RecipeSection) throws -> DigitPictureReader {
     var reader = DigitPictureReader()
     reader.size = try section.integer("size", 8...1_024) ?? reader.size
-    reader.channels = try section.choice("channels", ["1", "3"]) == "1" ? 1 : 3
+    reader.channels = try channels(section) ?? reader.channels
     reader.count = try section.integer("count", 1...1 << 20) ?? reader.count
-    if let scale = try section.numbers("scale") {
-      guard scale.count == 2, scale[0] > 0, scale[0] <= scale[1], scale[1] <= 1 else {
-        throw section.error("scale", "data.scale must be two shares: least and most, up to 1")
-      }
-      reader.scale = Float(scale[0])...Float(scale[1])
-    }
-    // Of an unlucky paper nothing is further off than 127.
-    let contrast = try section.number("contrast", "from 0 to 120") { $0 >= 0 && $0 <= 120 }
-    reader.contrast = contrast.map(Float.init) ?? reader.contrast
-    if let words = try section.strings("backgrounds") {
-      reader.backgrounds = try words.map { word in
-        guard let background = Canvas.Background(rawValue: word) else {
-          throw section.error(
-            "backgrounds", "data.backgrounds: there is no '\(word)'; there are "
-              + Canvas.Background.allCases.map(\.rawValue).joined(separator: ", "))
-        }
-        return background
-      }
-    }
+    reader.scale = try scale(section) ?? reader.scale
+    reader.contrast = try contrast(section) ?? reader.contrast
+    reader.inkIsDarker = try inkIsDarker(section) ?? reader.inkIsDarker
+    reader.backgrounds = try backgrounds(section) ?? reader.backgrounds
     return reader
+  }
+
+  private static func movingDigits(_ section: RecipeSection) throws -> MovingDigitReader {
+    var reader = MovingDigitReader()
+    reader.size = try section.integer("size", 8...1_024) ?? reader.size
+    reader.frames = try section.integer("frames", 2...256) ?? reader.frames
+    reader.channels = try channels(section) ?? reader.channels
+    reader.count = try section.integer("count", 1...1 << 20) ?? reader.count
+    reader.scale = try scale(section) ?? reader.scale
+    reader.contrast = try contrast(section) ?? reader.contrast
+    reader.inkIsDarker = try inkIsDarker(section) ?? reader.inkIsDarker
+    reader.backgrounds = try backgrounds(section) ?? reader.backgrounds
+    return reader
+  }
+
+  // MARK: What pictures made of digits look like
+
+  private static func channels(_ section: RecipeSection) throws -> Int? {
+    try section.choice("channels", ["1", "3"]).flatMap { Int($0) }
+  }
+
+  private static func inkIsDarker(_ section: RecipeSection) throws -> Bool? {
+    try section.choice("ink", ["any", "darker"]).map { $0 == "darker" }
+  }
+
+  private static func scale(_ section: RecipeSection) throws -> ClosedRange<Float>? {
+    guard let scale = try section.numbers("scale") else { return nil }
+    guard scale.count == 2, scale[0] > 0, scale[0] <= scale[1], scale[1] <= 1 else {
+      throw section.error("scale", "data.scale must be two shares: least and most, up to 1")
+    }
+    return Float(scale[0])...Float(scale[1])
+  }
+
+  /// Of an unlucky paper nothing is further off than 127.
+  private static func contrast(_ section: RecipeSection) throws -> Float? {
+    try section.number("contrast", "from 0 to 120") { $0 >= 0 && $0 <= 120 }.map(Float.init)
+  }
+
+  private static func backgrounds(_ section: RecipeSection) throws -> [Canvas.Background]? {
+    try section.strings("backgrounds")?.map { word in
+      guard let background = Canvas.Background(rawValue: word) else {
+        throw section.error(
+          "backgrounds",
+          "data.backgrounds: there is no '\(word)'; there are "
+            + Canvas.Background.allCases.map(\.rawValue).joined(separator: ", "))
+      }
+      return background
+    }
   }
 }

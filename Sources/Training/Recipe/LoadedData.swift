@@ -64,10 +64,15 @@ extension Recipe {
   /// The samples, which of them are in which part, and those of a test part of its own.
   private func loadSamples(_ path: String) throws -> (Samples, Split, tests: Samples?) {
     let data = try sampleRecipe().data
-    if case .digitPictures(let reader) = data.reader {
-      let (samples, split) = try reader.read(
-        path, validation: data.validationShare, test: data.testShare, seed: data.splitSeed)
-      return (samples, split, nil)
+    let (validation, test, seed) = (data.validationShare, data.testShare, data.splitSeed)
+    switch data.reader {
+    case .digitPictures(let reader):
+      let made = try reader.read(path, validation: validation, test: test, seed: seed)
+      return (made.samples, made.split, nil)
+    case .movingDigits(let reader):
+      let made = try reader.read(path, validation: validation, test: test, seed: seed)
+      return (made.samples, made.split, nil)
+    default: break
     }
     var samples = try data.read(path, part: .training)
     var tests: Samples?
@@ -156,7 +161,7 @@ extension DataRecipe {
         images: idxFile(path, images ?? "\(prefix)-images-idx3-ubyte"),
         labels: idxFile(path, labels ?? "\(prefix)-labels-idx1-ubyte"))
     case .text: preconditionFailure("text has no samples")
-    case .digitPictures: preconditionFailure("pictures come with their split")
+    case .digitPictures, .movingDigits: preconditionFailure("pictures come with their split")
     }
   }
 

@@ -45,6 +45,7 @@ let recipeModels: [any RecipeModel.Type] = [
   Xception.self,
   MobileNetV1.self,
   MobileNetV2.self,
+  C3D.self,
 ]
 
 extension RecipeSection {
