@@ -63,8 +63,8 @@ private func tagged(_ text: String) -> String {
 @Test(arguments: [
   ("let x = 1.5e3  // one", "kkk n   nnnnn  //////"),
   ("f(at: y, Int(z))", "! ll  n  ttt n  "),
-  ("print(\"a \\(b(\"c\")) d\" + e)", "!!!!! sssssssssssssssss   n "),
-  ("a /* b /* c */ d */ e", "n /////////////////// n"),
+  ("print(\"a \\(b(\"c\")) d\" + e)", "!!!!! sssssssssssssss   n "),
+  ("a /* b /* c */ d */ e", "n ///////////////// n"),
   ("\"\"\"\nx \"y\"\n\"\"\" z", "sssssssssssss n"),
   ("\"no end\nvar v", "sssssss kkk n"),
   ("x0..<3 _ = self.größe", "nn   n n   kkkk nnnnn"),
