@@ -5,8 +5,8 @@ public struct TrainerOptions {
   /// By how much the loss of each output counts in training. The first is the network's own, and
   /// alone is measured; others are auxiliary.
   public var lossWeights: [Float] = [1]
-  public var rule: any UpdateRule = SGD()
-  /// η₀, and how it changes.
+  public var rule: any OptimizerRule = SGD()
+  /// η₀, and how it changes; a rule that searches finds its own lengths.
   public var learningRate = 0.01
   public var schedule = Schedule.constant
   /// Updates in which the rate rises in a line at first.
@@ -68,7 +68,7 @@ public struct EpochResult: Sendable {
   /// Mean over the epoch's batches, each before its update.
   public var training: Evaluation
   public var validation: Evaluation?
-  /// Of the epoch's last update.
+  /// Of the epoch's last update; of a rule that searches the length that it found.
   public var learningRate: Float
   /// The largest gradient norm before clipping; nil where it was not computed.
   public var gradientNorm: Double?
