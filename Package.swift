@@ -168,6 +168,9 @@ let package = Package(
     .testTarget(
       name: "OptimizerTests", dependencies: ["Training", "NumPyFile"],
       exclude: ["Fixtures", "make_fixtures.py"]),
+    .testTarget(
+      name: "SequenceTests", dependencies: ["Training", "NumPyFile"],
+      exclude: ["Fixtures", "make_fixtures.py"]),
     .testTarget(name: "RecipeTests", dependencies: ["Training", "NumPyFile"]),
   ],
   swiftLanguageModes: [.v5])

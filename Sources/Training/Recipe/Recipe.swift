@@ -138,7 +138,7 @@ public struct Recipe {
     if watch == .measure {
       throw top.error("watch", "watch: 'measure' is for models with a task of their own")
     }
-    if watch == .accuracy && !loss.usesClasses {
+    if watch == .accuracy && !loss.countsHits {
       throw top.error("watch", "watch: 'accuracy' is for classes; the loss is '\(loss.rawValue)'")
     }
     if data.reader.isText && !loss.usesClasses {

@@ -48,7 +48,7 @@ public struct Evaluation: Equatable, Sendable {
   public var loss = 0.0
   /// Rows (samples, tokens) or elements that the loss is the mean of.
   public var count = 0.0
-  /// Share of rows whose largest output is the target's; for classes only.
+  /// Share of rows whose largest output is the target's; of answers yes or no the share that is right.
   public var accuracy: Double?
   /// `confusion[target][prediction]`: rows counted; for classes only, where asked for.
   public var confusion: [[Int]]?
