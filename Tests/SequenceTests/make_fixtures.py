@@ -1,15 +1,24 @@
-"""Makes Fixtures/ctc.npz: CTC losses and their gradients by PyTorch's ctc_loss, in float64.
+"""Makes what the tests compare with.
 
-    python make_fixtures.py        (numpy, torch)
+    python make_fixtures.py ctc            (numpy, torch)
+    python make_fixtures.py log-mel        (numpy, librosa 0.11)
+
+ctc.npz: CTC losses and their gradients by PyTorch's ctc_loss, in float64.
 
 Case i has "i/logits" [T, N, C], "i/lengths" [N], "i/labels" [N, L] filled up with -1, "i/blank", and
 what is to come out: "i/loss" [N], "i/gradient" of the losses' sum by the logits.
+
+log-mel.npz: "sound" [2, samples], its features by librosa at 8,000 samples a second (40 bands, frames of
+200 in transforms of 256) "small" and "triangles", and at 16,000 (64 bands from 20 to 7,600 Hz, frames of
+400 in transforms of 512) "large".
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
-import torch
+
+FIXTURES = Path(__file__).parent / "Fixtures"
 
 CASES = [  # steps, sequences, classes, most labels, blank, scale of the logits
     (1, 1, 2, 1, 0, 1.0),
@@ -20,7 +29,9 @@ CASES = [  # steps, sequences, classes, most labels, blank, scale of the logits
 ]
 
 
-def main() -> None:
+def ctc() -> None:
+    import torch
+
     random = np.random.default_rng(6)
     arrays = {}
     for i, (steps, count, classes, most, blank, scale) in enumerate(CASES):
@@ -48,7 +59,35 @@ def main() -> None:
             f"{i}/blank": np.array([blank]), f"{i}/loss": loss.detach().numpy(),
             f"{i}/gradient": z.grad.numpy(),
         }
-    np.savez_compressed(Path(__file__).parent / "Fixtures" / "ctc.npz", **arrays)
+    np.savez_compressed(FIXTURES / "ctc.npz", **arrays)
 
 
-main()
+def log_mel() -> None:
+    import librosa
+
+    random = np.random.default_rng(2)
+    t = np.arange(1_600) / 8_000
+    sound = np.stack([
+        0.5 * np.sin(2 * np.pi * 440 * t) + 0.2 * np.sin(2 * np.pi * 2_900 * t),
+        0.1 * random.standard_normal(len(t)) * (t < 0.1),
+    ]).astype(np.float32)
+
+    def features(rate, frame, hop, transform, bands, lowest, highest):
+        # librosa centres a short frame in its transform: silence before the sound moves it there.
+        before = (transform - frame) // 2
+        padded = np.pad(sound.astype(np.float64), ((0, 0), (before, transform - frame - before)))
+        mel = librosa.feature.melspectrogram(
+            y=padded, sr=rate, n_fft=transform, hop_length=hop, win_length=frame, window="hann",
+            center=False, power=2.0, n_mels=bands, fmin=lowest, fmax=highest,
+        )  # fmt: skip
+        return np.log(mel + 1e-6)
+
+    np.savez_compressed(
+        FIXTURES / "log-mel.npz", sound=sound,
+        triangles=librosa.filters.mel(sr=8_000, n_fft=256, n_mels=40),
+        small=features(8_000, 200, 80, 256, 40, 0, 4_000),
+        large=features(16_000, 400, 160, 512, 64, 20, 7_600),
+    )  # fmt: skip
+
+
+{"ctc": ctc, "log-mel": log_mel}[sys.argv[1]]()

@@ -82,7 +82,8 @@ public final class Landscape {
 }
 
 extension Landscape {
-  /// A line search along `direction`; where it finds nothing, the point is where it was.
+  /// A line search along `direction`. Where it finds nothing, or so near a minimum that the loss would
+  /// fall by less than float32 can tell, the point is where it was.
   ///
   /// - Returns: The length of the step, 0 where it finds nothing.
   func descend(
@@ -93,7 +94,7 @@ extension Landscape {
       try move(from: origin, along: direction, by: length)
       return (loss, dot(gradient, direction))
     }
-    guard let length else {
+    guard let length, -length * slope > 0x1p-29 * abs(start) else {
       moveBack(to: origin, loss: start, gradient: startGradient)
       return 0
     }

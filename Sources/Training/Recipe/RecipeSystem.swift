@@ -35,6 +35,8 @@ public struct SystemSettings {
 let recipeSystems: [any RecipeSystem.Type] = [
   LineClassifier.self,
   SyntaxTagger.self,
+  SpeechSystem.self,
+  EmbeddingSystem.self,
 ]
 
 /// A run of training made ready.
