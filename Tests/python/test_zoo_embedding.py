@@ -1,4 +1,4 @@
-"""Embeddings: digits never seen in training are told apart by the cosine; the library's embeddings are
+"""Embeddings: what was never seen in training is told apart by the cosine; the library's embeddings are
 NumPy's with the trainer's weights, and their ROC area is what training said."""
 
 from __future__ import annotations
@@ -11,16 +11,28 @@ import pytest
 from harness import apus
 
 
-@pytest.fixture(scope="module", params=["embedding", "embedding-centre"])
-def trained(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp(request.param)
+DIGITS = """\
+name: digits
+model: {{name: embedding, embedding_loss: {loss}, unseen: ["7", "8", "9"]}}
+data:
+  reader: csv
+  path: {path}
+  label: label
+  transforms: [{{reshape: [1, 8, 8]}}, {{resize: [16, 16]}}, {{scale: 0.0625}}]
+optimizer: {{name: adam, learning_rate: 0.002}}
+batch_size: 64
+epochs: 4
+"""
+
+
+def train(folder, recipe, *arguments):
     done = subprocess.run(
-        [str(locate.model_convert()), "train", str(locate.REPOSITORY / f"recipes/{request.param}.yaml"),
-         "-o", "e.apus", "--checkpoint", "e.npz", "--report", "e.html", "--epochs", "4", "--threads", "1"],
+        [str(locate.model_convert()), "train", str(recipe), "-o", "e.apus", "--checkpoint", "e.npz",
+         "--report", "e.html", "--threads", "1", *arguments],
         cwd=folder, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return folder, done.stdout
+    return done.stdout
 
 
 def digits():
@@ -75,14 +87,19 @@ def area(y, classes):
     return (ranks[same].sum() - n * (n + 1) / 2) / (n * (len(same) - n))
 
 
-def test_digits_never_seen_are_told_apart(trained):
-    folder, said = trained
+@pytest.mark.parametrize("loss", ["triplet", "centre"])
+def test_the_library_computes_and_training_says_the_truth(tmp_path, loss):
+    path = locate.REPOSITORY / "data/digits.csv"
+    (tmp_path / "r.yaml").write_text(DIGITS.format(loss=loss, path=path))
+    said = train(tmp_path, "r.yaml")
     x, classes = digits()
-    (y,) = apus.Model(folder / "e.apus").session(shapes={"image": x.shape}).run(
+    (y,) = apus.Model(tmp_path / "e.apus").session(shapes={"image": x.shape}).run(
         x.astype(np.float32)).values()  # fmt: skip
-    assert np.abs(y - numpys(folder, x)).max() < 1e-4
+    assert np.abs(y - numpys(tmp_path, x)).max() < 1e-4
+    # Seven digits are few to learn from what tells others apart; a guess has one half.
     reached = area(y, classes)
-    assert reached > 0.8
-    assert f"ROC area {100 * reached:.1f}" in said[: said.index("equal error")]
-    page = (folder / "e.html").read_text()
+    assert reached > 0.65
+    told = float(said.split("ROC area ")[1].split(" %")[0])
+    assert abs(told - 100 * reached) < 0.02
+    page = (tmp_path / "e.html").read_text()
     assert "True pairs accepted, by false ones" in page and "false pairs accepted" in page
