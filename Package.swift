@@ -169,7 +169,7 @@ let package = Package(
       name: "OptimizerTests", dependencies: ["Training", "NumPyFile"],
       exclude: ["Fixtures", "make_fixtures.py"]),
     .testTarget(
-      name: "SequenceTests", dependencies: ["Training", "Zoo", "Graph", "NumPyFile"],
+      name: "DetectionTests", dependencies: ["Training", "Zoo", "Graph"],
       exclude: ["Fixtures", "make_fixtures.py"]),
     .testTarget(name: "RecipeTests", dependencies: ["Training", "NumPyFile"]),
   ],

@@ -80,3 +80,22 @@ void apus_image_free(apus_image *image) {
   free(image->pixels);
   image->pixels = NULL;
 }
+
+int apus_encode_png(const apus_image *image, uint8_t **bytes, size_t *count) {
+  png_image out;
+  memset(&out, 0, sizeof out);
+  out.version = PNG_IMAGE_VERSION;
+  out.width = (png_uint_32)image->width;
+  out.height = (png_uint_32)image->height;
+  out.format = image->channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(out);
+  uint8_t *memory = malloc(size);
+  if (!memory) return 0;
+  if (!png_image_write_to_memory(&out, memory, &size, 0, image->pixels, 0, NULL)) {
+    free(memory);
+    return 0;
+  }
+  *bytes = memory;
+  *count = size;
+  return 1;
+}

@@ -18,8 +18,8 @@ struct ModelConvert: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Import.self, Export.self, Train.self, SamplesCommand.self, ZooCommand.self, Quantize.self,
-      Compile.self, Inspect.self, Run.self, Verify.self,
-      Bench.self, Generate.self, OperatorsCommand.self,
+      Compile.self, Inspect.self, Run.self, Generate.self, Detect.self, Verify.self,
+      Bench.self, OperatorsCommand.self,
     ])
 
   static func main() {

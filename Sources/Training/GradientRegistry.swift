@@ -31,6 +31,8 @@ public func gradientRules<S: TrainingScalar>() -> [String: GradientRule<S>] {
   rules["AveragePool"] = averagePoolRule
   rules["GlobalAveragePool"] = globalAveragePoolRule
   rules["GlobalMaxPool"] = globalMaxPoolRule
+  rules["MaxRoiPool"] = maxRoiPoolRule
+  rules["RoiAlign"] = roiAlignRule
   rules["BatchNormalization"] = batchNormalizationRule
   rules["Dropout"] = dropoutRule
   rules["Add"] = addRule

@@ -24,6 +24,12 @@ struct GradientCase: CustomTestStringConvertible {
   var testDescription: String { "\(op) \(attributes.keys.sorted()) \(inputs.count) inputs" }
 }
 
+/// Image, left, top, right, bottom; and the latter alone, between elements and beyond the edges.
+private let regions = GradientCheck.Input.constant(
+  [3, 5], [1, 0, 0, 4, 5, 0, 2, 1, 3, 2, 1, 3, 3, 9, 8])
+private let corners = GradientCheck.Input.constant(
+  [3, 4], [0.3, 0.6, 4.2, 5.1, 1.5, 2.25, 3.9, 3.3, -2, -1, 8, 7])
+
 private let gemmCases = [
   GradientCase("Gemm", [.random([3, 4]), .random([4, 5])]),
   GradientCase("Gemm", [.random([4, 3]), .random([5, 4]), .random([5])],
@@ -97,6 +103,14 @@ private let poolCases = [
   GradientCase("AveragePool", [.random([1, 2, 3, 4, 4])], ["kernel_shape": [2, 2, 3]]),
   GradientCase("GlobalAveragePool", [.random([2, 3, 4, 5])]),
   GradientCase("GlobalMaxPool", [.random([2, 3, 4, 5])]),
+  GradientCase("MaxRoiPool", [.random([2, 2, 6, 7]), regions], ["pooled_shape": [2, 3]]),
+  GradientCase("MaxRoiPool", [.random([2, 2, 6, 7]), regions],
+    ["pooled_shape": [3, 2], "spatial_scale": 0.5]),
+  GradientCase("RoiAlign", [.random([2, 2, 6, 7]), corners, .integers([3], [1, 0, 1])],
+    ["output_height": 2, "output_width": 3, "sampling_ratio": 2]),
+  GradientCase("RoiAlign", [.random([2, 2, 6, 7]), corners, .integers([3], [0, 0, 1])],
+    ["output_height": 3, "output_width": 2, "spatial_scale": 0.75,
+      "coordinate_transformation_mode": "output_half_pixel"]),
   GradientCase("BatchNormalization",
     [.random([4, 3, 2, 3]), .random([3]), .random([3]), .constant([3], [0, 0, 0]),
       .constant([3], [1, 1, 1])], ["epsilon": 0.01]),

@@ -1,4 +1,4 @@
-// PNG and JPEG decoding for the data readers. libpng and libjpeg report errors by longjmp, which
+// PNG and JPEG decoding for the data readers, and PNG encoding for pictures of results. libpng and libjpeg report errors by longjmp, which
 // Swift code must not be jumped over: so the calls stay inside these two C functions.
 #ifndef APUS_CIMAGE_H
 #define APUS_CIMAGE_H
@@ -24,6 +24,9 @@ typedef struct apus_image {
 /// pixels, and those that are cut off, fail.
 int apus_decode_png(const uint8_t *bytes, size_t count, apus_image *image);
 int apus_decode_jpeg(const uint8_t *bytes, size_t count, apus_image *image);
+
+/// Makes a PNG of the image. Returns 1 and `*bytes` to be freed with free(), or 0.
+int apus_encode_png(const apus_image *image, uint8_t **bytes, size_t *count);
 
 /// Frees the pixels.
 void apus_image_free(apus_image *image);

@@ -10,7 +10,9 @@ struct SamplesCommand: ParsableCommand {
     discussion: """
       What the network of the recipe is given, after the transforms (without random ones), in the \
       order of the data: the array x, samples along its first axis, and y, their classes or the \
-      numbers to learn. For calibrating `quantize`, for `run`, and for a look at the data.
+      numbers to learn. For calibrating `quantize`, for `run`, and for a look at the data. Of a \
+      detector's recipe: the array x, and of each box in these images boxes (left, top, right, \
+      bottom in fractions of the image), classes and the number of its image, images.
 
       EXAMPLE
         model-convert samples recipes/lenet5.yaml --part test -o digits.npz
@@ -45,6 +47,7 @@ struct SamplesCommand: ParsableCommand {
 
   private func write() throws {
     let recipe = try Recipe(contentsOf: self.recipe)
+    if let parts = try recipe.boxedImages(path: self.data) { return try write(parts) }
     let data = try recipe.loadData(path: self.data, inspectingIn: 32)
     let chosen: (any BatchSource)? =
       switch part {
@@ -73,6 +76,37 @@ struct SamplesCommand: ParsableCommand {
     try archive.write(to: output, compressed: true)
     let shape = source.inputShape.map(String.init).joined(separator: ", ")
     print("\(output): \(wanted) samples of [\(shape)]")
+  }
+
+  private func write(_ parts: BoxedParts) throws {
+    let chosen: (any BoxedImages)? =
+      switch part {
+      case .training: parts.training
+      case .validation: parts.validation
+      case .test: parts.test
+      }
+    guard let images = chosen else { throw Failure("\(recipe): the data have no \(part) part") }
+    let wanted = min(count ?? images.count, images.count)
+    let size = images.shape.reduce(1, *)
+    var x = [Float](repeating: 0, count: wanted * size)
+    var (boxes, classes, numbers): ([Float], [Int32], [Int32]) = ([], [], [])
+    for i in 0..<wanted {
+      let objects = try x.withUnsafeMutableBufferPointer {
+        try images.image(i, epoch: 0, into: $0.baseAddress! + i * size)
+      }
+      for object in objects where !object.isCrowd {
+        boxes += [object.box.x1, object.box.y1, object.box.x2, object.box.y2]
+        classes.append(Int32(object.label))
+        numbers.append(Int32(i))
+      }
+    }
+    var archive = NumPyArchive()
+    archive.append("x", NumPyArray(x, shape: [wanted] + images.shape))
+    archive.append("boxes", NumPyArray(boxes, shape: [classes.count, 4]))
+    archive.append("classes", NumPyArray(classes, shape: [classes.count]))
+    archive.append("images", NumPyArray(numbers, shape: [classes.count]))
+    try archive.write(to: output, compressed: true)
+    print("\(output): \(wanted) images of \(images.shape), \(classes.count) boxes")
   }
 
   private func first(_ count: Int, _ values: [Float], _ shape: [Int]) -> NumPyArray {

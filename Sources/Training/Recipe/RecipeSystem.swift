@@ -1,5 +1,6 @@
 import Graph
 import Quantization
+import Zoo
 
 /// A network that recipes can name and that is trained on a task of its own rather than on samples
 /// with targets: detectors, translators, memory machines.
@@ -35,8 +36,12 @@ public struct SystemSettings {
 let recipeSystems: [any RecipeSystem.Type] = [
   LineClassifier.self,
   SyntaxTagger.self,
-  SpeechSystem.self,
-  EmbeddingSystem.self,
+  DetectorSystem<SSD>.self,
+  DetectorSystem<YOLOv1>.self,
+  DetectorSystem<YOLOv2>.self,
+  DetectorSystem<YOLOv3Tiny>.self,
+  RegionSystem<FastRegionCNN>.self,
+  RegionSystem<FasterRegionCNN>.self,
 ]
 
 /// A run of training made ready.

@@ -1,0 +1,152 @@
+"""Detectors: trained for a moment by their recipes, exported, and run by one call of libapus, whose
+boxes are ONNX Runtime's on the export and whose average precision is the one that the trainer counted
+with its own decoding and suppression."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from harness import apus
+
+import locate
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+DETECTORS = ["ssd-digits", "yolo-v1-digits", "yolo-v2-digits", "yolo-v3-tiny-digits"]
+IMAGES = 24
+
+
+class Trained:
+    """A recipe on fewer scenes, and what came of it."""
+
+    def __init__(self, name: str, folder: Path):
+        recipe = (RECIPES / f"{name}.yaml").read_text()
+        recipe = re.sub(
+            r"scenes: .*", f"scenes: {{training: 160, validation: 4, test: {IMAGES}}}", recipe)
+        recipe = re.sub(r"epochs: .*", "epochs: 5", recipe)
+        recipe = re.sub(r"path: .*", f"path: {RECIPES.parent}/data/digits.csv", recipe)
+        # Little is sure after so short a training.
+        recipe = recipe.replace("name: " + self.model(name), "score_threshold: 0.02, name: " + self.model(name))
+        (folder / "r.yaml").write_text(recipe)
+        self.folder = folder
+        self.said = self.run(
+            "train", "r.yaml", "-o", "net.apus", "--export-onnx", "net.onnx", "--threads", "1")
+        self.run("samples", "r.yaml", "--part", "test", "-o", "test.npz")
+        self.data = np.load(folder / "test.npz")
+        self.session = apus.Model(str(folder / "net.apus")).session(function="detect")
+        self.found = [self.detect(x) for x in self.data["x"]]
+
+    @staticmethod
+    def model(name: str) -> str:
+        return name.removesuffix("-digits")
+
+    def run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [locate.model_convert(), *arguments], cwd=self.folder, capture_output=True, text=True,
+            timeout=240)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def detect(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = self.session.run({"image": image[None]})
+        return {name: np.array(value) for name, value in outputs.items()}
+
+
+@pytest.fixture(scope="module", params=DETECTORS)
+def trained(request, tmp_path_factory) -> Trained:
+    return Trained(request.param, tmp_path_factory.mktemp("detector"))
+
+
+def test_boxes_are_those_of_onnx_runtime(trained: Trained):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(trained.folder / "net.onnx"), options)
+    names = [o.name for o in session.get_outputs()]
+    assert names == ["boxes", "scores", "classes"]
+    compared = 0
+    for image, own in zip(trained.data["x"], trained.found):
+        theirs = dict(zip(names, session.run(None, {"image": image[None]})))
+        assert own["classes"].tolist() == theirs["classes"].tolist()
+        np.testing.assert_allclose(own["boxes"], theirs["boxes"], atol=1e-4)
+        np.testing.assert_allclose(own["scores"], theirs["scores"], atol=1e-4)
+        compared += len(own["scores"])
+    assert compared > IMAGES
+
+
+def test_boxes_come_best_first_and_without_doubles(trained: Trained):
+    for own in trained.found:
+        n = len(own["scores"])
+        assert own["boxes"].shape == (n, 4) and own["classes"].shape == (n,) and n <= 100
+        assert np.all(np.diff(own["scores"]) <= 0) and np.all(own["scores"] > 0.02)
+        assert np.all((own["boxes"] >= 0) & (own["boxes"] <= 1))
+        for i in range(n):
+            for j in range(i):
+                if own["classes"][i] == own["classes"][j]:
+                    assert iou(own["boxes"][i], own["boxes"][j]) <= 0.45 + 1e-6
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    common = np.prod(np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0))
+    union = np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - common
+    return float(common / union) if union > 0 else 0.0
+
+
+def average_precision(trained: Trained) -> float:
+    """COCO's at IoU 0.5: the mean over classes of the best precision at 101 recalls."""
+    data = trained.data
+    values = []
+    for label in range(10):
+        total = int((data["classes"] == label).sum())
+        if total == 0:
+            continue
+        judged = []
+        for i, own in enumerate(trained.found):
+            objects = data["boxes"][(data["images"] == i) & (data["classes"] == label)]
+            free = list(range(len(objects)))
+            for box, score in zip(
+                own["boxes"][own["classes"] == label], own["scores"][own["classes"] == label]
+            ):
+                best = max(free, key=lambda j: iou(box, objects[j]), default=None)
+                right = best is not None and iou(box, objects[best]) >= 0.5
+                if right:
+                    free.remove(best)
+                judged.append((score, right))
+        judged.sort(key=lambda x: -x[0])
+        hits = np.cumsum([r for _, r in judged])
+        recall = hits / total
+        precision = hits / np.arange(1, len(judged) + 1)
+        points = [max(precision[recall >= r], default=0) for r in np.linspace(0, 1, 101)]
+        values.append(np.mean(points))
+    return float(np.mean(values))
+
+
+def test_precision_is_the_trainers(trained: Trained):
+    said = re.search(r"test: .*mAP@0\.5 ([\d.]+) %", trained.said)
+    assert said, trained.said
+    assert abs(100 * average_precision(trained) - float(said[1])) < 0.06
+
+
+def test_detect_prints_and_draws(trained: Trained):
+    objects = json.loads(
+        trained.run(
+            "detect", "net.apus", "--recipe", "r.yaml", "--count", "3", "--score", "0.02", "--json",
+            "-o", "boxes.png"))
+    assert len(objects) == 3
+    for own, said in zip(trained.found, objects):
+        assert [o["label"] for o in said["objects"]] == own["classes"].tolist()
+        boxes = np.array([o["box"] for o in said["objects"]]).reshape(-1, 4)
+        np.testing.assert_allclose(boxes, own["boxes"] * 64, atol=2e-2)
+    png = (trained.folder / "boxes.png").read_bytes()
+    assert png.startswith(b"\x89PNG") and int.from_bytes(png[16:20], "big") == 3 * 260
+
+
+def test_detect_reads_a_picture(trained: Trained, tmp_path: Path):
+    picture = RECIPES.parent / "Tests/DetectionTests/Fixtures/coco/images/000000000025.jpg"
+    text = trained.run("detect", "net.apus", str(picture), "-o", str(tmp_path / "o.png"))
+    assert text.strip() == "nothing found" or "[" in text
+    assert (tmp_path / "o.png").stat().st_size > 100
