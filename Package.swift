@@ -169,6 +169,9 @@ let package = Package(
       name: "OptimizerTests", dependencies: ["Training", "NumPyFile"],
       exclude: ["Fixtures", "make_fixtures.py"]),
     .testTarget(
+      name: "SequenceTests", dependencies: ["Training", "Zoo", "Graph", "NumPyFile"],
+      exclude: ["Fixtures", "make_fixtures.py"]),
+    .testTarget(
       name: "DetectionTests", dependencies: ["Training", "Zoo", "Graph"],
       exclude: ["Fixtures", "make_fixtures.py"]),
     .testTarget(name: "RecipeTests", dependencies: ["Training", "NumPyFile"]),

@@ -47,6 +47,29 @@ private func recipeWith(_ changes: [Int: String] = [:]) throws -> Recipe {
   #expect(try recipeWith([16: "schedule: cosine"]).schedule == .cosine(final: 0))
 }
 
+/// Rules that look at the loss elsewhere: what else the recipe may say.
+@Test func searchesSeeAllSamples() throws {
+  let small = [13: "optimizer: l-bfgs", 14: "", 15: "", 16: "", 17: "batch_size: full"]
+  let recipe = try recipeWith(small)
+  #expect(recipe.optimizer.name == "l-bfgs" && recipe.batchSize == nil)
+  func message(_ changes: [Int: String]) -> String {
+    do {
+      _ = try recipeWith(small.merging(changes) { $1 })
+      return ""
+    } catch { return "\(error)" }
+  }
+  #expect(
+    message([17: "batch_size: 32"])
+      == "r/x.yaml:17: batch_size: 'l-bfgs' sees all samples at once; it must be 'full'")
+  #expect(
+    message([16: "schedule: cosine"])
+      == "r/x.yaml:16: schedule: 'l-bfgs' has no learning rate; it finds its own lengths")
+  #expect(
+    message([20: "clipping: {norm: 1}"])
+      == "r/x.yaml:20: clipping: 'l-bfgs' needs the gradient as it is")
+  #expect(message([13: "optimizer: conjugate-gradient"]) == "")
+}
+
 /// One change to the recipe above, and all of what is said about it.
 @Test(arguments: [
   (21, "sed: 4", "21: unknown key 'sed'; did you mean 'seed'?"),
@@ -58,9 +81,10 @@ private func recipeWith(_ changes: [Int: String] = [:]) throws -> Recipe {
   (
     14, "  name: newton",
     "14: optimizer: there is no 'newton'; it must be 'sgd', 'momentum', 'nesterov', 'rmsprop', "
-      + "'adam' or 'adamw'"
+      + "'adam', 'adamw', 'conjugate-gradient' or 'l-bfgs'"
   ),
   (15, "", "14: 'optimizer' lacks the key 'learning_rate'"),
+  (14, "  name: l-bfgs", "15: unknown key 'learning_rate' in 'optimizer'; the keys are name, memory"),
   (15, "  learning_rate: fast", "15: optimizer.learning_rate must be greater than 0, and is 'fast'"),
   (15, "  learning_rate: '1'", "15: optimizer.learning_rate must be greater than 0, and is '1'"),
   (15, "  learning_rate: -1", "15: optimizer.learning_rate must be greater than 0, and is '-1'"),

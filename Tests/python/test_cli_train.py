@@ -79,8 +79,8 @@ SLIPS = {
     ),
     "a loss that does not fit": (
         lambda f: change(f, "r.yaml", "loss: cross-entropy", "loss: huber"),
-        "r.yaml:11: loss: there is no 'huber'; it must be 'mse', 'l1', 'cross-entropy' or "
-        "'binary-cross-entropy'",
+        "r.yaml:11: loss: there is no 'huber'; it must be 'mse', 'l1', 'cross-entropy', "
+        "'binary-cross-entropy', 'perceptron' or 'hinge'",
     ),
     "a network that does not fit": (
         lambda f: change(f, "r.yaml", "{name: mlp, hidden: [16], activation: tanh}", "lenet5"),

@@ -178,7 +178,7 @@ extension Train {
     _ report: String, _ trainer: Trainer, _ result: TrainingResult, _ job: TrainingJob,
     _ recipe: Recipe
   ) throws {
-    let page = TrainingReport(
+    var page = TrainingReport(
       title: recipe.name, recipeFile: recipe.file, recipeText: recipe.text,
       history: trainer.history, bestEpoch: trainer.bestEpoch, metrics: job.metrics,
       result: (result.parts.first { $0.name == "test" } ?? result.parts.first).map {
@@ -189,6 +189,7 @@ extension Train {
       facts: (recipe.lossName.map { [("Loss", $0)] } ?? [])
         + [("Threads", "\(TrainingThreads.count)")]
         + (recipe.int8Epochs.map { [("For int8", $0)] } ?? []))
+    page.figures = (job.test ?? job.validation)?.figures ?? []
     try writeBytes([UInt8](page.html().utf8), toFile: report)
   }
 }

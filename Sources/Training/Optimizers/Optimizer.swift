@@ -17,14 +17,19 @@ public struct Parameter {
   }
 }
 
-/// How a parameter is changed by its gradient. In the formulas w is the parameter, g the gradient,
-/// η the learning rate, t the number of the update from 1 on; everything is element-wise.
-public protocol UpdateRule {
+/// What all rules have in common: a name, and numbers that they remember for each element.
+public protocol OptimizerRule {
   /// As in recipes: "adam".
   var name: String { get }
   /// Numbers that are remembered for each element of a parameter; they start as 0.
   var slotCount: Int { get }
+}
 
+/// How a parameter is changed by its gradient. In the formulas w is the parameter, g the gradient,
+/// η the learning rate, t the number of the update from 1 on; everything is element-wise.
+///
+/// `SearchRule` is the other kind of rule.
+public protocol UpdateRule: OptimizerRule {
   /// - Parameters:
   ///   - slots: `slotCount` arrays of `w.count` numbers.
   func update(
@@ -34,19 +39,22 @@ public protocol UpdateRule {
 
 /// Updates all parameters of a network and remembers what the rule needs from update to update.
 public final class Optimizer {
-  public let rule: any UpdateRule
+  public let rule: any OptimizerRule
   /// Updates done.
   public private(set) var step = 0
 
   private let counts: [Int]
-  /// Slot 0 of all parameters, then slot 1 …
+  private let total: Int
+  /// Slot 0 of all parameters, then slot 1 …; behind them a search rule's `scalarCount` numbers.
   private let slots: UnsafeMutableBufferPointer<Float>
 
-  /// - Parameter counts: The parameters' sizes, in the order in which `update` is given them.
-  public init(_ rule: any UpdateRule, counts: [Int]) {
+  /// - Parameter counts: The parameters' sizes, in the order in which they are given later.
+  public init(_ rule: any OptimizerRule, counts: [Int]) {
     self.rule = rule
     self.counts = counts
-    slots = .allocate(capacity: rule.slotCount * counts.reduce(0, +))
+    total = counts.reduce(0, +)
+    let scalars = (rule as? any SearchRule)?.scalarCount ?? 0
+    slots = .allocate(capacity: rule.slotCount * total + scalars)
     slots.initialize(repeating: 0)
   }
 
@@ -54,19 +62,23 @@ public final class Optimizer {
     slots.deallocate()
   }
 
+  /// Whether the rule searches: it wants `search` instead of `update`.
+  public var searches: Bool { rule is any SearchRule }
+
   /// Changes every parameter once.
   ///
-  /// - Precondition: The parameters are those that `counts` told of.
+  /// - Precondition: The parameters are those that `counts` told of, and the rule is an `UpdateRule`.
   public func update(_ parameters: [Parameter], learningRate: Float) {
-    precondition(parameters.count == counts.count, "other parameters than the optimiser was made for")
+    guard let rule = rule as? any UpdateRule else {
+      preconditionFailure("\(rule.name) searches: it needs the loss at other points")
+    }
+    check(parameters)
     step += 1
-    let total = counts.reduce(0, +)
     var offset = 0
     withUnsafeTemporaryAllocation(
       of: UnsafeMutablePointer<Float>.self, capacity: max(1, rule.slotCount)
     ) { pointers in
       for (parameter, count) in zip(parameters, counts) {
-        precondition(parameter.values.count == count, "a parameter has changed its size")
         guard count > 0 else { continue }
         for slot in 0..<rule.slotCount {
           pointers[slot] = slots.baseAddress! + slot * total + offset
@@ -75,6 +87,39 @@ public final class Optimizer {
           parameter, learningRate: learningRate, step: step, slots: UnsafePointer(pointers.baseAddress!))
         offset += count
       }
+    }
+  }
+
+  /// Moves all parameters to a point with a lower loss, where the rule finds one. Their gradients are
+  /// those at the point where they stand.
+  ///
+  /// - Parameters:
+  ///   - loss: where the parameters stand.
+  ///   - evaluate: gives the loss for the values that the parameters have when it is called, and
+  ///     puts its derivatives into their gradients.
+  /// - Returns: The length of the step; 0 where no lower loss was found, and the parameters are as
+  ///   they were.
+  /// - Precondition: The rule is a `SearchRule`.
+  public func search(
+    _ parameters: [Parameter], loss: Double, evaluate: () throws -> Double
+  ) throws -> Double {
+    guard let rule = rule as? any SearchRule else {
+      preconditionFailure("\(rule.name) does not search")
+    }
+    check(parameters)
+    step += 1
+    let memory = SearchMemory(
+      slots: UnsafeMutableBufferPointer(rebasing: slots[..<(rule.slotCount * total)]), count: total,
+      scalars: UnsafeMutableBufferPointer(rebasing: slots[(rule.slotCount * total)...]))
+    return try withoutActuallyEscaping(evaluate) {
+      try rule.step(Landscape(parameters, count: total, loss: loss, evaluate: $0), memory)
+    }
+  }
+
+  private func check(_ parameters: [Parameter]) {
+    precondition(parameters.count == counts.count, "other parameters than the optimiser was made for")
+    for (parameter, count) in zip(parameters, counts) {
+      precondition(parameter.values.count == count, "a parameter has changed its size")
     }
   }
 

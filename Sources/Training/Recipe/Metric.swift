@@ -2,7 +2,7 @@ import Foundation
 
 /// What is shown beside the loss, computed from an evaluation.
 public enum Metric: String, CaseIterable, Sendable {
-  /// Share of samples that are classified right.
+  /// Share of samples (of yes or no: of answers) that are classified right.
   case accuracy
   /// 1 − accuracy.
   case error
@@ -38,7 +38,7 @@ public enum Metric: String, CaseIterable, Sendable {
     switch target {
     case .classes: [.accuracy]
     case .nextTokens: [.bits]
-    case .values: loss == .mse ? [.rmse] : []
+    case .values: loss == .mse ? [.rmse] : loss == .perceptron || loss == .hinge ? [.accuracy] : []
     }
   }
 }

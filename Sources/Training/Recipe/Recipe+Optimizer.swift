@@ -1,12 +1,24 @@
 extension Recipe {
-  static let optimizers = ["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"]
+  static let optimizers = [
+    "sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "conjugate-gradient", "l-bfgs",
+  ]
   static let schedules = ["constant", "step", "exponential", "cosine", "one-cycle", "plateau"]
 
   /// The optimiser and its learning rate.
   static func optimizer(
     _ name: String, _ section: RecipeSection
-  ) throws -> (any UpdateRule, Double) {
+  ) throws -> (any OptimizerRule, Double) {
     let known = try check(name, section, optimizers)
+    switch known {
+    // These find their own lengths.
+    case "conjugate-gradient":
+      try section.allow(["name"])
+      return (ConjugateGradient(), 1)
+    case "l-bfgs":
+      try section.allow(["name", "memory"])
+      return (LBFGS(memory: try section.integer("memory", 1...1_000) ?? 10), 1)
+    default: break
+    }
     let own: [String: [String]] = [
       "sgd": [], "momentum": ["momentum"], "nesterov": ["momentum"],
       "rmsprop": ["decay", "momentum", "epsilon"], "adam": ["beta1", "beta2", "epsilon"],

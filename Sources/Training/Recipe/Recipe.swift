@@ -17,7 +17,7 @@ public struct Recipe {
   public var name: String
   /// What is trained, and on what.
   public var subject: Subject
-  public var optimizer: any UpdateRule
+  public var optimizer: any OptimizerRule
   public var learningRate: Double
   public var schedule: Schedule
   /// Updates in which the learning rate rises in a line at first.
@@ -138,7 +138,7 @@ public struct Recipe {
     if watch == .measure {
       throw top.error("watch", "watch: 'measure' is for models with a task of their own")
     }
-    if watch == .accuracy && !loss.usesClasses {
+    if watch == .accuracy && !loss.countsHits {
       throw top.error("watch", "watch: 'accuracy' is for classes; the loss is '\(loss.rawValue)'")
     }
     if data.reader.isText && !loss.usesClasses {
@@ -147,8 +147,26 @@ public struct Recipe {
     if top.has("window") && !data.reader.isText {
       throw top.error("window", "window: only text is cut into windows")
     }
+    if optimizer is any SearchRule { try checkSearch(top) }
     if data.reader.isText && batchSize == nil {
       throw top.error("batch_size", "batch_size: text needs a number of streams, not 'full'")
+    }
+  }
+
+  /// A rule that looks at the loss elsewhere wants one loss, that of all samples, and its gradient.
+  private func checkSearch(_ top: RecipeSection) throws {
+    let name = "'\(optimizer.name)'"
+    if batchSize != nil {
+      throw top.error("batch_size", "batch_size: \(name) sees all samples at once; it must be 'full'")
+    }
+    if top.has("schedule") {
+      throw top.error("schedule", "schedule: \(name) has no learning rate; it finds its own lengths")
+    }
+    if top.has("clipping") {
+      throw top.error("clipping", "clipping: \(name) needs the gradient as it is")
+    }
+    if top.has("quantization") {
+      throw top.error("quantization", "quantization: \(name) cannot train for int8")
     }
   }
 

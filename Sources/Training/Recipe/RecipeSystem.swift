@@ -36,6 +36,8 @@ public struct SystemSettings {
 let recipeSystems: [any RecipeSystem.Type] = [
   LineClassifier.self,
   SyntaxTagger.self,
+  SpeechSystem.self,
+  EmbeddingSystem.self,
   DetectorSystem<SSD>.self,
   DetectorSystem<YOLOv1>.self,
   DetectorSystem<YOLOv2>.self,

@@ -18,6 +18,8 @@ public struct TrainingReport {
   public var unit: String
   /// More facts, name and value.
   public var facts: [(String, String)]
+  /// Drawings beside the curves.
+  public var figures: [ReportFigure] = []
 
   public init(
     title: String, recipeFile: String, recipeText: String, history: [EpochResult], bestEpoch: Int?,
@@ -47,6 +49,9 @@ public struct TrainingReport {
       body +=
         "<div class=\"card\"><div class=\"cardhead\"><h2>\(escape(chart.title))</h2>"
         + "<div class=\"legend\">\(chart.legend)</div></div>\(chart.svg)</div>"
+    }
+    for figure in figures {
+      body += "<div class=\"card\"><h2>\(escape(figure.title))</h2>\(figure.svg)</div>"
     }
     body += "</section>"
     if let result, let confusion = result.evaluation.confusion, let classNames,

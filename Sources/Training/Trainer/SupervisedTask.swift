@@ -92,7 +92,7 @@ public final class SupervisedTask: TrainingTask {
         }
         let (value, count, hits) = loss.evaluate(outputs[0], targets)
         return BatchResult(
-          loss: value, count: count, hits: loss.usesClasses ? Double(hits) : nil)
+          loss: value, count: count, hits: loss.countsHits ? Double(hits) : nil)
       }
     }
   }

@@ -30,10 +30,12 @@ public final class Trainer {
   let validation: (any TrainingTask)?
   private(set) var optimizer: Optimizer
   var learningRate: LearningRate
-  private var parameters: [Parameter]
-  private var trainingRollout: Rollout<Float>
+  private(set) var parameters: [Parameter]
+  private(set) var trainingRollout: Rollout<Float>
   private var validationRollout: Rollout<Float>
-  private var update = 0
+  private(set) var update = 0
+  /// Of the last step, where the rule searches.
+  private var foundLength: Float?
   /// Places in the gradients of weights that are 0 and stay it: connections that a network lacks.
   private var missing: [Int] = []
 
@@ -61,6 +63,7 @@ public final class Trainer {
     parameters = Trainer.parameters(network)
     guard !parameters.isEmpty else { throw TrainingError("the network has nothing to train") }
     optimizer = Optimizer(options.rule, counts: parameters.map(\.values.count))
+    try Trainer.checkSearch(options, training)
     learningRate = LearningRate(
       base: options.learningRate, schedule: options.schedule, warmUp: options.warmUp,
       updatesPerEpoch: training.batchCount, epochs: options.epochs)
@@ -93,6 +96,8 @@ public final class Trainer {
         }
       }
       if let patience = options.patience, let bestEpoch, epoch - 1 - bestEpoch >= patience { break }
+      // A search that found nothing lower finds nothing the next time.
+      if optimizer.searches, history.last?.learningRate == 0 { break }
       try runEpoch()
     }
   }
@@ -145,7 +150,7 @@ public final class Trainer {
     }
     var result = EpochResult(
       epoch: epoch, training: Evaluation(), validation: nil,
-      learningRate: learningRate.value(update: update - 1), gradientNorm: norm,
+      learningRate: foundLength ?? learningRate.value(update: update - 1), gradientNorm: norm,
       seconds: Date().timeIntervalSince(start))
     sums.describe(&result.training)
     if let validation { result.validation = try validationRollout.evaluate(validation) }
@@ -175,6 +180,11 @@ public final class Trainer {
     for i in missing { network.gradients[i] = 0 }
     network.fakeQuantization?.ranges.endBatch()
     if options.l2 > 0 { addL2(parameters, strength: options.l2) }
+    if optimizer.searches {
+      foundLength = Float(try search(index, loss: result.loss))
+      update += 1
+      return (result, nil)
+    }
     if let limit = options.clipValue { clipByValue(parameters, limit: limit) }
     let norm = options.clipNorm.map { clipByNorm(parameters, limit: $0) }
     optimizer.update(parameters, learningRate: learningRate.value(update: update))

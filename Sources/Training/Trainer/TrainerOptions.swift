@@ -5,8 +5,8 @@ public struct TrainerOptions {
   /// By how much the loss of each output counts in training. The first is the network's own, and
   /// alone is measured; others are auxiliary.
   public var lossWeights: [Float] = [1]
-  public var rule: any UpdateRule = SGD()
-  /// η₀, and how it changes.
+  public var rule: any OptimizerRule = SGD()
+  /// η₀, and how it changes; a rule that searches finds its own lengths.
   public var learningRate = 0.01
   public var schedule = Schedule.constant
   /// Updates in which the rate rises in a line at first.
@@ -48,7 +48,7 @@ public struct Evaluation: Equatable, Sendable {
   public var loss = 0.0
   /// Rows (samples, tokens) or elements that the loss is the mean of.
   public var count = 0.0
-  /// Share of rows whose largest output is the target's; for classes only.
+  /// Share of rows whose largest output is the target's; of answers yes or no the share that is right.
   public var accuracy: Double?
   /// `confusion[target][prediction]`: rows counted; for classes only, where asked for.
   public var confusion: [[Int]]?
@@ -68,7 +68,7 @@ public struct EpochResult: Sendable {
   /// Mean over the epoch's batches, each before its update.
   public var training: Evaluation
   public var validation: Evaluation?
-  /// Of the epoch's last update.
+  /// Of the epoch's last update; of a rule that searches the length that it found.
   public var learningRate: Float
   /// The largest gradient norm before clipping; nil where it was not computed.
   public var gradientNorm: Double?

@@ -21,12 +21,15 @@ public protocol TrainingTask: AnyObject {
   /// What there is to say of the batches since `beginEvaluation` besides their loss; the first is
   /// what `watch: measure` watches.
   func measures() -> [Measure]
+  /// Drawings of what `measures` was computed from, for the report.
+  var figures: [ReportFigure] { get }
 }
 
 extension TrainingTask {
   public var unit: String { "samples" }
   public func beginEvaluation() {}
   public func measures() -> [Measure] { [] }
+  public var figures: [ReportFigure] { [] }
 }
 
 /// What came of a batch.
@@ -41,6 +44,17 @@ public struct BatchResult {
     self.loss = loss
     self.count = count
     self.hits = hits
+  }
+}
+
+/// A drawing in the report: inline SVG, with the colours of the page's style.
+public struct ReportFigure {
+  public var title: String
+  public var svg: String
+
+  public init(title: String, svg: String) {
+    self.title = title
+    self.svg = svg
   }
 }
 

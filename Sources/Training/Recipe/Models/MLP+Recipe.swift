@@ -3,12 +3,14 @@ import Zoo
 
 extension MLP: RecipeModel {
   static let recipeName = "mlp"
-  static let recipeKeys = ["hidden", "activation", "dropout"]
+  static let recipeKeys = ["hidden", "activation", "output_activation", "dropout"]
 
   init(_ section: RecipeSection) throws {
     self.init()
     hidden = try section.integers("hidden", count: 0...64, 1...65_536) ?? hidden
     activation = try section.choice("activation", Activation.self) ?? activation
+    outputActivation =
+      try section.choice("output_activation", Activation.self) ?? outputActivation
     dropout = try section.dropout()
   }
 
