@@ -101,5 +101,11 @@ def test_the_library_computes_and_training_says_the_truth(tmp_path, loss):
     assert reached > 0.65
     told = float(said.split("ROC area ")[1].split(" %")[0])
     assert abs(told - 100 * reached) < 0.02
+
+
+@pytest.mark.parametrize("name", ["embedding", "embedding-centre"])
+def test_signs_never_seen_are_told_apart(tmp_path, name):
+    said = train(tmp_path, locate.REPOSITORY / f"recipes/{name}.yaml", "--epochs", "6")
+    assert float(said.split("ROC area ")[1].split(" %")[0]) > 95
     page = (tmp_path / "e.html").read_text()
     assert "True pairs accepted, by false ones" in page and "false pairs accepted" in page

@@ -11,6 +11,7 @@ public final class SampleBatches: BatchSource {
   private let chain: TransformChain
   private let seed: UInt64
   private let shuffles: Bool
+  private let perClass: Int
   private let buffers: UnsafeMutablePointer<Float>
   private var order: [Int]
   private var orderEpoch = -1
@@ -21,15 +22,18 @@ public final class SampleBatches: BatchSource {
   ///   - training: Shuffle, and apply random transforms. Otherwise the samples come in the order of
   ///     `indices` and random transforms are left out.
   ///   - dropsLast: Leave out an epoch's last batch where it is not full.
+  ///   - perClass: Shuffle so many samples of a class together, so that each has others like it in its
+  ///     batch.
   public init(
     _ samples: Samples, indices: [Int], transforms: [any Transform], batchSize: Int, seed: UInt64,
-    training: Bool, dropsLast: Bool = false
+    training: Bool, dropsLast: Bool = false, perClass: Int = 1
   ) throws {
     self.samples = samples
     self.indices = indices
     self.batchSize = batchSize
     self.seed = seed
     shuffles = training
+    self.perClass = perClass
     chain = try TransformChain(
       training ? transforms : transforms.compactMap(\.whenTested), inputShape: samples.shape)
     inputShape = chain.outputShape
@@ -57,6 +61,9 @@ public final class SampleBatches: BatchSource {
     if shuffles && orderEpoch != epoch {
       var random = SeededRandom(seed: seed, 1, epoch)
       order = random.permutation(indices.count).map { indices[$0] }
+      if perClass > 1, case .classes(let classes, _) = samples.targets {
+        order = SampleBatches.grouped(order, classes, perClass, &random)
+      }
       orderEpoch = epoch
     }
     let start = index * batchSize
@@ -89,6 +96,28 @@ public final class SampleBatches: BatchSource {
       }
     case .inputs: batch.values = batch.inputs
     }
+  }
+}
+
+extension SampleBatches {
+  /// Groups of `size` samples of one class, in a random order.
+  private static func grouped(
+    _ order: [Int], _ classes: [Int32], _ size: Int, _ random: inout SeededRandom
+  ) -> [Int] {
+    var groups: [[Int]] = []
+    // The group of each class that is not full.
+    var open: [Int32: Int] = [:]
+    for sample in order {
+      let c = classes[sample]
+      if let group = open[c] {
+        groups[group].append(sample)
+      } else {
+        open[c] = groups.count
+        groups.append([sample])
+      }
+      if groups[open[c]!].count == size { open[c] = nil }
+    }
+    return random.permutation(groups.count).flatMap { groups[$0] }
   }
 }
 

@@ -7,7 +7,7 @@ struct SpeechSystem: RecipeSystem {
   static let recipeKeys = [
     "cell", "filters", "hidden_size", "layers", "dropout", "bands", "streaming",
   ]
-  static let dataKeys = ["path", "test_speakers", "seconds", "noise", "sounds", "test_sounds"]
+  static let dataKeys = ["path", "test_speakers", "seconds", "noise", "speed", "sounds", "test_sounds"]
 
   private var net = DeepSpeech(classes: 1)
   private let data: RecipeSection
@@ -15,6 +15,7 @@ struct SpeechSystem: RecipeSystem {
   private let testSpeakers: [String]
   private let seconds: Double
   private let noise: Float
+  private let speed: Float
   private let sounds: Int
   private let testSounds: Int
 
@@ -34,6 +35,7 @@ struct SpeechSystem: RecipeSystem {
     testSpeakers = try data.required("test_speakers", data.strings("test_speakers"))
     seconds = try data.number("seconds", "from 0.1 to 60") { $0 >= 0.1 && $0 <= 60 } ?? 2
     noise = Float(try data.number("noise", "from 0 to 1") { $0 >= 0 && $0 <= 1 } ?? 0.02)
+    speed = Float(try data.number("speed", "from 0 to 0.5") { $0 >= 0 && $0 <= 0.5 } ?? 0.15)
     sounds = try data.integer("sounds", 1...10_000_000) ?? 400
     testSounds = try data.integer("test_sounds", 1...10_000_000) ?? 200
   }
@@ -59,6 +61,7 @@ struct SpeechSystem: RecipeSystem {
     options.samples = Int(seconds * Double(corpus.rate)) / net.stepSamples * net.stepSamples
     options.pause = corpus.rate / 20...corpus.rate * 3 / 10
     options.noise = noise
+    options.speed = speed
     options.batchSize = settings.batchSize
     options.count = sounds
     options.seed = settings.seed

@@ -9,20 +9,37 @@ struct EmbeddingSystem: RecipeSystem {
   ]
   static let dataKeys = [
     "reader", "path", "transforms", "label", "ignore", "header", "delimiter", "inputs", "targets",
-    "size", "channels",
+    "size", "channels", "classes", "count", "seed",
   ]
 
   private var net = EmbeddingNet()
   private var options = EmbeddingTask.Options()
-  private let unseen: [String]
+  /// The classes, or how many of the last.
+  private let unseen: (names: [String], count: Int)
   private let model: RecipeSection
-  private let data: DataRecipe
+  private let source: Source
+
+  private enum Source {
+    case glyphs(GlyphReader)
+    case samples(DataRecipe)
+  }
 
   init(model: RecipeSection, data: RecipeSection) throws {
     self.model = model
-    self.data = try DataRecipe(data)
-    guard !self.data.reader.isText else {
-      throw data.error("reader", "data.reader: a text has no classes")
+    if try data.string("reader") == "glyphs" {
+      try data.allow(["reader", "classes", "count", "size", "seed"])
+      var reader = GlyphReader()
+      reader.classes = try data.integer("classes", 2...100_000) ?? reader.classes
+      reader.count = try data.integer("count", 2...100_000) ?? reader.count
+      reader.size = try data.integer("size", 8...256) ?? reader.size
+      reader.seed = UInt64(try data.integer("seed", 0...Int(Int32.max)) ?? 1)
+      source = .glyphs(reader)
+    } else {
+      let samples = try DataRecipe(data)
+      guard !samples.reader.isText else {
+        throw data.error("reader", "data.reader: a text has no classes")
+      }
+      source = .samples(samples)
     }
     if let loss = try model.choice("embedding_loss", EmbeddingTask.Loss.self) { options.loss = loss }
     options.margin = try model.number("margin", "greater than 0") { $0 > 0 } ?? options.margin
@@ -30,36 +47,33 @@ struct EmbeddingSystem: RecipeSystem {
     options.rate = try model.number("rate", "from 0 to 1") { $0 >= 0 && $0 <= 1 } ?? options.rate
     net.dimensions = try model.integer("dimensions", 1...4_096) ?? net.dimensions
     net.filters = try model.integers("filters", count: 1...8, 1...1_024) ?? net.filters
-    unseen = try model.required("unseen", model.strings("unseen"))
+    if let count = try? model.integer("unseen", 2...100_000) {
+      unseen = ([], count)
+    } else {
+      unseen = (try model.required("unseen", model.strings("unseen")), 0)
+    }
   }
 
   var hasValidation: Bool { false }
 
   func job(_ settings: SystemSettings) throws -> TrainingJob {
-    let path = settings.dataPath ?? data.resolvedPath
-    let samples = try data.read(path, part: .training)
+    let (samples, transforms) = try read(settings.dataPath)
     guard case .classes(let classes, let names) = samples.targets else {
-      throw model.error(nil, "\(path): embeddings are learned of classes; the targets are numbers")
+      throw model.error(nil, "embeddings are learned of classes; the targets are numbers")
     }
-    for name in unseen where !names.contains(name) {
-      throw model.error("unseen", "model.unseen: \(path) has no class '\(name)'")
+    for name in unseen.names where !names.contains(name) {
+      throw model.error("unseen", "model.unseen: there is no class '\(name)'")
     }
-    let seen = (0..<samples.count).filter { !unseen.contains(names[Int(classes[$0])]) }
-    let held = (0..<samples.count).filter { unseen.contains(names[Int(classes[$0])]) }
+    let last = Set(unseen.names + names.suffix(unseen.count))
+    let seen = (0..<samples.count).filter { !last.contains(names[Int(classes[$0])]) }
+    let held = (0..<samples.count).filter { last.contains(names[Int(classes[$0])]) }
     guard !seen.isEmpty else { throw model.error("unseen", "model.unseen: no class is left to train on") }
-    var transforms: [any Transform] = []
-    for transform in data.transforms {
-      switch transform {
-      case .transform(let transform): transforms.append(transform)
-      case .standardize:
-        transforms.append(try Normalize.measured(on: samples, indices: seen, after: transforms))
-      }
-    }
     func task(_ indices: [Int], training: Bool) throws -> EmbeddingTask {
       EmbeddingTask(
         try SampleBatches(
           samples, indices: indices, transforms: transforms, batchSize: settings.batchSize,
-          seed: settings.seed, training: training, dropsLast: training), options: options)
+          seed: settings.seed, training: training, dropsLast: training,
+          perClass: options.loss == .triplet ? 5 : 1), options: options)
     }
     let training = try task(seen, training: true)
     var net = net
@@ -79,6 +93,21 @@ struct EmbeddingSystem: RecipeSystem {
       graph.setMetadata("name", settings.name)
       try graph.inferShapes()
       return graph
+    }
+  }
+
+  private func read(_ path: String?) throws -> (Samples, [any Transform]) {
+    switch source {
+    case .glyphs(let reader): return (reader.read(), [])
+    case .samples(let data):
+      let samples = try data.read(path ?? data.resolvedPath, part: .training)
+      let transforms = try data.transforms.map { transform -> any Transform in
+        guard case .transform(let transform) = transform else {
+          throw model.error(nil, "data.transforms: 'standardize' is not for embeddings")
+        }
+        return transform
+      }
+      return (samples, transforms)
     }
   }
 }
