@@ -102,6 +102,9 @@ public final class GraphBuilder {
     Value(name, shape, floats: floats)
   }
 
+  /// A float32 constant [1].
+  public func constant(_ number: Float) -> Value { Value("", [1], floats: [number]) }
+
   /// An int64 constant: shapes, axes.
   public func constant(_ name: String = "", integers: [Int]) -> Value {
     Value(name, [integers.count], integers: integers)

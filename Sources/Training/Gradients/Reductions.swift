@@ -29,58 +29,104 @@ private struct ReductionIndices<S: TrainingScalar> {
   }
 }
 
-/// y = end(Σ map(x)); dx = end′ map′(x) dy, `slope` given (x, y, number of terms).
-private func sumLikeRule<S: TrainingScalar>(
-  _ call: NodeCall<S>, _ map: @escaping (S) -> S, _ end: @escaping (S, S) -> S,
-  _ slope: @escaping (S, S, S) -> S
-) -> Passes {
+/// y = end(Σ term(x)); dx = slope(x) dy; n: the number of terms. A type rather than closures, so that
+/// loops over elements call nothing.
+private protocol SumLike {
+  static func term<S: TrainingScalar>(_ x: S) -> S
+  static func end<S: TrainingScalar>(_ sum: S, _ n: S) -> S
+  static func slope<S: TrainingScalar>(_ x: S, _ y: S, _ n: S) -> S
+}
+
+@inline(__always)
+private func sumLikeRule<S: TrainingScalar, F: SumLike>(_ call: NodeCall<S>, _: F.Type) -> Passes {
   let indices = ReductionIndices(call)
   let (x, y) = (call.input(0), call.output(0))
   let length = S(indices.length)
   return Passes(
     forward: {
       for i in 0..<y.count { y.data[i] = 0 }
-      for i in 0..<x.count { y.data[Int(indices.target[i])] += map(x.data[i]) }
-      for i in 0..<y.count { y.data[i] = end(y.data[i], length) }
+      for i in 0..<x.count { y.data[Int(indices.target[i])] += F.term(x.data[i]) }
+      for i in 0..<y.count { y.data[i] = F.end(y.data[i], length) }
     },
     backward: {
       guard let dx = x.gradient, let dy = y.gradient else { return }
       for i in 0..<x.count {
         let at = Int(indices.target[i])
-        dx[i] += dy[at] * slope(x.data[i], y.data[at], length)
+        dx[i] += dy[at] * F.slope(x.data[i], y.data[at], length)
       }
     })
 }
 
+private enum PlainSum: SumLike {
+  @inline(__always) static func term<S: TrainingScalar>(_ x: S) -> S { x }
+  @inline(__always) static func end<S: TrainingScalar>(_ sum: S, _ n: S) -> S { sum }
+  @inline(__always)
+  static func slope<S: TrainingScalar>(_ x: S, _ y: S, _ n: S) -> S { 1 }
+}
+
 /// y = Σ x; dx = dy.
 func reduceSumRule<S: TrainingScalar>(_ call: NodeCall<S>) throws -> Passes {
-  sumLikeRule(call, { $0 }, { s, _ in s }, { _, _, _ in 1 })
+  sumLikeRule(call, PlainSum.self)
+}
+
+private enum MeanOfAll: SumLike {
+  @inline(__always) static func term<S: TrainingScalar>(_ x: S) -> S { x }
+  @inline(__always) static func end<S: TrainingScalar>(_ sum: S, _ n: S) -> S { sum / n }
+  @inline(__always)
+  static func slope<S: TrainingScalar>(_ x: S, _ y: S, _ n: S) -> S { 1 / n }
 }
 
 /// y = Σ x / n; dx = dy / n.
 func reduceMeanRule<S: TrainingScalar>(_ call: NodeCall<S>) throws -> Passes {
-  sumLikeRule(call, { $0 }, { s, n in s / n }, { _, _, n in 1 / n })
+  sumLikeRule(call, MeanOfAll.self)
+}
+
+private enum AbsoluteSum: SumLike {
+  @inline(__always) static func term<S: TrainingScalar>(_ x: S) -> S { abs(x) }
+  @inline(__always) static func end<S: TrainingScalar>(_ sum: S, _ n: S) -> S { sum }
+  @inline(__always)
+  static func slope<S: TrainingScalar>(_ x: S, _ y: S, _ n: S) -> S { x > 0 ? 1 : x < 0 ? -1 : 0 }
 }
 
 /// y = Σ |x|; dx = sign(x) dy.
 func reduceL1Rule<S: TrainingScalar>(_ call: NodeCall<S>) throws -> Passes {
-  sumLikeRule(call, { abs($0) }, { s, _ in s }, { x, _, _ in x > 0 ? 1 : x < 0 ? -1 : 0 })
+  sumLikeRule(call, AbsoluteSum.self)
+}
+
+private enum EuclideanLength: SumLike {
+  @inline(__always) static func term<S: TrainingScalar>(_ x: S) -> S { x * x }
+  @inline(__always) static func end<S: TrainingScalar>(_ sum: S, _ n: S) -> S { sum.squareRoot() }
+  @inline(__always)
+  static func slope<S: TrainingScalar>(_ x: S, _ y: S, _ n: S) -> S { y == 0 ? 0 : x / y }
 }
 
 /// y = √Σ x²; dx = x / y dy, 0 where all are 0.
 func reduceL2Rule<S: TrainingScalar>(_ call: NodeCall<S>) throws -> Passes {
-  sumLikeRule(
-    call, { $0 * $0 }, { s, _ in s.squareRoot() }, { x, y, _ in y == 0 ? 0 : x / y })
+  sumLikeRule(call, EuclideanLength.self)
+}
+
+private enum SumOfSquares: SumLike {
+  @inline(__always) static func term<S: TrainingScalar>(_ x: S) -> S { x * x }
+  @inline(__always) static func end<S: TrainingScalar>(_ sum: S, _ n: S) -> S { sum }
+  @inline(__always)
+  static func slope<S: TrainingScalar>(_ x: S, _ y: S, _ n: S) -> S { 2 * x }
 }
 
 /// y = Σ x²; dx = 2 x dy.
 func reduceSumSquareRule<S: TrainingScalar>(_ call: NodeCall<S>) throws -> Passes {
-  sumLikeRule(call, { $0 * $0 }, { s, _ in s }, { x, _, _ in 2 * x })
+  sumLikeRule(call, SumOfSquares.self)
+}
+
+private enum LogOfSum: SumLike {
+  @inline(__always) static func term<S: TrainingScalar>(_ x: S) -> S { x }
+  @inline(__always) static func end<S: TrainingScalar>(_ sum: S, _ n: S) -> S { S.log(sum) }
+  @inline(__always)
+  static func slope<S: TrainingScalar>(_ x: S, _ y: S, _ n: S) -> S { S.exp(-y) }
 }
 
 /// y = log Σ x; dx = e^−y dy.
 func reduceLogSumRule<S: TrainingScalar>(_ call: NodeCall<S>) throws -> Passes {
-  sumLikeRule(call, { $0 }, { s, _ in S.log(s) }, { _, y, _ in S.exp(-y) })
+  sumLikeRule(call, LogOfSum.self)
 }
 
 /// y = log Σ e^x; dx = e^(x − y) dy.

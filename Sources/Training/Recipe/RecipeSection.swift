@@ -166,6 +166,15 @@ public struct RecipeSection {
     return values
   }
 
+  /// Two whole numbers, the least and the most, or one that is both.
+  func range(_ key: String, _ limits: ClosedRange<Int>) throws -> ClosedRange<Int>? {
+    guard let values = try integers(key, count: 1...2, limits) else { return nil }
+    guard values[0] <= values[values.count - 1] else {
+      throw error(key, "\(path(key)): the first number is the least, the second the most")
+    }
+    return values[0]...values[values.count - 1]
+  }
+
   /// A list of texts, or one text.
   func strings(_ key: String) throws -> [String]? {
     guard let node = node(key) else { return nil }

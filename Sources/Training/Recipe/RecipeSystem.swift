@@ -44,6 +44,8 @@ let recipeSystems: [any RecipeSystem.Type] = [
   DetectorSystem<YOLOv3Tiny>.self,
   RegionSystem<FastRegionCNN>.self,
   RegionSystem<FasterRegionCNN>.self,
+  NTMSystem.self,
+  DNCSystem.self,
 ]
 
 /// A run of training made ready.

@@ -1,0 +1,109 @@
+"""Machines with memory, trained for seconds: what libapus computes is what the papers' equations say."""
+
+import subprocess
+
+import locate
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+locate.prepare()
+
+import apus  # noqa: E402
+from memory_machines import DNC, NTM  # noqa: E402
+
+NTM_KEYS = dict(locations=12, width=6, read_heads=2, write_heads=2, shifts=5)
+DNC_KEYS = dict(locations=10, width=6, read_heads=2)
+COPY = "{problem: copy, bits: 4, length: [1, 4], sequences: 240, test: {length: 6}}"
+RECALL = "{problem: associative-recall, bits: 4, length: [2, 4], sequences: 240}"
+REPEAT = "{problem: repeat-copy, bits: 4, length: [1, 3], repeats: [1, 3], sequences: 240}"
+
+
+def train(folder, name, keys, data, *options):
+    """The model, its weights by name, and what `train` says."""
+    model = ", ".join(f"{k}: {v}" for k, v in {"name": name, "hidden_size": 18, **keys}.items())
+    recipe = folder / "r.yaml"
+    recipe.write_text(
+        f"model: {{{model}}}\ndata: {data}\n"
+        "optimizer: {name: adam, learning_rate: 0.01}\nbatch_size: 8\nepochs: 2\nseed: 3\n"
+    )
+    said = subprocess.run(
+        [locate.model_convert(), "train", recipe, "-o", folder / "net.apus", "--threads", "1",
+         "--export-onnx", folder / "net.onnx", *options],
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    weights = {
+        t.name: numpy_helper.to_array(t)
+        for t in onnx.load(str(folder / "net.onnx")).graph.initializer
+        if t.name.endswith(("weight", "bias"))
+    }
+    return apus.Model(str(folder / "net.apus")), weights, said
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory):
+    ntm = train(tmp_path_factory.mktemp("ntm"), "ntm", NTM_KEYS, COPY)
+    dnc = train(tmp_path_factory.mktemp("dnc"), "dnc", DNC_KEYS, RECALL)
+    return {"ntm": (*ntm, NTM, NTM_KEYS), "dnc": (*dnc, DNC, DNC_KEYS)}
+
+
+@pytest.mark.parametrize("name", ["ntm", "dnc"])
+def test_steps_follow_the_paper(machines, name):
+    model, weights, _, reference, keys = machines[name]
+    session = model.session()
+    wanted = reference(weights, **keys)
+    width = model.inputs[0].shape[1]
+    first = None
+    for _ in range(2):  # a session that is reset starts over
+        outputs = []
+        steps = np.random.default_rng(1).integers(0, 2, (60, width)).astype(np.float32)
+        for x in steps:
+            (y, *_) = session.run(x[None]).values()
+            np.testing.assert_allclose(y[0], wanted.step(x.astype(np.float64)), atol=2e-5)
+            outputs.append(y.copy())
+        session.reset()
+        wanted.reset()
+        if first is not None:
+            assert all(np.array_equal(a, b) for a, b in zip(first, outputs))
+        first = outputs
+
+
+@pytest.mark.parametrize("name", ["ntm", "dnc"])
+def test_ten_thousand_steps_do_not_drift(machines, name):
+    model, weights, _, reference, keys = machines[name]
+    session = model.session()
+    wanted = reference(weights, **keys)
+    rng = np.random.default_rng(2)
+    width = model.inputs[0].shape[1]
+    worst = 0.0
+    for _ in range(10_000):
+        x = rng.integers(0, 2, width).astype(np.float32)
+        (y, *_) = session.run(x[None]).values()
+        worst = max(worst, np.abs(y[0] - wanted.step(x.astype(np.float64))).max())
+    assert worst < 1e-3
+
+
+def test_measures_and_pictures(machines, tmp_path):
+    said = machines["ntm"][2]
+    assert "bits/sequence" in said and "wrong bits" in said
+    assert said.splitlines()[1].startswith("test: ")
+    page = tmp_path / "r.html"
+    _, _, said = train(tmp_path, "ntm", {**NTM_KEYS, "controller": "feed-forward"}, REPEAT,
+                       "--report", page)  # fmt: skip
+    text = page.read_text()
+    for title in ["Shown", "Wanted", "Said", "Read head 2", "Write head 1"]:
+        assert f"<h2>{title}</h2>" in text
+
+
+def test_mistakes_are_named(tmp_path):
+    for key, wrong, message in [
+        ("shifts", 4, "model.shifts must be odd"),
+        ("locations", 1, "model.locations must be a whole number from 2 to 65536"),
+    ]:
+        with pytest.raises(subprocess.CalledProcessError) as error:
+            train(tmp_path, "ntm", {**NTM_KEYS, key: wrong}, COPY)
+        assert message in error.value.stderr
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        train(tmp_path, "dnc", DNC_KEYS, "{problem: coppy}")
+    assert "there is no 'coppy'; did you mean 'copy'?" in error.value.stderr
