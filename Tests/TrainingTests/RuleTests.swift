@@ -54,8 +54,8 @@ private let rules: [String: GradientRule<Double>] = gradientRules()
       // The precision of the sums, float32 here in any case.
       "LayerNormalization.stash_type", "RMSNormalization.stash_type",
       "GroupNormalization.stash_type",
-      // Only "constant" is trained: whatARuleCannotDoIsRefused.
-      "Pad.mode",
+      // Only "constant" and "avg" are trained: whatARuleCannotDoIsRefused.
+      "Pad.mode", "RoiAlign.mode",
     ]
     var missing: Set<String> = []
     for op in operators where rules["\(op.name)"] != nil {
@@ -83,8 +83,8 @@ private let rules: [String: GradientRule<Double>] = gradientRules()
       "Acos", "Acosh", "AffineGrid", "Asin", "Asinh", "Atan", "Atanh", "Attention",
       "CausalConvWithState", "CenterCropPad", "Col2Im", "Cosh", "CumSum", "DeformConv",
       "DepthToSpace", "Einsum", "GatherElements", "GatherND", "GlobalLpPool", "GridSample",
-      "LpNormalization", "LpPool", "MaxRoiPool", "MaxUnpool", "MeanVarianceNormalization", "Resize",
-      "ReverseSequence", "RoiAlign", "ScatterElements", "ScatterND", "Shrink", "Sinh",
+      "LpNormalization", "LpPool", "MaxUnpool", "MeanVarianceNormalization", "Resize",
+      "ReverseSequence", "ScatterElements", "ScatterND", "Shrink", "Sinh",
       "SpaceToDepth", "Tan", "Tile", "TopK", "Trilu",
     ]
     #expect(Set(operators.map { "\($0.name)" }).subtracting(rules.keys) == untrained)
@@ -96,6 +96,9 @@ private let rules: [String: GradientRule<Double>] = gradientRules()
     (GradientCase("Cast", [.random([2])], ["to": 10]), "a Cast of float32 to another type"),
     (GradientCase("Pad", [.random([3]), .integers([2], [1, 1])], ["mode": "reflect"]),
       "mode reflect"),
+    (GradientCase("RoiAlign",
+      [.random([1, 1, 4, 4]), .constant([1, 4], [0, 0, 2, 2]), .integers([1], [0])],
+      ["mode": "max"]), "mode max"),
     (GradientCase("MaxPool", [.random([1, 1, 4])], ["kernel_shape": [2]], outputs: 2),
       "the indices of MaxPool"),
     (GradientCase("Add", [.integers([2], [1, 2]), .integers([2], [3, 4])]), "integers here"),
