@@ -55,6 +55,14 @@ public final class Value {
       bytes: integers.map { Int64($0) }.withUnsafeBytes { [UInt8]($0) })
   }
 
+  /// A weight made of int32, as tokens are.
+  public convenience init(_ name: String = "", _ shape: [Int], int32 numbers: [Int32]) {
+    precondition(numbers.count == shape.reduce(1, *))
+    self.init(
+      name, .int32, shape.map { .fixed($0) }, kind: .weight,
+      bytes: numbers.withUnsafeBytes { [UInt8]($0) })
+  }
+
   /// The shape, where no dimension of it is free.
   public var fixedShape: [Int]? {
     guard let shape else { return nil }

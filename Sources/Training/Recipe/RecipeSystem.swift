@@ -46,6 +46,7 @@ let recipeSystems: [any RecipeSystem.Type] = [
   RegionSystem<FasterRegionCNN>.self,
   NTMSystem.self,
   DNCSystem.self,
+  TranslatorSystem.self,
 ]
 
 /// A run of training made ready.
