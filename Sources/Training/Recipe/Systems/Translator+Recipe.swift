@@ -20,7 +20,7 @@ struct TranslatorSystem: RecipeSystem {
 
   init(model: RecipeSection, data: RecipeSection) throws {
     var net = Translator()
-    net.attention = try model.choice("attention", Translator.Attention.self) ?? net.attention
+    net.attention = try model.choice("attention", AttentionKind.self) ?? net.attention
     if let word = try model.choice("cell", ["lstm", "gru"]) {
       net.cell = word == "lstm" ? .lstm : .gru
     }
