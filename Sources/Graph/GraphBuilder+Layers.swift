@@ -139,6 +139,21 @@ extension GraphBuilder {
     node("Squeeze", [x, constant(integers: axes)])
   }
 
+  /// The parts of x's last axis, which are so long.
+  public func split(_ x: Value, _ sizes: [Int]) -> [Value] {
+    nodes("Split", [x, constant(integers: sizes)], ["axis": -1], outputs: sizes.count)
+  }
+
+  /// Elements of an axis; bounds below 0 count from its end, and what lies beyond is left out.
+  public func slice(_ x: Value, axis: Int, _ range: Range<Int>) -> Value {
+    node(
+      "Slice",
+      [
+        x, constant(integers: [range.lowerBound]), constant(integers: [range.upperBound]),
+        constant(integers: [axis]),
+      ])
+  }
+
   public func concat(_ values: [Value], axis: Int) -> Value {
     node("Concat", values, ["axis": .int(axis)])
   }

@@ -39,13 +39,7 @@ public struct DeepSpeech {
     if isStreaming {
       let before = b.state("before", [batch, contextSamples])
       x = b.concat([before, sound], axis: 1)
-      b.update(
-        before,
-        to: b.node(
-          "Slice", [
-            x, b.constant(integers: [-contextSamples]), b.constant(integers: [Int(Int32.max)]),
-            b.constant(integers: [1]),
-          ]))
+      b.update(before, to: b.slice(x, axis: 1, -contextSamples..<Int(Int32.max)))
     } else {
       x = b.node("Pad", [sound, b.constant(integers: [0, contextSamples, 0, 0])])
     }

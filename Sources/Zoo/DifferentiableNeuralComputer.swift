@@ -45,10 +45,8 @@ public struct DifferentiableNeuralComputer {
       links: b.state("links", [batch, n, n]), writeWeights: b.state("write_weights_before", [batch, 1, n]),
       readWeights: b.state("read_weights_before", [batch, r, n]),
       read: b.state("read", [batch, r * w]))
-    let sequence = b.node(
-      "Unsqueeze", [b.concat([x, before.read], axis: 1), b.constant(integers: [0])])
-    let h = b.squeeze(
-      b.lstm(sequence, hiddenSize: hiddenSize, keepsState: true, name: "controller"), axes: [0])
+    let h = b.lstmStep(
+      b.concat([x, before.read], axis: 1), hiddenSize: hiddenSize, name: "controller")
     let said = interface(b, h, batch)
 
     let usage = used(b, before, said)

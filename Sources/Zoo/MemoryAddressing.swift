@@ -18,19 +18,11 @@ extension GraphBuilder {
   /// 1 + log(1 + exp(x)), the numbers from 1 on.
   public func onePlus(_ x: Value) -> Value { add(node("Softplus", [x]), constant(1)) }
 
-  /// The parts of x's last axis, which are so long.
-  public func split(_ x: Value, _ sizes: [Int]) -> [Value] {
-    nodes("Split", [x, constant(integers: sizes)], ["axis": -1], outputs: sizes.count)
-  }
-
-  /// Elements from `first` to `end` of an axis.
-  public func slice(_ x: Value, axis: Int, _ range: Range<Int>) -> Value {
-    node(
-      "Slice",
-      [
-        x, constant(integers: [range.lowerBound]), constant(integers: [range.upperBound]),
-        constant(integers: [axis]),
-      ])
+  /// One step of an LSTM whose h and c are states: x [B, inputs] to [B, hiddenSize].
+  func lstmStep(_ x: Value, hiddenSize: Int, name: String) -> Value {
+    let sequence = node("Unsqueeze", [x, constant(integers: [0])])
+    return squeeze(
+      lstm(sequence, hiddenSize: hiddenSize, keepsState: true, name: name), axes: [0])
   }
 
   /// A new memory of which each head has erased and then added, where it writes:

@@ -71,9 +71,7 @@ public struct NeuralTuringMachine {
     switch controller {
     case .feedForward: return b.dense(x, hiddenSize, activation: .tanh, name: "controller")
     case .lstm:
-      let sequence = b.node("Unsqueeze", [x, b.constant(integers: [0])])
-      let h = b.lstm(sequence, hiddenSize: hiddenSize, keepsState: true, name: "controller")
-      return b.squeeze(h, axes: [0])
+      return b.lstmStep(x, hiddenSize: hiddenSize, name: "controller")
     }
   }
 

@@ -122,8 +122,7 @@ extension Loss {
       let m = targets.mask.map { S($0[row]) } ?? 1
       if m == 0 { continue }
       let z = y.data + row * n
-      var best = 0
-      for i in 1..<max(n, 1) where z[i] > z[best] { best = i }
+      let best = indexOfGreatest(z, n)
       let highest = z[best]
       for i in 0..<n { work[i] = z[i] - highest }
       S.exp(n, work, work)
@@ -141,4 +140,11 @@ extension Loss {
     }
     return (sum / weight, weight, hits)
   }
+}
+
+/// The first of the greatest of n numbers.
+func indexOfGreatest<S: Comparable>(_ x: UnsafePointer<S>, _ n: Int) -> Int {
+  var best = 0
+  for i in 1..<max(n, 1) where x[i] > x[best] { best = i }
+  return best
 }

@@ -16,9 +16,7 @@ public struct CTCDecoder {
     var labels: [Int] = []
     var last = blank
     for t in 0..<steps {
-      let row = scores + t * (stride ?? classes)
-      var best = 0
-      for k in 1..<max(classes, 1) where row[k] > row[best] { best = k }
+      let best = indexOfGreatest(scores + t * (stride ?? classes), classes)
       if best != blank, best != last { labels.append(best) }
       last = best
     }

@@ -121,8 +121,7 @@ public final class TranslationTask: TrainingTask {
       let outputs = try step(rollout, last)
       let n = outputs[0].shape.last ?? 1
       for i in 0..<batchSize {
-        let z = outputs[0].data + i * n
-        last[i] = Int32((0..<n).max { z[$0] < z[$1] } ?? 0)
+        last[i] = Int32(indexOfGreatest(outputs[0].data + i * n, n))
         said[i].append(last[i])
       }
       if isFirst, outputs.count > 1 {

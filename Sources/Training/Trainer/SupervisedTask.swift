@@ -100,10 +100,7 @@ public final class SupervisedTask: TrainingTask {
   private func countConfusion(_ y: Tensor<Float>) {
     let n = y.shape.last ?? 1
     for (row, target) in batch.classes.enumerated() {
-      let z = y.data + row * n
-      var best = 0
-      for i in 1..<max(n, 1) where z[i] > z[best] { best = i }
-      confusion![Int(target)][best] += 1
+      confusion![Int(target)][indexOfGreatest(y.data + row * n, n)] += 1
     }
   }
 }

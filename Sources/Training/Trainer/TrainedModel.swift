@@ -27,8 +27,8 @@ public enum TrainedModel {
   ///   - labels: What the classes are called.
   ///   - vocabulary: Of the tokens that the network reads.
   static func export(
-    _ trained: Graph, into graph: Graph, loss: Loss?, labels: [String]?, vocabulary: Vocabulary?,
-    name: String?
+    _ trained: Graph, into graph: Graph, loss: Loss? = nil, labels: [String]? = nil,
+    vocabulary: Vocabulary? = nil, name: String?
   ) throws -> Graph {
     try graph.copyWeights(from: trained)
     try graph.apply()

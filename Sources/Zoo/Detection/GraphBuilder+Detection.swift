@@ -76,14 +76,7 @@ extension GraphBuilder {
   }
 
   /// x[…, range] of the last axis.
-  func columns(_ x: Value, _ range: Range<Int>) -> Value {
-    node(
-      "Slice",
-      [
-        x, constant(integers: [range.lowerBound]), constant(integers: [range.upperBound]),
-        constant(integers: [-1]),
-      ])
-  }
+  func columns(_ x: Value, _ range: Range<Int>) -> Value { slice(x, axis: -1, range) }
 
   /// Middles and sizes [n, 2] each to corners [1, n, 4].
   func corners(middle: Value, size: Value) -> Value {

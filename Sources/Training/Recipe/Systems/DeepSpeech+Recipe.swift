@@ -71,13 +71,9 @@ struct SpeechSystem: RecipeSystem {
     let test = SpeechTask(corpus, speakers: testSpeakers, options: options, isTraining: false)
     return TrainingJob(graph: try net.graph(batch: settings.batchSize), training: training, test: test) {
       [net] trained in
-      let graph = try net.graph()
-      try graph.copyWeights(from: trained)
-      try graph.apply()
-      graph.setMetadata("name", settings.name)
+      let graph = try TrainedModel.export(trained, into: net.graph(), name: settings.name)
       graph.setMetadata("characters", String(corpus.alphabet))
       graph.setMetadata("rate", String(corpus.rate))
-      try graph.inferShapes()
       return graph
     }
   }

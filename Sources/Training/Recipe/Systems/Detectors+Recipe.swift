@@ -60,13 +60,8 @@ extension TrainingJob {
       validation: parts.validation.map { task($0, false) }, test: parts.test.map { task($0, false) },
       classNames: names
     ) { trained in
-      let graph = try deployed()
-      try graph.copyWeights(from: trained)
-      try graph.apply()
-      graph.setMetadata("name", settings.name)
-      graph.setMetadata("producer", "Apus model-convert 0.1.0")
+      let graph = try TrainedModel.export(trained, into: deployed(), name: settings.name)
       graph.setMetadata("labels", names.joined(separator: "\n"))
-      try graph.inferShapes()
       return graph
     }
   }

@@ -87,12 +87,7 @@ struct EmbeddingSystem: RecipeSystem {
     return TrainingJob(
       graph: try net.graph(), training: training, test: try task(held, training: false)
     ) { trained in
-      let graph = try deployed.graph()
-      try graph.copyWeights(from: trained)
-      try graph.apply()
-      graph.setMetadata("name", settings.name)
-      try graph.inferShapes()
-      return graph
+      try TrainedModel.export(trained, into: deployed.graph(), name: settings.name)
     }
   }
 

@@ -104,8 +104,7 @@ struct MemoryData {
       validation: task(validation, part: 4), test: test.map { task($0, part: 5) }
     ) { trained in
       try TrainedModel.export(
-        trained, into: deployed, loss: .binaryCrossEntropy, labels: nil, vocabulary: nil,
-        name: settings.name)
+        trained, into: deployed, loss: .binaryCrossEntropy, name: settings.name)
     }
   }
 }

@@ -83,8 +83,7 @@ struct TranslatorSystem: RecipeSystem {
       validation: task(0..<validation, counts.validation, part: 8),
       test: task(validation..<held, counts.test, part: 9)
     ) { trained in
-      let graph = try TrainedModel.export(
-        trained, into: deployed, loss: nil, labels: nil, vocabulary: nil, name: settings.name)
+      let graph = try TrainedModel.export(trained, into: deployed, name: settings.name)
       func text(_ vocabulary: Vocabulary) -> String {
         String(String.UnicodeScalarView(vocabulary.scalars))
       }
