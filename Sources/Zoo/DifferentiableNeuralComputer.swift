@@ -6,9 +6,11 @@ import Graph
 /// An LSTM writes rows of a memory matrix where nothing is in use (by usage and free gates) or where
 /// something like the key lies, and reads by content or in the order of writing, forwards or backwards
 /// (by temporal links). A run is a step; all that the machine remembers is state of the model.
-public struct DifferentiableNeuralComputer {
+public struct DifferentiableNeuralComputer: MemoryMachine {
   public var inputs = 9
   public var outputs = 8
+  public var tokens: Int?
+  public var answers = 1
   public var hiddenSize = 64
   /// N, W and R of the paper.
   public var locations = 16
@@ -28,15 +30,19 @@ public struct DifferentiableNeuralComputer {
       writeGate, readModes: Value
   }
 
-  /// The step with its initial weights: "x" [batch, inputs] to "logits" [batch, outputs], and where
-  /// the heads look: "read_weights" [batch, readHeads, locations] and "write_weights"
-  /// [batch, 1, locations].
+  public var heads: [MemoryHead] {
+    (0..<readHeads).map { MemoryHead(output: 1, index: $0, title: "Read head \($0 + 1)") }
+      + [MemoryHead(output: 2, index: 0, title: "Write head")]
+  }
+
+  /// The step, with where the heads look behind "logits": "read_weights" [batch, readHeads, locations]
+  /// and "write_weights" [batch, 1, locations].
   ///
   /// - Parameter batch: machines side by side; weights drawn do not depend on it.
   public func graph(batch: Int = 1) throws -> Graph {
     let b = GraphBuilder(seed: seed)
     let (n, w, r) = (locations, width, readHeads)
-    let x = b.input("x", .float32, [.fixed(batch), .fixed(inputs)])
+    let x = shown(b, batch)
     let before = Memory(
       // Not 0, where a row has no direction.
       rows: b.state(
@@ -64,7 +70,7 @@ public struct DifferentiableNeuralComputer {
     b.update(before.writeWeights, to: writeWeights)
     b.update(before.readWeights, to: readWeights)
     b.update(before.read, to: read)
-    b.output(b.dense(b.concat([h, read], axis: 1), outputs, name: "output"), "logits")
+    say(b, [h, read], batch)
     b.output(readWeights, "read_weights")
     b.output(writeWeights, "write_weights")
     b.setMetadata("name", "Differentiable Neural Computer")

@@ -9,9 +9,11 @@ import Graph
 /// The memory is written before it is read, which the paper leaves open. It begins as a small constant
 /// and the heads at location 0 (M. Collier, J. Beel, "Implementing Neural Turing Machines", 2018,
 /// found constants to converge fastest).
-public struct NeuralTuringMachine {
+public struct NeuralTuringMachine: MemoryMachine {
   public var inputs = 9
   public var outputs = 8
+  public var tokens: Int?
+  public var answers = 1
   public var controller = Controller.lstm
   public var hiddenSize = 100
   /// N and M of the paper.
@@ -30,14 +32,21 @@ public struct NeuralTuringMachine {
 
   public init() {}
 
-  /// The step with its initial weights: "x" [batch, inputs] to "logits" [batch, outputs], and
-  /// "weights" [batch, readHeads + writeHeads, locations], where the heads look, those that read first.
+  public var heads: [MemoryHead] {
+    (0..<readHeads).map { MemoryHead(output: 1, index: $0, title: "Read head \($0 + 1)") }
+      + (0..<writeHeads).map {
+        MemoryHead(output: 1, index: readHeads + $0, title: "Write head \($0 + 1)")
+      }
+  }
+
+  /// The step, with "weights" [batch, readHeads + writeHeads, locations] behind "logits": where the
+  /// heads look, those that read first.
   ///
   /// - Parameter batch: machines side by side; weights drawn do not depend on it.
   public func graph(batch: Int = 1) throws -> Graph {
     let b = GraphBuilder(seed: seed)
     let heads = readHeads + writeHeads
-    let x = b.input("x", .float32, [.fixed(batch), .fixed(inputs)])
+    let x = shown(b, batch)
     let memory = b.state(
       "memory", [batch, locations, width],
       initial: [Float](repeating: 1e-6, count: batch * locations * width))
@@ -61,7 +70,7 @@ public struct NeuralTuringMachine {
     b.update(memory, to: written)
     b.update(read, to: vectors)
     b.update(before, to: weights)
-    b.output(b.dense(b.concat([h, vectors], axis: 1), outputs, name: "output"), "logits")
+    say(b, [h, vectors], batch)
     b.output(weights, "weights")
     b.setMetadata("name", "Neural Turing Machine")
     return try b.build()

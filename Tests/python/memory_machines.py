@@ -21,12 +21,27 @@ def softmax(x):
 
 
 class Machine:
-    """What both have: weights by name, an LSTM controller (ONNX's gate order: i, o, f, c)."""
+    """What both have: weights by name, an LSTM controller (ONNX's gate order: i, o, f, c).
 
-    def __init__(self, weights, dtype=np.float64):
+    Shown tokens where there is an embedding; says bits, or with `classes` that many answers side by side.
+    """
+
+    def __init__(self, weights, dtype=np.float64, classes=0):
         self.w = {name: np.asarray(value, dtype) for name, value in weights.items()}
         self.dtype = dtype
+        self.classes = classes
         self.reset()
+
+    def shown(self, x):
+        table = self.w.get("embedding.weight")
+        return x if table is None else table[int(x)]
+
+    def say(self, h):
+        logits = self.dense("output", np.concatenate([h, self.read]))
+        if self.classes == 0:
+            return sigmoid(logits)
+        y = softmax(logits.reshape(self.classes, -1))
+        return y if self.classes > 1 else y[0]
 
     def dense(self, name, x):
         return self.w[name + ".weight"] @ x + self.w[name + ".bias"]
@@ -60,7 +75,7 @@ class NTM(Machine):
         self.read = np.zeros(self.r * self.m, self.dtype)
 
     def step(self, x):
-        h = self.control(np.concatenate([x, self.read]))
+        h = self.control(np.concatenate([self.shown(x), self.read]))
         p = self.dense("address", h).reshape(self.r + self.v, -1)
         for head in range(self.r + self.v):
             k, beta, g, shift, gamma = np.split(
@@ -84,7 +99,7 @@ class NTM(Machine):
             kept *= 1 - np.outer(w, e)
         self.memory = self.memory * kept + writers.T @ np.tanh(says[:, self.m :])
         self.read = (self.weights[: self.r] @ self.memory).ravel()
-        return sigmoid(self.dense("output", np.concatenate([h, self.read])))
+        return self.say(h)
 
 
 class DNC(Machine):
@@ -107,7 +122,7 @@ class DNC(Machine):
 
     def step(self, x):
         r, m = self.r, self.m
-        h = self.control(np.concatenate([x, self.read]))
+        h = self.control(np.concatenate([self.shown(x), self.read]))
         sizes = [r * m, r, m, 1, m, m, r, 1, 1, 3 * r]
         k_r, b_r, k_w, b_w, erase, write, free, g_a, g_w, modes = np.split(
             self.dense("interface", h), np.cumsum(sizes)[:-1]
@@ -138,4 +153,4 @@ class DNC(Machine):
         pi = softmax(modes.reshape(r, 3))
         self.read_weights = pi[:, :1] * backward + pi[:, 1:2] * alike + pi[:, 2:] * forward
         self.read = (self.read_weights @ self.memory).ravel()
-        return sigmoid(self.dense("output", np.concatenate([h, self.read])))
+        return self.say(h)

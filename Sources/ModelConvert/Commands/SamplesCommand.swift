@@ -12,7 +12,8 @@ struct SamplesCommand: ParsableCommand {
       order of the data: the array x, samples along its first axis, and y, their classes or the \
       numbers to learn. For calibrating `quantize`, for `run`, and for a look at the data. Of a \
       detector's recipe: the array x, and of each box in these images boxes (left, top, right, \
-      bottom in fractions of the image), classes and the number of its image, images.
+      bottom in fractions of the image), classes and the number of its image, images. Of a recipe of \
+      questions: a text, stories in bAbI's format.
 
       EXAMPLE
         model-convert samples recipes/lenet5.yaml --part test -o digits.npz
@@ -23,7 +24,9 @@ struct SamplesCommand: ParsableCommand {
   @Argument(help: "The recipe.", completion: .file(extensions: ["yaml", "yml"]))
   var recipe: String
 
-  @Option(name: .shortAndLong, help: "The .npz file to write.", completion: .file(extensions: ["npz"]))
+  @Option(
+    name: .shortAndLong, help: "The .npz file to write (stories: .txt).",
+    completion: .file(extensions: ["npz", "txt"]))
   var output: String
 
   @Option(help: "The part of the data: training, validation or test.")
@@ -48,6 +51,10 @@ struct SamplesCommand: ParsableCommand {
   private func write() throws {
     let recipe = try Recipe(contentsOf: self.recipe)
     if let parts = try recipe.boxedImages(path: self.data) { return try write(parts) }
+    if case .system = recipe.subject, let text = try stories(recipe) {
+      try Data(text.utf8).write(to: URL(fileURLWithPath: output))
+      return
+    }
     let data = try recipe.loadData(path: self.data, inspectingIn: 32)
     let chosen: (any BatchSource)? =
       switch part {
@@ -76,6 +83,22 @@ struct SamplesCommand: ParsableCommand {
     try archive.write(to: output, compressed: true)
     let shape = source.inputShape.map(String.init).joined(separator: ", ")
     print("\(output): \(wanted) samples of [\(shape)]")
+  }
+
+  /// nil: the recipe is of something else.
+  private func stories(_ recipe: Recipe) throws -> String? {
+    let job = try recipe.job(path: self.data)
+    guard job.training is QuestionTask else { return nil }
+    let chosen =
+      switch part {
+      case .training: job.training
+      case .validation: job.validation
+      case .test: job.test
+      }
+    guard let task = chosen as? QuestionTask else {
+      throw Failure("\(self.recipe): the data have no \(part) part")
+    }
+    return task.text(count: count)
   }
 
   private func write(_ parts: BoxedParts) throws {

@@ -1,5 +1,6 @@
 import Foundation
 import Graph
+import Zoo
 
 /// Trains a step-wise machine on a problem of memory: it is shown a sequence step by step, and the
 /// cross-entropy of the bits that it is to say then is made small. All sequences of a batch are of one
@@ -7,21 +8,12 @@ import Graph
 public final class MemoryTask: TrainingTask {
   public let problem: MemoryProblem
   private let bits: Int
-  private let length: ClosedRange<Int>
-  private let repeats: ClosedRange<Int>
+  private let length: Curriculum
+  private let repeats: Curriculum
   private let batchSize: Int
   private let seed: UInt64
   private let part: Int
   public let batchCount: Int
-
-  /// Where to find what a head looks at: an output of the network, [batch, heads, locations].
-  public struct Head: Sendable {
-    var output: Int
-    var index: Int
-    var title: String
-  }
-
-  private let heads: [Head]
 
   // Of an evaluation.
   private var nats = 0.0
@@ -29,22 +21,21 @@ public final class MemoryTask: TrainingTask {
   private var sequences = 0.0
   /// The first sequence, step by step.
   private var steps: [Step] = []
+  private var looks: HeadLog
 
   private struct Step {
     var shown: [Float]
     var wanted: [Float]
     var said: [Float]
-    var looks: [[Float]]
   }
 
   /// - Parameters:
-  ///   - length: from which a batch's `MemoryProblem.Size.length` is drawn.
+  ///   - length: from which a batch's `MemoryProblem.Size.length` is drawn; so are `repeats`.
   ///   - part: of the random numbers: those of training are not those that are tested on.
   ///   - heads: what is drawn of an evaluation.
-  public init(
-    _ problem: MemoryProblem, bits: Int, length: ClosedRange<Int>,
-    repeats: ClosedRange<Int> = 1...1, batchSize: Int, batchCount: Int, seed: UInt64, part: Int,
-    heads: [Head] = []
+  init(
+    _ problem: MemoryProblem, bits: Int, length: Curriculum, repeats: Curriculum, batchSize: Int,
+    batchCount: Int, seed: UInt64, part: Int, heads: [MemoryHead] = []
   ) {
     self.problem = problem
     self.bits = bits
@@ -54,7 +45,7 @@ public final class MemoryTask: TrainingTask {
     self.batchCount = batchCount
     self.seed = seed
     self.part = part
-    self.heads = heads
+    looks = HeadLog(heads)
   }
 
   public var sampleCount: Int { batchCount * batchSize }
@@ -63,10 +54,8 @@ public final class MemoryTask: TrainingTask {
   /// The sequences of a batch: each step's inputs [batch · width] and the targets of the last steps.
   func batch(epoch: Int, index: Int) -> (inputs: [[Float]], targets: [[Float]]) {
     var random = SeededRandom(seed: seed, part, epoch, index)
-    func draw(_ range: ClosedRange<Int>) -> Int {
-      range.lowerBound + random.integer(below: range.count)
-    }
-    let size = MemoryProblem.Size(length: draw(length), repeats: draw(repeats))
+    let size = MemoryProblem.Size(
+      length: length.draw(epoch: epoch, &random), repeats: repeats.draw(epoch: epoch, &random))
     var inputs: [[Float]] = []
     var targets: [[Float]] = []
     for sample in 0..<batchSize {
@@ -119,17 +108,14 @@ public final class MemoryTask: TrainingTask {
         shown: Array(input[..<width]),
         wanted: target.map { Array($0[..<outputWidth]) }
           ?? [Float](repeating: 0, count: outputWidth),
-        said: (0..<outputWidth).map { 1 / (1 + exp(-outputs[0].data[$0])) },
-        looks: heads.map { head in
-          let y = outputs[head.output]
-          let locations = y.shape[2]
-          return (0..<locations).map { y.data[head.index * locations + $0] }
-        }))
+        said: (0..<outputWidth).map { 1 / (1 + exp(-outputs[0].data[$0])) }))
+    looks.note(outputs)
   }
 
   public func beginEvaluation() {
     (nats, wrong, sequences) = (0, 0, 0)
     steps = []
+    looks.clear()
   }
 
   /// Bits per sequence, the paper's figure, and bits said wrong.
@@ -143,16 +129,12 @@ public final class MemoryTask: TrainingTask {
 
   /// A sequence: what is shown, wanted and said, and where the heads look.
   public var figures: [ReportFigure] {
-    func figure(_ title: String, _ rows: String, _ column: (Step) -> [Float]) -> ReportFigure {
-      let columns = steps.map(column)
-      let turned = (columns.first ?? []).indices.map { i in columns.map { $0[i] } }
-      return ReportFigure(
-        title: title, svg: HeatMap(turned, rowTitle: rows, columnTitle: "step").svg)
+    func figure(_ title: String, _ column: (Step) -> [Float]) -> ReportFigure {
+      ReportFigure(
+        title: title, svg: HeatMap(columns: steps.map(column), rowTitle: "bit", "step").svg)
     }
     return [
-      figure("Shown", "bit") { $0.shown }, figure("Wanted", "bit") { $0.wanted },
-      figure("Said", "bit") { $0.said },
-    ]
-      + heads.indices.map { i in figure(heads[i].title, "location") { $0.looks[i] } }
+      figure("Shown") { $0.shown }, figure("Wanted") { $0.wanted }, figure("Said") { $0.said },
+    ] + looks.figures()
   }
 }

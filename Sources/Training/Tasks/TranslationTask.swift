@@ -66,29 +66,19 @@ public final class TranslationTask: TrainingTask {
   public func run(_ rollout: Rollout<Float>, epoch: Int, index: Int) throws -> BatchResult {
     let pairs = pairs(epoch, index)
     try encode(rollout, pairs.sources)
-    let total = Float(pairs.targets.reduce(0) { $0 + $1.count })
+    let total = pairs.targets.reduce(0) { $0 + $1.count }
     let steps = pairs.targets.map(\.count).max() ?? 0
-    var (sum, hits) = (0.0, 0.0)
+    var (sum, hits) = (0.0, 0)
     for t in 0..<steps {
       let given = pairs.targets.map { t == 0 ? Translator.start : t <= $0.count ? $0[t - 1] : 0 }
       let y = try step(rollout, given)[0]
-      let classes = pairs.targets.map { t < $0.count ? $0[t] : 0 }
-      let mask: [Float] = pairs.targets.map { t < $0.count ? 1 : 0 }
-      let (loss, count, right) = classes.withUnsafeBufferPointer { classes in
-        mask.withUnsafeBufferPointer {
-          Loss.crossEntropy.evaluate(
-            y, LossTargets(classes: classes.baseAddress, mask: $0.baseAddress))
-        }
-      }
-      sum += loss * count
-      hits += Double(right)
-      if let gradient = y.gradient {
-        // The mean over all tokens of the batch, not over those of the step.
-        for i in 0..<y.count { gradient[i] *= Float(count) / total }
-      }
+      let result = Loss.crossEntropyOfStep(
+        y, pairs.targets.map { t < $0.count ? $0[t] : nil }, total: total)
+      sum += result.sum
+      hits += result.hits
     }
     if !rollout.isTraining { try translate(rollout, pairs, steps, isFirst: index == 0) }
-    return BatchResult(loss: sum / Double(total), count: Double(total), hits: hits)
+    return BatchResult(loss: sum / Double(total), count: Double(total), hits: Double(hits))
   }
 
   private func encode(_ rollout: Rollout<Float>, _ sources: [[Int32]]) throws {
