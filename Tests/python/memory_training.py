@@ -43,6 +43,15 @@ def train(folder, name, keys, data, *options):
     return apus.Model(str(folder / "net.apus")), weights, said.stdout
 
 
+def samples(folder, name, keys, data, part="training", count=None):
+    """The text that `samples` writes."""
+    out = folder / "samples.txt"
+    more = [] if count is None else ["--count", count]
+    said = convert("samples", recipe(folder, name, keys, data), "--part", part, "-o", out, *more)
+    assert said.returncode == 0, said.stderr
+    return out.read_text()
+
+
 def refused(folder, name, keys, data):
     """What is said of a recipe that is wrong."""
     said = convert("train", recipe(folder, name, keys, data), "-o", folder / "net.apus")

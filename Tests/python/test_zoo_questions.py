@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from memory_machines import DNC
-from memory_training import convert, recipe, refused, train
+from memory_training import refused, samples, train
 
 KEYS = dict(locations=8, width=6, read_heads=2)
 EMBEDDED = {**KEYS, "embedding": 7}
@@ -24,12 +24,7 @@ STORIES = (
 
 
 def stories(folder, data, part="training", count=None):
-    out = folder / "stories.txt"
-    more = [] if count is None else ["--count", count]
-    file = recipe(folder, "dnc", EMBEDDED, data)
-    said = convert("samples", file, "--part", part, "-o", out, *more)
-    assert said.returncode == 0, said.stderr
-    return out.read_text()
+    return samples(folder, "dnc", EMBEDDED, data, part, count)
 
 
 def parse(text):
@@ -140,6 +135,13 @@ def test_made_stories_are_true(tmp_path, task, facts):
         made[part] = {str(s) for s in read}
     assert not made["training"] & (made["validation"] | made["test"])
     assert not made["validation"] & made["test"]
+
+
+def test_a_curriculum_begins_small(tmp_path):
+    data = "{problem: questions, questions: [1, 6], stories: 64, test_stories: 8, curriculum: 6}"
+    for part, wanted in [("training", 1), ("test", 6)]:
+        for story in parse(stories(tmp_path, data, part)):
+            assert sum(line[2] is not None for line in story) == wanted
 
 
 def test_a_machine_reads_word_by_word(tmp_path):

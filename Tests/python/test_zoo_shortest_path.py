@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from memory_machines import DNC, NTM
-from memory_training import refused, train
+from memory_training import refused, samples, train
 
 DNC_KEYS = dict(locations=9, width=6, read_heads=2)
 NTM_KEYS = dict(locations=9, width=6, read_heads=1, write_heads=1, shifts=3)
@@ -11,6 +11,40 @@ PATHS = (
     "{problem: shortest-path, labels: 7, nodes: [3, 5], length: [1, 3], planning: 2, graphs: 64, "
     "curriculum: 2}"
 )
+
+
+def shortest(graph, start, end):
+    """All shortest paths, by trying every path of a length before any that is longer."""
+    paths = [[edge] for edge in graph if edge[0] == start]
+    while paths:
+        if found := [p for p in paths if p[-1][2] == end]:
+            return found
+        visited = [{start} | {e[2] for e in p} for p in paths]
+        paths = [
+            p + [e] for p, v in zip(paths, visited) for e in graph
+            if e[0] == p[-1][2] and e[2] not in v
+        ]  # fmt: skip
+    return []
+
+
+@pytest.mark.parametrize("part, longest", [("training", 2), ("test", 4)])
+def test_graphs_have_one_shortest_path(tmp_path, part, longest):
+    data = (
+        "{problem: shortest-path, labels: 9, nodes: [4, 7], length: [1, 4], density: [10, 60], "
+        "curriculum: 2}"
+    )
+    text = samples(tmp_path, "dnc", DNC_KEYS, data, part, 400)
+    lengths = set()
+    for line in text.splitlines():
+        graph, (query,), path = [
+            [tuple(map(int, t.split())) for t in part.split(", ")] for part in line.split(" | ")
+        ]
+        edges = set(graph)
+        assert len({e[:2] for e in edges}) == len({(e[0], e[2]) for e in edges}) == len(edges)
+        assert all(0 <= label < 9 for e in edges for label in e)
+        assert shortest(edges, *query) == [path]
+        lengths.add(len(path))
+    assert lengths == set(range(1, longest + 1))
 
 
 @pytest.mark.parametrize("name, keys, reference", [("dnc", DNC_KEYS, DNC), ("ntm", NTM_KEYS, NTM)])

@@ -13,7 +13,8 @@ struct SamplesCommand: ParsableCommand {
       numbers to learn. For calibrating `quantize`, for `run`, and for a look at the data. Of a \
       detector's recipe: the array x, and of each box in these images boxes (left, top, right, \
       bottom in fractions of the image), classes and the number of its image, images. Of a recipe of \
-      questions: a text, stories in bAbI's format.
+      questions: a text, stories in bAbI's format; of shortest paths: a text, a line for each graph \
+      with its triples (from edge to), the query and the path.
 
       EXAMPLE
         model-convert samples recipes/lenet5.yaml --part test -o digits.npz
@@ -25,7 +26,7 @@ struct SamplesCommand: ParsableCommand {
   var recipe: String
 
   @Option(
-    name: .shortAndLong, help: "The .npz file to write (stories: .txt).",
+    name: .shortAndLong, help: "The .npz file to write (stories, graphs: .txt).",
     completion: .file(extensions: ["npz", "txt"]))
   var output: String
 
@@ -51,7 +52,7 @@ struct SamplesCommand: ParsableCommand {
   private func write() throws {
     let recipe = try Recipe(contentsOf: self.recipe)
     if let parts = try recipe.boxedImages(path: self.data) { return try write(parts) }
-    if case .system = recipe.subject, let text = try stories(recipe) {
+    if case .system = recipe.subject, let text = try text(recipe) {
       try Data(text.utf8).write(to: URL(fileURLWithPath: output))
       return
     }
@@ -85,20 +86,20 @@ struct SamplesCommand: ParsableCommand {
     print("\(output): \(wanted) samples of [\(shape)]")
   }
 
-  /// nil: the recipe is of something else.
-  private func stories(_ recipe: Recipe) throws -> String? {
+  /// nil: the recipe's samples are no text.
+  private func text(_ recipe: Recipe) throws -> String? {
     let job = try recipe.job(path: self.data)
-    guard job.training is QuestionTask else { return nil }
+    guard job.training is any TextSamples else { return nil }
     let chosen =
       switch part {
       case .training: job.training
       case .validation: job.validation
       case .test: job.test
       }
-    guard let task = chosen as? QuestionTask else {
+    guard let samples = chosen as? any TextSamples else {
       throw Failure("\(self.recipe): the data have no \(part) part")
     }
-    return task.text(count: count)
+    return samples.text(count: count)
   }
 
   private func write(_ parts: BoxedParts) throws {

@@ -4,7 +4,7 @@ import Zoo
 /// Trains a step-wise machine to say the shortest path in a graph that it was shown. In training it is
 /// shown the right triple after each that it says; evaluated, also what it said itself, until it says
 /// that it has come to the end.
-final class PathTask: TrainingTask {
+final class PathTask: TrainingTask, TextSamples {
   /// From which a batch's `PathProblem.Size` is drawn.
   struct Sizes {
     var nodes: Curriculum
@@ -49,6 +49,18 @@ final class PathTask: TrainingTask {
     let edges = max(length, (nodes * (nodes - 1) * density + 50) / 100)
     let size = PathProblem.Size(nodes: nodes, edges: edges, length: length)
     return (0..<batchSize).map { _ in problem.episode(size, &random) }
+  }
+
+  /// A line for each graph: its triples (from edge to), the query (from to) and the path, with bars
+  /// between.
+  func text(count: Int?) -> String {
+    func list(_ triples: [PathProblem.Triple]) -> String {
+      triples.map { "\($0.from) \($0.edge.map { "\($0) " } ?? "")\($0.to)" }.joined(separator: ", ")
+    }
+    let episodes = (0..<batchCount).lazy.flatMap { self.episodes(epoch: 0, index: $0) }
+    return episodes.prefix(count ?? sampleCount).map {
+      "\(list($0.graph)) | \(list([$0.query])) | \(list($0.path))\n"
+    }.joined()
   }
 
   func run(_ rollout: Rollout<Float>, epoch: Int, index: Int) throws -> BatchResult {

@@ -3,7 +3,7 @@ import Zoo
 
 /// Trains a step-wise machine to answer questions about stories: it is shown a word in each step, and
 /// where an answer is requested, the cross-entropy of the word to say is made small.
-public final class QuestionTask: TrainingTask {
+public final class QuestionTask: TrainingTask, TextSamples {
   /// Where stories come from.
   enum Source {
     /// Made for each epoch; questions in a story.
@@ -47,8 +47,8 @@ public final class QuestionTask: TrainingTask {
   public var unit: String { "stories" }
   public var batchCount: Int { (sampleCount + batchSize - 1) / batchSize }
 
-  /// Those of the first epoch, in bAbI's format.
-  public func text(count: Int? = nil) -> String {
+  /// In bAbI's format.
+  public func text(count: Int?) -> String {
     let stories = (0..<batchCount).lazy.flatMap { self.stories(epoch: 0, index: $0) }
     return stories.prefix(count ?? sampleCount).map(\.text).joined()
   }

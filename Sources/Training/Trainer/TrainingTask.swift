@@ -32,6 +32,14 @@ extension TrainingTask {
   public var figures: [ReportFigure] { [] }
 }
 
+/// A task whose samples can be written as a text.
+public protocol TextSamples {
+  /// Those of the first epoch.
+  ///
+  /// - Parameter count: of samples; nil: all of them.
+  func text(count: Int?) -> String
+}
+
 /// What came of a batch.
 public struct BatchResult {
   /// The mean over `count` samples (tokens, elements).
