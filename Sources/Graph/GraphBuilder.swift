@@ -16,6 +16,8 @@ public final class GraphBuilder {
   public let function: Function
   private let free = FreeDimensions()
   private let weights: WeightDraws
+  /// How many of another function's weights have been used again; nil: this one makes its own.
+  private var repeated: Int?
   private var metadata: [(key: String, value: String)] = []
   /// Where only a network's shape is of interest, its weights need not be drawn: they are left without
   /// numbers, and the graph can be neither encoded nor run.
@@ -33,6 +35,14 @@ public final class GraphBuilder {
   public init(beside other: GraphBuilder, function name: String) {
     weights = other.weights
     function = Function(name)
+  }
+
+  /// A builder of another function of the same graph that begins with the same layers: its weights are
+  /// those of `other`, in the order in which they were made.
+  public init(repeating other: GraphBuilder, function name: String) {
+    weights = other.weights
+    function = Function(name)
+    repeated = 0
   }
 
   /// The graph of several functions with the first's metadata, or the first mistake.
@@ -80,6 +90,14 @@ public final class GraphBuilder {
   public func weight(
     _ name: String, _ shape: [Int], _ initializer: Initializer, fanIn: Int = 1, fanOut: Int = 1
   ) -> Value {
+    if let number = repeated, number < weights.made.count {
+      repeated = number + 1
+      let value = weights.made[number]
+      if value.name != name || value.fixedShape != shape {
+        fail("weight \(name): the other function has \(value.name) in its place")
+      }
+      return value
+    }
     var random = weights.next()
     let n = shape.reduce(1, *)
     guard n >= 0, n <= 1 << 31 else {
@@ -94,6 +112,7 @@ public final class GraphBuilder {
       value = Value(name, .float32, shape.map { .fixed($0) }, kind: .weight)
     }
     value.isTrainable = true
+    weights.made.append(value)
     return value
   }
 
@@ -167,6 +186,7 @@ public final class GraphBuilder {
 private final class WeightDraws {
   private let seed: UInt64
   private var count: UInt64 = 0
+  var made: [Value] = []
 
   init(seed: UInt64) { self.seed = seed }
 

@@ -9,6 +9,8 @@ final class GraphEncoder {
   private var symbols: [String: Int] = [:]
   private var tensors: [ObjectIdentifier: UInt32] = [:]
   private var functions: [ObjectIdentifier: Int] = [:]
+  /// Where weights lie, by their bytes: what several tensors have is stored once.
+  private var weights: [[UInt8]: UInt64] = [:]
   private var tensorNames: [[UInt8]] = []
   private var nodeNames: [[UInt8]] = []
 
@@ -81,7 +83,7 @@ final class GraphEncoder {
             "tensor \(value.name): \(value.shape!.text) of \(value.dataType.name) takes "
               + "\(record.byteCount) bytes; it has \(value.bytes.count)")
         }
-        record.offset = writer.append(weight: value.bytes)
+        record.offset = offset(ofWeight: value.bytes)
       }
     }
     // Of what lies between nodes these say it themselves.
@@ -91,14 +93,21 @@ final class GraphEncoder {
     writer.append(record)
   }
 
+  private func offset(ofWeight bytes: [UInt8]) -> UInt64 {
+    if let known = weights[bytes] { return known }
+    let offset = writer.append(weight: bytes)
+    weights[bytes] = offset
+    return offset
+  }
+
   private func add(_ q: Quantization) -> UInt32 {
     let number = UInt32(writer.count(.quantization))
     var record = QuantizationRecord()
     record.axis = Int32(q.axis ?? -1)
     record.count = UInt32(q.scales.count)
-    record.scales = writer.append(weight: q.scales.withUnsafeBytes { [UInt8]($0) })
+    record.scales = offset(ofWeight: q.scales.withUnsafeBytes { [UInt8]($0) })
     if !q.zeroPoints.isEmpty {
-      record.zeroPoints = writer.append(weight: q.zeroPoints.withUnsafeBytes { [UInt8]($0) })
+      record.zeroPoints = offset(ofWeight: q.zeroPoints.withUnsafeBytes { [UInt8]($0) })
     }
     writer.append(record)
     return number

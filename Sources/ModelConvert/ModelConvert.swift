@@ -18,7 +18,7 @@ struct ModelConvert: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Import.self, Export.self, Train.self, SamplesCommand.self, ZooCommand.self, Quantize.self,
-      Compile.self, Inspect.self, Run.self, Generate.self, Detect.self, Verify.self,
+      Compile.self, Inspect.self, Run.self, Generate.self, Detect.self, Transcribe.self, Verify.self,
       Bench.self, OperatorsCommand.self,
     ])
 

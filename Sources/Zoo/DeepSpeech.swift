@@ -33,10 +33,31 @@ public struct DeepSpeech {
   /// - Parameter batch: sounds side by side. Weights drawn do not depend on it.
   public func graph(batch: Int = 1) throws -> Graph {
     let b = GraphBuilder(seed: seed)
+    b.output(logits(b, batch: batch, remembers: isStreaming), "logits")
+    b.setMetadata("name", "Deep Speech")
+    return try b.build()
+  }
+
+  /// As it is run: the function "main" for one sound, and beside it "transcribe", which takes a whole
+  /// one, "sound" [1, samples], to "labels" int32 [length] and their "score" by prefix beam search: see
+  /// `PrefixBeamSearch`.
+  public func recogniser(beams: Int, length: Int) throws -> Graph {
+    let b = GraphBuilder(seed: seed)
+    b.output(logits(b, batch: 1, remembers: isStreaming), "logits")
+    b.setMetadata("name", "Deep Speech")
+    let whole = GraphBuilder(repeating: b, function: "transcribe")
+    let body = PrefixBeamSearch(beams: beams, length: length).add(
+      to: whole, logits: whole.squeeze(logits(whole, batch: 1, remembers: false), axes: [1]),
+      classes: classes)
+    return try GraphBuilder.build([b, whole, body])
+  }
+
+  /// - Parameter remembers: whether the sound before is state.
+  private func logits(_ b: GraphBuilder, batch: Int, remembers: Bool) -> Value {
     let sound = b.input("sound", .float32, [.fixed(batch), .free("samples")])
     // Silence comes before the beginning.
     var x: Value
-    if isStreaming {
+    if remembers {
       let before = b.state("before", [batch, contextSamples])
       x = b.concat([before, sound], axis: 1)
       b.update(before, to: b.slice(x, axis: 1, -contextSamples..<Int(Int32.max)))
@@ -51,12 +72,10 @@ public struct DeepSpeech {
     for layer in 1...max(layers, 1) {
       x = b.dropout(x, ratio: dropout, name: "dropout\(layer)")
       x = b.recurrent(
-        cell, x, hiddenSize: hiddenSize, bidirectional: !isStreaming, keepsState: isStreaming,
+        cell, x, hiddenSize: hiddenSize, bidirectional: !isStreaming, keepsState: remembers,
         name: "\(cell.rawValue.lowercased())\(layer)")
     }
     x = b.dropout(x, ratio: dropout, name: "dropout")
-    b.output(b.dense(x, classes, name: "output"), "logits")
-    b.setMetadata("name", "Deep Speech")
-    return try b.build()
+    return b.dense(x, classes, name: "output")
   }
 }

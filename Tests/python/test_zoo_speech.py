@@ -1,9 +1,14 @@
 """Speech: a network trained for a moment computes in the library what NumPy computes with the trainer's
-weights, from samples on; in streams piece by piece what it computes at once; and ONNX Runtime agrees."""
+weights, from samples on; in streams piece by piece what it computes at once; and ONNX Runtime agrees.
+The text that the function "transcribe" finds is that of prefix beam search in NumPy, and of a sum over
+all paths."""
 
 from __future__ import annotations
 
+import itertools
+import json
 import subprocess
+import wave
 
 import locate
 import numpy as np
@@ -150,6 +155,92 @@ def test_onnx_runtime_agrees(trained):
     session = onnxruntime.InferenceSession(str(path.with_suffix(".onnx")))
     (theirs,) = session.run(None, {"sound": x})
     assert np.abs(theirs - y).max() < 1e-4
+
+
+def log_softmax(logits):
+    y = logits.astype(np.float64)
+    y = y - y.max(1, keepdims=True)
+    return y - np.log(np.exp(y).sum(1, keepdims=True))
+
+
+def prefix_beam_search(logits, beams):
+    """Hannun et al. 2014, algorithm 1, without a language model: (labels, log-probability), best first."""
+    kept = {(): (0.0, -np.inf)}
+    for y in log_softmax(logits):
+        found = {}
+
+        def add(prefix, blank=-np.inf, label=-np.inf):
+            b, l = found.get(prefix, (-np.inf, -np.inf))
+            found[prefix] = (np.logaddexp(b, blank), np.logaddexp(l, label))
+
+        for prefix, (blank, label) in kept.items():
+            both = np.logaddexp(blank, label)
+            add(prefix, blank=both + y[0])
+            if prefix:
+                add(prefix, label=label + y[prefix[-1]])
+            for k in range(1, len(y)):
+                add((*prefix, k), label=(blank if prefix[-1:] == (k,) else both) + y[k])
+        best = sorted(found, key=lambda p: -np.logaddexp(*found[p]))
+        kept = {p: found[p] for p in best[:beams]}
+    return [(list(p), np.logaddexp(*ends)) for p, ends in kept.items()]
+
+
+def transcribed(model, x):
+    labels, score = model.session(function="transcribe", shapes={"sound": x.shape}).run(x).values()
+    end = int(np.argmax(labels == 0)) if (labels == 0).any() else len(labels)
+    assert (labels[end:] == 0).all()
+    return labels[:end].tolist(), float(score[0])
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("steps, loudness", [(12, 0.2), (40, 0.02), (75, 1)])
+def test_prefix_beam_search(trained, streaming, steps, loudness):
+    model = apus.Model(trained[streaming])
+    x = sound(steps) * np.float32(loudness / 0.2)
+    (logits,) = model.session(shapes={"sound": x.shape}).run(x).values()
+    wanted = prefix_beam_search(logits[:, 0], 16)
+    labels, score = transcribed(model, x)
+    assert labels == wanted[0][0]
+    assert abs(score - wanted[0][1]) < 1e-3 * max(1, abs(wanted[0][1]))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_search_finds_the_likeliest_labels_of_all(seed, tmp_path):
+    """With as many beams as there are beginnings nothing is lost: it is the sum over all paths."""
+    steps, classes = 5, 4
+    logits = np.random.default_rng(seed).normal(0, 2, (steps, classes))
+    y, sums = log_softmax(logits), {}
+    for path in itertools.product(range(classes), repeat=steps):
+        labels = tuple(k for k, _ in itertools.groupby(path) if k)
+        sums[labels] = np.logaddexp(sums.get(labels, -np.inf), y[np.arange(steps), path].sum())
+    best = max(sums, key=sums.get)
+    found = prefix_beam_search(logits, 10_000)[0]
+    assert found[0] == list(best) and abs(found[1] - sums[best]) < 1e-9
+
+
+def test_the_tool_writes_what_is_said(trained, tmp_path):
+    characters = apus.Model(trained[False]).metadata("characters")
+    files = []
+    for i, steps in enumerate((60, 110)):
+        files.append(tmp_path / f"{i}.wav")
+        with wave.open(str(files[-1]), "wb") as out:
+            out.setnchannels(1), out.setsampwidth(2), out.setframerate(8000)
+            out.writeframes((sound(steps)[0] * 32768).clip(-32768, 32767).astype("<i2").tobytes())
+    command = [str(locate.model_convert()), "transcribe", str(trained[False])]
+    done = subprocess.run([*command, *map(str, files), "--json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for file, result in zip(files, json.loads(done.stdout), strict=True):
+        with wave.open(str(file)) as read:
+            x = np.frombuffer(read.readframes(10**6), "<i2").astype(np.float32)[None] / 32768
+        labels, score = transcribed(apus.Model(trained[False]), x)
+        assert result["file"] == str(file)
+        assert result["text"] == "".join(characters[k - 1] for k in labels)
+        assert abs(result["log_probability"] - score) < 1e-4 * max(1, abs(score))
+    with wave.open(str(files[0]), "wb") as out:
+        out.setnchannels(1), out.setsampwidth(2), out.setframerate(16000)
+        out.writeframes(b"\0\0" * 100)
+    done = subprocess.run([*command, str(files[0])], capture_output=True, text=True)
+    assert done.returncode == 1 and "16000 samples a second, and the model hears 8000" in done.stderr
 
 
 def test_a_speaker_who_is_not_there_is_said(tmp_path):

@@ -5,11 +5,13 @@ import Zoo
 struct SpeechSystem: RecipeSystem {
   static let recipeName = "deep-speech"
   static let recipeKeys = [
-    "cell", "filters", "hidden_size", "layers", "dropout", "bands", "streaming",
+    "cell", "filters", "hidden_size", "layers", "dropout", "bands", "streaming", "beams", "longest",
   ]
   static let dataKeys = ["path", "test_speakers", "seconds", "noise", "speed", "sounds", "test_sounds"]
 
   private var net = DeepSpeech(classes: 1)
+  private let beams: Int
+  private let longest: Int
   private let data: RecipeSection
   private let path: String
   private let testSpeakers: [String]
@@ -30,6 +32,8 @@ struct SpeechSystem: RecipeSystem {
     net.dropout = try model.dropout()
     net.features.bands = try model.integer("bands", 1...256) ?? net.features.bands
     net.isStreaming = try model.bool("streaming") ?? false
+    beams = try model.integer("beams", 1...256) ?? 16
+    longest = try model.integer("longest", 1...10_000) ?? 128
     self.data = data
     path = data.resolve(try data.required("path", data.string("path")))
     testSpeakers = try data.required("test_speakers", data.strings("test_speakers"))
@@ -70,8 +74,9 @@ struct SpeechSystem: RecipeSystem {
     options.seed = 0
     let test = SpeechTask(corpus, speakers: testSpeakers, options: options, isTraining: false)
     return TrainingJob(graph: try net.graph(batch: settings.batchSize), training: training, test: test) {
-      [net] trained in
-      let graph = try TrainedModel.export(trained, into: net.graph(), name: settings.name)
+      [net, beams, longest] trained in
+      let graph = try TrainedModel.export(
+        trained, into: net.recogniser(beams: beams, length: longest), name: settings.name)
       graph.setMetadata("characters", String(corpus.alphabet))
       graph.setMetadata("rate", String(corpus.rate))
       return graph
