@@ -78,7 +78,7 @@ extension GraphBuilder {
     let r = weight(
       name + ".recurrent_weight", [directions, g * h, h], .orthogonal(blocks: directions * g))
     let b = weight(name + ".bias", [directions, 2 * g * h], .zeros)
-    if cell == .lstm {
+    if cell == .lstm && GraphBuilder.drawsWeights {
       // Gates in ONNX's order: input, output, forget, cell.
       var start = b.floats
       for d in 0..<directions {

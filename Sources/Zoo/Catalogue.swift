@@ -1,41 +1,9 @@
 import Graph
 
-/// A network of the zoo as its paper has it.
-public struct ZooNetwork {
-  /// What `model-convert zoo` calls it.
-  public let name: String
-  /// Authors and year.
-  public let paper: String
-  /// The recipe that trains it, maybe narrower and for smaller pictures; "" where there is none.
-  public let recipe: String
-  /// Classes of the published network.
-  public let classes: Int
-  /// The network that is run, for so many classes.
-  public let graph: (_ classes: Int, _ seed: UInt64) throws -> Graph
+/// Everything that `model-convert zoo` lists.
+public let zooCatalogue = zooNetworks + zooSystems
 
-  /// - Parameter change: makes the variant of it.
-  init<Network: ImageClassifier>(
-    _ name: String, _: Network.Type, _ paper: String, recipe: String,
-    _ change: @escaping (inout Network) -> Void = { _ in }
-  ) {
-    self.init(name, paper, recipe: recipe, classes: Network().classes) { classes, seed in
-      var net = Network()
-      change(&net)
-      (net.classes, net.seed) = (classes, seed)
-      return try net.graph(isDeployed: true)
-    }
-  }
-
-  init(
-    _ name: String, _ paper: String, recipe: String, classes: Int,
-    _ graph: @escaping (_ classes: Int, _ seed: UInt64) throws -> Graph
-  ) {
-    (self.name, self.paper, self.recipe, self.classes) = (name, paper, recipe, classes)
-    self.graph = graph
-  }
-}
-
-/// All networks of the zoo that have a published size, in the order in which they came.
+/// The classifiers of pictures and films, at their papers' size, in the order in which they came.
 public let zooNetworks: [ZooNetwork] = [
   ZooNetwork("lenet-5", "LeCun et al. 1998", recipe: "lenet5", classes: 10) { classes, seed in
     var net = LeNet5()

@@ -3,6 +3,7 @@ a run that was interrupted ends as one that was not."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -262,3 +263,20 @@ def test_report_and_model(folder: Path) -> None:
     np.testing.assert_allclose(y.sum(1), 1, rtol=1e-5)
     right = (np.array(["lower", "upper"])[y.argmax(1)] == label).mean()
     assert right > 0.95  # a straight line between the moons gets 0.87
+
+
+def test_json_says_what_the_lines_say(folder: Path) -> None:
+    lines = train(folder, "r.yaml", "-o", "n.apus", "--threads", "1").stdout.splitlines()
+    done = train(folder, "r.yaml", "-o", "n.apus", "--threads", "1", "--json")
+    assert done.returncode == 0
+    said = json.loads(done.stdout)
+    assert (said["name"], said["recipe"], said["seed"]) == ("two moons", "r.yaml", 3)
+    assert said["parameters"] == 2 * 16 + 16 + 16 * 2 + 2
+    for line in lines:
+        part, rest = line.split(": ")
+        loss, accuracy = said[part]["loss"], said[part]["figures"]["accuracy"]
+        assert rest == f"loss {loss:.4g}, accuracy {accuracy:.2%}".replace("%", " %") + (
+            f" (epoch {said['best_epoch']} of 6)")
+    assert [sorted(epoch) for epoch in said["history"]] == [["seconds", "training", "validation"]] * 6
+    best = said["history"][said["best_epoch"] - 1]["validation"]
+    assert best == said["validation"]

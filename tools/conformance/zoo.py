@@ -20,7 +20,7 @@ import zoo_networks  # noqa: E402
 def main() -> int:
     locate.prepare()
     failed = False
-    for row in json.loads(zoo_networks.tool("zoo", "--json")):
+    for row in json.loads(zoo_networks.tool("zoo", "--family", "classifier", "--json")):
         name = row["name"]
         # Pictures in colour of whatever size.
         if len(row["input"]) != 3 or row["input"][0] != 3:

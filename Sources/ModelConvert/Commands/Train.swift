@@ -20,6 +20,7 @@ struct Train: ParsableCommand {
       EXAMPLES
         model-convert train recipes/lenet5.yaml -o lenet5.apus --report lenet5.html
         model-convert train recipes/char-rnn.yaml --data novel.txt -o novel.apus
+        model-convert train recipes/xor.yaml -o xor.apus --json | jq .test.loss
       """)
 
   @Argument(help: "The recipe.", completion: .file(extensions: ["yaml", "yml"]))
@@ -73,6 +74,9 @@ struct Train: ParsableCommand {
   @Option(help: ArgumentHelp("Threads; default: one for each processor.", valueName: "n"))
   var threads: Int?
 
+  @Flag(help: "Print one JSON object on stdout: the figures of the result and of every epoch.")
+  var json = false
+
   mutating func validate() throws {
     if let epochs, epochs < 1 { throw ValidationError("--epochs: \(epochs); it must be at least 1") }
     if let threads, threads < 1 || threads > 256 {
@@ -124,6 +128,7 @@ struct Train: ParsableCommand {
     let quantized = try write(trainer, job, recipe)
     if let report { try write(report, trainer, result, job, recipe) }
     if checkpoint == nil { try? FileManager.default.removeItem(atPath: saved) }
+    if json { return try printJSON(TrainingSummary(recipe, trainer, result, job)) }
     print(result.text(job.metrics))
     if let quantized { print(quantized) }
   }
@@ -206,35 +211,5 @@ extension Recipe {
       "epochs \(epochs - $0.epochs + 1) to \(epochs)"
         + ($0.frozenEpochs > 0 ? ", with fixed ranges from \(epochs - $0.frozenEpochs + 1) on" : "")
     }
-  }
-}
-
-/// How good the best epoch's network is.
-private struct TrainingResult {
-  let bestEpoch: Int
-  let epochs: Int
-  let parts: [(name: String, evaluation: Evaluation)]
-
-  init(_ trainer: Trainer, _ job: TrainingJob) throws {
-    bestEpoch = (trainer.bestEpoch ?? 0) + 1
-    epochs = trainer.epoch
-    var parts: [(String, Evaluation)] = []
-    for (name, task) in [("validation", job.validation), ("test", job.test)] {
-      if let task { parts.append((name, try trainer.network.evaluate(task))) }
-    }
-    if parts.isEmpty, let best = trainer.bestEpoch {
-      parts.append(("training", trainer.history[best].training))
-    }
-    self.parts = parts
-  }
-
-  /// "validation: loss 0.0412, accuracy 98.89 % (epoch 24 of 30)".
-  func text(_ metrics: [Metric]) -> String {
-    parts.map { name, e in
-      let values = metrics.compactMap { m in m.value(e).map { ", \(m.rawValue) \(m.format($0))" } }
-      let measures = e.measures.map { ", " + $0.text }
-      return "\(name): loss \(String(format: "%.4g", e.loss))\((values + measures).joined())"
-        + " (epoch \(bestEpoch) of \(epochs))"
-    }.joined(separator: "\n")
   }
 }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Graph
 import NumPyFile
 import Zoo
@@ -9,13 +8,17 @@ struct ZooCommand: ParsableCommand {
     commandName: "zoo",
     abstract: "List the published networks, or write one.",
     discussion: """
-      Without a name, every network with its parameters and multiply-accumulates (MACs) at its paper's \
-      size, and the recipe in recipes/ that trains it, many of them narrower and on smaller pictures.
+      Without a name, every network with its parameters and multiply-accumulates (MACs), the recipe in \
+      recipes/ that trains it, and what that reached on data held out. Classifiers and detectors are \
+      counted at their papers' size, many of their recipes are narrower and for smaller pictures; the \
+      others at their recipes' size. MACs are of one sample: a picture, a film, a second of sound, or a \
+      step of a sequence.
 
       With a name, the network as it is deployed, with its initial weights, is written.
 
       EXAMPLES
         model-convert zoo
+        model-convert zoo --family memory
         model-convert zoo resnet-50 -o resnet50.apus --classes 10
       """)
 
@@ -31,6 +34,12 @@ struct ZooCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Seed of the initial weights.", valueName: "n"))
   var seed: UInt64 = 1
 
+  @Option(
+    help: ArgumentHelp(
+      "List one family: \(ZooNetwork.Family.allCases.map(\.rawValue).joined(separator: ", ")).",
+      valueName: "family"))
+  var family: ZooNetwork.Family?
+
   @Flag(help: "Print the list as JSON.")
   var json = false
 
@@ -42,13 +51,17 @@ struct ZooCommand: ParsableCommand {
       throw ValidationError("a network to write has a name and a file: zoo NAME -o FILE")
     }
     if json && network != nil { throw ValidationError("--json is for the list") }
+    if family != nil && network != nil { throw ValidationError("--family is for the list") }
   }
 
   func run() throws {
     do {
       guard let network, let output else { return try list() }
-      guard let found = zooNetworks.first(where: { $0.name == network }) else {
+      guard let found = zooCatalogue.first(where: { $0.name == network }) else {
         throw Failure("zoo: there is no '\(network)'; 'model-convert zoo' lists all")
+      }
+      if classes != nil && found.classes == 0 {
+        throw Failure("zoo: '\(network)' has no classes; leave out --classes")
       }
       let graph = try found.graph(classes ?? found.classes, seed)
       let bytes = try graph.encode()
@@ -59,35 +72,52 @@ struct ZooCommand: ParsableCommand {
 
   private struct Row: Encodable {
     var name: String
+    var family: String
     var paper: String
+    /// Without the batch and the dimensions that are free.
     var input: [Int]
     var parameters: Int
     var macs: Int
     var recipe: String?
+    /// By the recipe.
+    var reached: String?
   }
 
   private func list() throws {
-    let rows = try zooNetworks.map { network in
-      let graph = try GraphBuilder.$drawsWeights.withValue(false) {
-        try network.graph(classes ?? network.classes, seed)
-      }
-      let main = graph.mainFunction!
-      return Row(
-        name: network.name, paper: network.paper,
-        input: (main.inputs[0].shape ?? []).dropFirst().compactMap(\.fixed),
-        parameters: graph.parameterCount, macs: try graph.multiplyAccumulates(main),
-        recipe: network.recipe.isEmpty ? nil : "recipes/\(network.recipe).yaml")
-    }
-    if json { return try printJSON(rows) }
+    let networks = zooCatalogue.filter { family == nil || $0.family == family }
+    let all = try networks.map { ($0, try $0.size(classes: $0.classes > 0 ? classes : nil)) }
+    if json { return try printJSON(all.map(row)) }
     var table = Table([
       ("network", .left), ("input", .left), ("parameters", .right), ("MACs", .right),
-      ("recipe", .left), ("paper", .left),
+      ("recipe", .left), ("reached", .left), ("paper", .left),
     ])
-    for row in rows {
+    var last = all.first?.0.family
+    for (network, size) in all {
+      if network.family != last { table.appendRule() }
+      last = network.family
+      let row = row(network, size)
       table.append(
-        row.name, row.input.map(String.init).joined(separator: " × "), "\(row.parameters)",
-        countText(row.macs), row.recipe ?? "", row.paper)
+        row.name, sample(size.input).map { "\($0)" }.joined(separator: " × "),
+        "\(row.parameters)", countText(row.macs), row.recipe ?? "", row.reached ?? "", row.paper)
     }
     table.print()
   }
+
+  private func row(_ network: ZooNetwork, _ size: ZooNetwork.Size) -> Row {
+    Row(
+      name: network.name, family: network.family.rawValue, paper: network.paper,
+      input: size.input.dropFirst().compactMap(\.fixed), parameters: size.parameters,
+      macs: size.multiplyAccumulates,
+      recipe: network.recipe.isEmpty ? nil : "recipes/\(network.recipe).yaml",
+      reached: network.reached)
+  }
+
+  /// The shape without its batch: a leading N or 1, or a 1 behind the steps.
+  private func sample(_ shape: [Dimension]) -> [Dimension] {
+    guard let first = shape.first, shape.count > 1 else { return shape }
+    if first == .free("N") || first == .fixed(1) { return Array(shape.dropFirst()) }
+    return shape[1] == .fixed(1) ? [first] + shape.dropFirst(2) : shape
+  }
 }
+
+extension ZooNetwork.Family: ExpressibleByArgument {}

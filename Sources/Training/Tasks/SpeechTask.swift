@@ -12,6 +12,8 @@ public final class SpeechTask: TrainingTask {
   private let isTraining: Bool
   public let batchCount: Int
   private var pairs: [(found: [Int], wanted: [Int])] = []
+  /// Of the first sound of an evaluation: what was said, and how likely each label is in each step.
+  private var heard: (text: String, probabilities: [[Float]])?
 
   public struct Options {
     /// Samples of a sound, and from step to step of the network.
@@ -109,6 +111,12 @@ public final class SpeechTask: TrainingTask {
           y.data + i * classes, steps: steps, classes: classes, stride: n * classes)
         pairs.append((found, sound.labels))
       }
+      if index == 0, let first = sounds.first {
+        heard = (
+          String(first.labels.map { characters[$0 - 1] }),
+          (0..<steps).map { softmax(y.data + $0 * n * classes, classes) }
+        )
+      }
     }
     // Sounds that are too short for their labels teach nothing.
     let known = losses.filter(\.isFinite)
@@ -116,7 +124,37 @@ public final class SpeechTask: TrainingTask {
       loss: known.reduce(0, +) / Double(max(1, known.count)), count: Double(known.count))
   }
 
-  public func beginEvaluation() { pairs = [] }
+  private func softmax(_ logits: UnsafePointer<Float>, _ count: Int) -> [Float] {
+    let greatest = (0..<count).map { logits[$0] }.max() ?? 0
+    let powers = (0..<count).map { exp(logits[$0] - greatest) }
+    let sum = powers.reduce(0, +)
+    return powers.map { $0 / sum }
+  }
+
+  public func beginEvaluation() {
+    pairs = []
+    heard = nil
+  }
+
+  /// When each letter of the first sound is heard: CTC's alignment, the blank in the first row.
+  public var figures: [ReportFigure] {
+    guard let heard else { return [] }
+    // Letters in the order in which they are said.
+    var labels: [Int] = [0]
+    for character in heard.text {
+      if let label = labelOf[character], !labels.contains(label) { labels.append(label) }
+    }
+    let names = labels.map { label in
+      guard label > 0 else { return "blank" }
+      return characters[label - 1] == " " ? "␣" : String(characters[label - 1])
+    }
+    let rows = labels.map { label in heard.probabilities.map { $0[label] } }
+    return [
+      ReportFigure(
+        title: "Letters as they are heard",
+        svg: HeatMap(rows, columnTitle: "“\(heard.text)”, in steps of 20 ms", rowNames: names).svg)
+    ]
+  }
 
   public func measures() -> [Measure] {
     func words(_ labels: [Int]) -> [Substring] {
