@@ -5,6 +5,14 @@ public enum AttentionKind: String, CaseIterable, Sendable {
   case none, additive, multiplicative
 }
 
+/// Tokens that every decoder has.
+public enum DecoderToken {
+  /// Ends a sequence.
+  public static let end: Int32 = 0
+  /// Begins one: what the decoder is given before its first token.
+  public static let start: Int32 = 1
+}
+
 /// A recurrent layer that writes a sequence token by token, looking in each step at rows of a memory:
 /// additive attention, by the state before the step (D. Bahdanau, K. Cho, Y. Bengio, "Neural machine
 /// translation by jointly learning to align and translate", 2015, appendix A.1.2), or multiplicative,

@@ -5,7 +5,7 @@ import Graph
 /// Sutskever, O. Vinyals, Q. V. Le, "Sequence to sequence learning with neural networks", 2014; K. Cho
 /// et al. 2014); with it, it looks at all of the source in each step: see `AttentionDecoder`.
 ///
-/// Token 0 ends a sequence, token 1 begins one.
+/// Tokens 0 and 1 are `DecoderToken`'s.
 public struct Translator {
   public var sourceTokens = 2
   public var targetTokens = 2
@@ -17,9 +17,6 @@ public struct Translator {
   public var seed: UInt64 = 1
 
   public init() {}
-
-  public static let end: Int32 = 0
-  public static let start: Int32 = 1
 
   /// What is trained: "encode" takes source tokens int32 [S, batch] and their lengths int32 [batch] and
   /// leaves the decoder's states; "step" takes the token before, int32 [1, batch], to "logits"
@@ -49,7 +46,7 @@ public struct Translator {
     let encoded = layers.encode(
       b, b.node("Unsqueeze", [source, b.constant(integers: [1])]), lengths: nil)
     let body = layers.decoder.search(
-      b, BeamSearch(beams: beams, length: length, tokens: targetTokens, start: Translator.start),
+      b, BeamSearch(beams: beams, length: length, tokens: targetTokens, start: DecoderToken.start),
       summary: encoded.summary, rows: encoded.rows)
     b.setMetadata("name", "Translator")
     return try GraphBuilder.build([b, body])

@@ -69,11 +69,12 @@ struct TranslatorSystem: RecipeSystem {
     net.seed = settings.seed
     net.sourceTokens = source.count + 1
     net.targetTokens = target.count + 1
-    func task(_ range: Range<Int>, _ count: Int, part: Int) -> TranslationTask {
-      TranslationTask(
-        problem, numbers: Array(order[range]), source: source, target: target,
-        sourceLength: lengths.source, batchSize: settings.batchSize,
-        batchCount: max(1, count / settings.batchSize), seed: settings.seed, part: part)
+    func task(_ range: Range<Int>, _ count: Int, part: Int) -> DecoderTask {
+      DecoderTask(
+        TranslationPairs(
+          problem, numbers: Array(order[range]), source: source, target: target,
+          sourceLength: lengths.source, batchSize: settings.batchSize,
+          batchCount: max(1, count / settings.batchSize), seed: settings.seed, part: part))
     }
     let deployed = try net.translationGraph(
       beams: beams, length: longest ?? lengths.target + lengths.target / 4 + 1)
