@@ -111,23 +111,8 @@ extension DigitScenes {
     _ path: String, style: DigitSceneStyle, shares: (validation: Double, test: Double),
     counts: (training: Int, validation: Int, test: Int), seed: UInt64
   ) throws -> (training: DigitScenes, validation: DigitScenes?, test: DigitScenes?) {
-    let painter = try DigitPainter(contentsOf: path)
-    let split: Split
-    do {
-      split = try Split(
-        count: painter.digits.count, validation: shares.validation, test: shares.test, seed: seed)
-    } catch { throw DataError("\(path): \(error)") }
-    func scenes(_ digits: [Int], _ count: Int, _ part: UInt64, renews: Bool) -> DigitScenes? {
-      digits.isEmpty || count == 0
-        ? nil
-        : DigitScenes(
-          painter, digits: digits, count: count, style: style, seed: seed &* 4 &+ part,
-          renews: renews)
+    try DigitPainter.parts(path, shares: shares, counts: counts, seed: seed) {
+      DigitScenes($0, digits: $1, count: $2, style: style, seed: $3, renews: $4)
     }
-    return (
-      scenes(split.training, max(counts.training, 1), 1, renews: true)!,
-      scenes(split.validation, counts.validation, 2, renews: false),
-      scenes(split.test, counts.test, 3, renews: false)
-    )
   }
 }

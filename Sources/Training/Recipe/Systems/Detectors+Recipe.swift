@@ -109,26 +109,10 @@ struct BoxedData {
     try section.allow(["reader", "path", "channels", "split", "scenes", "digits"])
     var style = DigitSceneStyle()
     style.channels = channels == "3" ? 3 : 1
-    if let digits = try section.integers("digits", count: 2...2, 1...16) {
-      guard digits[0] <= digits[1] else {
-        throw section.error("digits", "data.digits: the least number stands first")
-      }
-      style.digits = digits[0]...digits[1]
-    }
-    let split = try section.section("split")
-    try split?.allow(["validation", "test", "seed"])
-    func share(_ key: String) throws -> Double {
-      try split?.number(key, "a share from 0 to less than 1") { $0 >= 0 && $0 < 1 } ?? 0
-    }
-    splitSeed = UInt64(try split?.integer("seed", 0...Int(Int32.max)) ?? 1)
-    let scenes = try section.section("scenes")
-    try scenes?.allow(["training", "validation", "test"])
-    reader = .scenes(
-      style, shares: (try share("validation"), try share("test")),
-      counts: (
-        try scenes?.integer("training") ?? 2_000, try scenes?.integer("validation") ?? 200,
-        try scenes?.integer("test") ?? 400
-      ))
+    style.digits = try section.range("digits", 1...16) ?? style.digits
+    let parts = try ScenePartsRecipe(section)
+    splitSeed = parts.seed
+    reader = .scenes(style, shares: parts.shares, counts: parts.counts)
   }
 
   var hasValidation: Bool {
