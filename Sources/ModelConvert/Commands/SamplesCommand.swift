@@ -6,7 +6,7 @@ import Training
 struct SamplesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "samples",
-    abstract: "Write a recipe's samples as arrays.",
+    abstract: "Write a recipe's samples as arrays or pictures.",
     discussion: """
       What the network of the recipe is given, after the transforms (without random ones), in the \
       order of the data: the array x, samples along its first axis, and y, their classes or the \
@@ -14,10 +14,16 @@ struct SamplesCommand: ParsableCommand {
       detector's recipe: the array x, and of each box in these images boxes (left, top, right, \
       bottom in fractions of the image), classes and the number of its image, images. Of a recipe of \
       questions: a text, stories in bAbI's format; of shortest paths: a text, a line for each graph \
-      with its triples (from edge to), the query and the path.
+      with its triples (from edge to), the query and the path. Of a captioner's: the array x, the \
+      tokens y of each caption, 0 behind its end, and captions, the bytes of a text with one caption \
+      a line.
 
-      EXAMPLE
+      A captioner's scenes are written as a picture too, side by side, where the file's name ends in \
+      .png; their captions are printed.
+
+      EXAMPLES
         model-convert samples recipes/lenet5.yaml --part test -o digits.npz
+        model-convert samples recipes/captions.yaml --part test --count 1 -o scene.png
       """)
 
   enum Part: String, ExpressibleByArgument, CaseIterable { case training, validation, test }
@@ -26,8 +32,8 @@ struct SamplesCommand: ParsableCommand {
   var recipe: String
 
   @Option(
-    name: .shortAndLong, help: "The .npz file to write (stories, graphs: .txt).",
-    completion: .file(extensions: ["npz", "txt"]))
+    name: .shortAndLong, help: "The .npz file to write (stories, graphs: .txt; pictures: .png too).",
+    completion: .file(extensions: ["npz", "txt", "png"]))
   var output: String
 
   @Option(help: "The part of the data: training, validation or test.")
@@ -51,7 +57,11 @@ struct SamplesCommand: ParsableCommand {
 
   private func write() throws {
     let recipe = try Recipe(contentsOf: self.recipe)
-    if let parts = try recipe.boxedImages(path: self.data) { return try write(parts) }
+    if !isPicture, let parts = try recipe.boxedImages(path: self.data) { return try write(parts) }
+    if let parts = try recipe.captionedScenes(path: self.data) { return try write(parts) }
+    guard !isPicture else {
+      throw Failure("\(output): only a captioner's scenes are written as a picture; name a .npz file")
+    }
     if case .system = recipe.subject, let text = try text(recipe) {
       try Data(text.utf8).write(to: URL(fileURLWithPath: output))
       return
@@ -131,6 +141,39 @@ struct SamplesCommand: ParsableCommand {
     archive.append("images", NumPyArray(numbers, shape: [classes.count]))
     try archive.write(to: output, compressed: true)
     print("\(output): \(wanted) images of \(images.shape), \(classes.count) boxes")
+  }
+
+  private var isPicture: Bool { output.hasSuffix(".png") }
+
+  private func write(_ parts: CaptionParts) throws {
+    let chosen: CaptionScenes? =
+      switch part {
+      case .training: parts.training
+      case .validation: parts.validation
+      case .test: parts.test
+      }
+    guard let scenes = chosen else { throw Failure("\(recipe): the data have no \(part) part") }
+    let wanted = min(count ?? scenes.count, scenes.count)
+    let all = (0..<wanted).map { scenes.scene($0) }
+    let shape = [3, scenes.style.size, scenes.style.size]
+    if isPicture {
+      let pictures = all.map { Image(planes: $0.pixels, shape: shape) }
+      let sheet =
+        wanted == 1 ? pictures[0] : BoxDrawing(sheet: pictures.map { BoxDrawing($0) }, columns: 8).image
+      try writeBytes(sheet.png(), toFile: output)
+      for scene in all { print(scene.caption) }
+      return
+    }
+    let tokens = all.map { CaptionScenes.tokens($0.caption) }
+    let longest = (tokens.map(\.count).max() ?? 0) + 1
+    let y = tokens.flatMap { $0 + [Int32](repeating: 0, count: longest - $0.count) }
+    let text = [UInt8](all.map { $0.caption + "\n" }.joined().utf8)
+    var archive = NumPyArchive()
+    archive.append("x", NumPyArray(all.flatMap(\.pixels), shape: [wanted] + shape))
+    archive.append("y", NumPyArray(y, shape: [wanted, longest]))
+    archive.append("captions", NumPyArray(type: .uint8, shape: [text.count], bytes: text))
+    try archive.write(to: output, compressed: true)
+    print("\(output): \(wanted) pictures of \(shape) with captions")
   }
 
   private func first(_ count: Int, _ values: [Float], _ shape: [Int]) -> NumPyArray {

@@ -47,6 +47,7 @@ let recipeSystems: [any RecipeSystem.Type] = [
   NTMSystem.self,
   DNCSystem.self,
   TranslatorSystem.self,
+  CaptionerSystem.self,
 ]
 
 /// A run of training made ready.
