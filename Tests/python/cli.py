@@ -9,7 +9,9 @@ use; they hold only operators whose results are exact.
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,6 +105,47 @@ def constant_model(values: np.ndarray, name: str = "joined") -> Writer:
     return writer
 
 
+def translator_model() -> Writer:
+    """Says in capitals what it reads of a, b and c: token i is token i."""
+    writer = Writer()
+    writer.metadata = [("source_characters", "abc "), ("target_characters", "ABC ")]
+    f = writer.function("main")
+    source = f.input("source", "int32", ("S",))
+    (y,) = add_node(f, "Identity", [source])
+    f.output(y, "tokens", "int32", ("S",))
+    return writer
+
+
+def captioner_model() -> Writer:
+    """Says whether each of three grey pixels is dark or light."""
+    writer = Writer()
+    writer.metadata = [("target_words", "dark\nlight")]
+    f = writer.function("main")
+    image = f.input("image", "float32", (1, 1, 1, 3))
+    (row,) = add_node(f, "Reshape", [image, writer.weight(np.array([3]))])
+    (sums,) = add_node(f, "Add", [row, writer.weight(np.array([2], np.float32))])
+    (y,) = add_node(f, "Cast", [sums], {"to": 6})
+    f.output(y, "tokens", "int32", (3,))
+    return writer
+
+
+def png(rows: np.ndarray) -> bytes:
+    """A grey picture of 8 bits a pixel."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        check = zlib.crc32(name + body)
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", check)
+
+    height, width = rows.shape
+    lines = b"".join(b"\0" + row.astype(np.uint8).tobytes() for row in rows)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(lines))
+        + chunk(b"IEND", b"")
+    )
+
+
 W = np.array([1, 2, 3, 4, -5], np.float32)
 W_CHANGED = np.array([1, 2.5, 3, 4, -5], np.float32)
 
@@ -116,6 +159,9 @@ def make_files(folder: Path) -> Path:
     save("queue.apus", state_model())
     save("constant.apus", constant_model(W))
     save("changed.apus", constant_model(W_CHANGED))
+    save("translator.apus", translator_model())
+    save("captioner.apus", captioner_model())
+    (folder / "scene.png").write_bytes(png(np.array([[255, 0, 255]])))
     x = np.arange(-4, 8, dtype=np.float32).reshape(3, 4)
     np.save(folder / "x.npy", x)
     np.save(folder / "x64.npy", x.astype(np.float64))

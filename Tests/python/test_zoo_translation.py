@@ -5,11 +5,9 @@ import subprocess
 
 import locate
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
-from memory_machines import sigmoid, softmax
-from onnx import numpy_helper
+from attention_decoder import Decoder
 
 locate.prepare()
 
@@ -52,34 +50,10 @@ def encode(model, text):
     return np.array([known.index(c) + 2 if c in known else 1 for c in text], np.int32)
 
 
-class Reference:
-    """Bahdanau et al. 2015 and Luong et al. 2015, one sequence at a time."""
+class Reference(Decoder):
+    """The encoder in both directions, and the decoder behind it."""
 
-    def __init__(self, path, attention, cell):
-        self.w = {
-            t.name: numpy_helper.to_array(t).astype(np.float64)
-            for t in onnx.load(str(path)).graph.initializer
-        }
-        body = [n for n in onnx.load(str(path)).graph.node if n.op_type == "Loop"][0]
-        for graph in [a.g for a in body.attribute if a.name == "body"]:
-            for t in graph.initializer:
-                self.w.setdefault(t.name, numpy_helper.to_array(t).astype(np.float64))
-        self.attention, self.cell = attention, cell
-
-    def recurrent(self, name, direction, x, h, c):
-        w = self.w[name + ".input_weight"][direction]
-        r = self.w[name + ".recurrent_weight"][direction]
-        b = self.w[name + ".bias"][direction]
-        half = len(b) // 2
-        if self.cell == "lstm":
-            i, o, f, g = np.split(w @ x + r @ h + b[:half] + b[half:], 4)
-            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-            return sigmoid(o) * np.tanh(c), c
-        (wz, wr, wh), (rz, rr, rh) = np.split(w @ x + b[:half], 3), np.split(r @ h + b[half:], 3)
-        z, reset = sigmoid(wz + rz), sigmoid(wr + rr)
-        return (1 - z) * np.tanh(wh + reset * rh) + z * h, c
-
-    def encode(self, tokens):
+    def translate(self, tokens, beams, length):
         xs = self.w["source.weight"][tokens]
         size = self.w["encoder.recurrent_weight"].shape[2]
         ways = []
@@ -89,45 +63,8 @@ class Reference:
                 h, c = self.recurrent("encoder", direction, x, h, c)
                 outputs.append(h)
             ways.append(outputs if direction == 0 else outputs[::-1])
-        self.rows = np.hstack([np.array(ways[0]), np.array(ways[1])])
-        start = np.tanh(ways[1][0] @ self.w["start.weight"] + self.w["start.bias"])
-        return start, np.zeros_like(start)
-
-    def step(self, token, h, c):
-        e = self.w["target.weight"][token]
-        if self.attention == "additive":
-            scores = np.tanh(self.rows @ self.w["key.weight"] + h @ self.w["query.weight"])
-            context = softmax((scores @ self.w["score.weight"])[:, 0]) @ self.rows
-            h, c = self.recurrent("decoder", 0, np.concatenate([e, context]), h, c)
-            said = np.concatenate([h, context, e])
-        else:
-            h, c = self.recurrent("decoder", 0, e, h, c)
-            said = h
-            if self.attention == "multiplicative":
-                context = softmax(self.rows @ self.w["key.weight"] @ h) @ self.rows
-                said = np.concatenate([h, context])
-        logits = said @ self.w["output.weight"] + self.w["output.bias"]
-        return logits - np.log(np.exp(logits - logits.max()).sum()) - logits.max(), h, c
-
-    def search(self, tokens, beams, length):
-        """The best sequence, and its mean log-probability a token."""
-        h, c = self.encode(tokens)
-        kept = [(0.0, [], h, c, False)]
-        for _ in range(length):
-            if all(ended for *_, ended in kept):
-                break
-            candidates = []
-            for score, said, h, c, ended in kept:
-                if ended:
-                    candidates.append((score, said, h, c, True))
-                    continue
-                p, h2, c2 = self.step(said[-1] if said else 1, h, c)
-                for token, q in enumerate(p):
-                    candidates.append((score + q, said + [token], h2, c2, token == 0))
-            candidates.sort(key=lambda s: -s[0])
-            kept = candidates[:beams]
-        means = [(s / (sum(t != 0 for t in said) + 1), said) for s, said, *_ in kept]
-        return max(means, key=lambda m: m[0])
+        rows = np.hstack([np.array(ways[0]), np.array(ways[1])])
+        return self.search(ways[1][0], rows, beams, length)
 
 
 def test_one_call_is_a_beam_search(trained):
@@ -139,12 +76,11 @@ def test_one_call_is_a_beam_search(trained):
     for text in SAYINGS:
         source = encode(model, text)
         said = model.session(shapes={"source": source.shape}).run(source)
-        score, tokens = reference.search(source, beams, 14)
-        padded = (tokens + [0] * 14)[:14]
-        assert list(said["tokens"]) == padded, text
+        score, tokens = reference.translate(source, beams, 14)
+        assert list(said["tokens"]) == tokens, text
         np.testing.assert_allclose(said["score"], [score], atol=1e-4)
         theirs = known.run(["tokens", "score"], {"source": source})
-        assert list(theirs[0]) == padded
+        assert list(theirs[0]) == tokens
         np.testing.assert_allclose(theirs[1], [score], atol=1e-4)
 
 
@@ -163,6 +99,47 @@ def test_pairs_of_a_file(tmp_path):
     with pytest.raises(subprocess.CalledProcessError) as error:
         train(tmp_path, "additive", "gru", 2, data)
     assert "pairs.tsv:2: a source and a target with a tab between are wanted" in error.value.stderr
+
+
+def generate(folder, *arguments, code=0):
+    command = [locate.model_convert(), "generate", folder / "net.apus", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def test_generate_prints_what_the_function_says(trained):
+    _, folder, _ = trained
+    model = apus.Model(str(folder / "net.apus"))
+    letters = model.metadata("target_characters")
+    for text in SAYINGS:
+        source = encode(model, text)
+        tokens = model.session(shapes={"source": source.shape}).run(source)["tokens"]
+        length = list(tokens).index(0) if 0 in tokens else len(tokens)
+        said = "".join(letters[t - 2] if t >= 2 else "\ufffd" for t in tokens[:length])
+        assert generate(folder, "--input", text) == said + "\n"
+
+
+@pytest.mark.parametrize(
+    "arguments,code,said",
+    [
+        ([], 1, "it translates; give --input TEXT"),
+        (["--input", ""], 2, "--input: it is empty"),
+        (["--image", "a.png"], 1, "it translates; give --input TEXT, not --image"),
+        (["--input", "3", "--image", "a.png"], 2, "give one of them"),
+        (["--input", "3", "--length", "3"], 1, "--length is for character models; this one translates"),
+        (["--input", "3", "--seed", "3"], 1, "--seed is for character models"),
+    ],
+)
+def test_generate_slips(arguments, code, said, trained):
+    error = generate(trained[1], *arguments, code=code)
+    assert said in error and len(error.splitlines()) == 1
+
+
+def test_characters_never_seen_are_told(trained):
+    command = [locate.model_convert(), "generate", trained[1] / "net.apus", "--input", "1 § ? §"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and "it has never seen '§', '?' and takes" in done.stderr
 
 
 def test_dates_are_learned(tmp_path):
