@@ -30,7 +30,7 @@ public struct Captioner {
 
   public init() {}
 
-  /// The picture's size in places of the last map: how often that is halved.
+  /// Pixels of the picture to a place of the last map, either way.
   public static let stride = 8
 
   /// Places of the last map, either way.
