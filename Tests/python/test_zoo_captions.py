@@ -1,6 +1,7 @@
 """Captions of pictures: what a model's one function says is what the papers' equations and a beam search
 in NumPy say, with the weights of the file; and what the painted scenes show is what their captions say."""
 
+import struct
 import subprocess
 
 import locate
@@ -153,6 +154,17 @@ def test_generate_slips(trained, tmp_path):
     ]:
         error = convert("generate", folder / "net.apus", *arguments, code=1)
         assert said in error and len(error.splitlines()) == 1
+
+
+def test_samples_as_a_picture_are_of_pictures(tmp_path):
+    error = convert(
+        "samples", locate.REPOSITORY / "recipes" / "mlp.yaml", "-o", tmp_path / "x.png", code=1
+    )
+    assert "x.png: only the pictures of detectors and captioners are written as PNG" in error
+    ssd = locate.REPOSITORY / "recipes" / "ssd-digits.yaml"
+    convert("samples", ssd, "--part", "test", "--count", 2, "-o", tmp_path / "x.png")
+    # Two of 64 × 64 with a white border of two pixels around each.
+    assert (tmp_path / "x.png").read_bytes()[16:24] == struct.pack(">II", 136, 68)
 
 
 @pytest.mark.parametrize(

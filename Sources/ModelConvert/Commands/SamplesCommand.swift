@@ -18,8 +18,8 @@ struct SamplesCommand: ParsableCommand {
       tokens y of each caption, 0 behind its end, and captions, the bytes of a text with one caption \
       a line.
 
-      A captioner's scenes are written as a picture too, side by side, where the file's name ends in \
-      .png; their captions are printed.
+      Pictures of a detector's or captioner's recipe are written side by side in one picture where \
+      the file's name ends in .png; captions are printed.
 
       EXAMPLES
         model-convert samples recipes/lenet5.yaml --part test -o digits.npz
@@ -57,10 +57,11 @@ struct SamplesCommand: ParsableCommand {
 
   private func write() throws {
     let recipe = try Recipe(contentsOf: self.recipe)
-    if !isPicture, let parts = try recipe.boxedImages(path: self.data) { return try write(parts) }
+    if let parts = try recipe.boxedImages(path: self.data) { return try write(parts) }
     if let parts = try recipe.captionedScenes(path: self.data) { return try write(parts) }
     guard !isPicture else {
-      throw Failure("\(output): only a captioner's scenes are written as a picture; name a .npz file")
+      throw Failure(
+        "\(output): only the pictures of detectors and captioners are written as PNG; name a .npz file")
     }
     if case .system = recipe.subject, let text = try text(recipe) {
       try Data(text.utf8).write(to: URL(fileURLWithPath: output))
@@ -134,6 +135,12 @@ struct SamplesCommand: ParsableCommand {
         numbers.append(Int32(i))
       }
     }
+    if isPicture {
+      return try writePictures(
+        (0..<wanted).map { i in
+          Image(planes: Array(x[i * size..<(i + 1) * size]), shape: images.shape)
+        })
+    }
     var archive = NumPyArchive()
     archive.append("x", NumPyArray(x, shape: [wanted] + images.shape))
     archive.append("boxes", NumPyArray(boxes, shape: [classes.count, 4]))
@@ -144,6 +151,14 @@ struct SamplesCommand: ParsableCommand {
   }
 
   private var isPicture: Bool { output.hasSuffix(".png") }
+
+  /// One as it is, several side by side.
+  private func writePictures(_ pictures: [Image]) throws {
+    let sheet =
+      pictures.count == 1
+      ? pictures[0] : BoxDrawing(sheet: pictures.map { BoxDrawing($0) }, columns: 8).image
+    try writeBytes(sheet.png(), toFile: output)
+  }
 
   private func write(_ parts: CaptionParts) throws {
     let chosen: CaptionScenes? =
@@ -157,10 +172,7 @@ struct SamplesCommand: ParsableCommand {
     let all = (0..<wanted).map { scenes.scene($0) }
     let shape = [3, scenes.style.size, scenes.style.size]
     if isPicture {
-      let pictures = all.map { Image(planes: $0.pixels, shape: shape) }
-      let sheet =
-        wanted == 1 ? pictures[0] : BoxDrawing(sheet: pictures.map { BoxDrawing($0) }, columns: 8).image
-      try writeBytes(sheet.png(), toFile: output)
+      try writePictures(all.map { Image(planes: $0.pixels, shape: shape) })
       for scene in all { print(scene.caption) }
       return
     }
