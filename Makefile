@@ -1,6 +1,8 @@
 # make            the library, model-convert and the Python package, under build/
 # make demo       the main job: train LeNet-5 on real digits, run it from C, C++, Python and the CLI
 # make test       every test
+# make zoo-quick  a reduced set of the zoo trained, each system to its bar
+# make gallery    the pictures of recipes/README.md
 # make conformance  ONNX's own operator tests, one table; its networks; random graphs
 # make conformance-pytorch  torchvision's networks; PYTORCH=a Python that has torch
 # make bench      whole networks beside five peers, in ratios: writes docs/performance.md
@@ -26,7 +28,7 @@ LIBRARY := $(BUILD)/lib/libapus.so
 CLI := $(BUILD)/bin/model-convert
 PYTHON_PACKAGE := $(BUILD)/python/apus/libapus.so
 
-.PHONY: all demo test robustness conformance conformance-pytorch bench docs install clean dependencies venv
+.PHONY: all demo test zoo-quick gallery robustness conformance conformance-pytorch bench docs install clean dependencies venv
 .SUFFIXES:
 
 all: $(LIBRARY) $(CLI) $(PYTHON_PACKAGE)
@@ -78,6 +80,15 @@ test: all $(VENV)/done robustness
 	rm -rf $(BUILD)/models
 	$(PYTHON) -m pytest -q Tests/python --keep-models $(BUILD)/models
 	$(call guarded,$(BUILD)/models)
+	$(MAKE) zoo-quick
+
+# Trains a reduced set of the zoo, every family, two at a time; ONLY="xor lenet5" takes some.
+zoo-quick: all $(VENV)/done
+	$(PYTHON) tools/zoo/quick.py $(ONLY)
+
+# The pictures of recipes/README.md, made anew; ONLY="alignment" takes some.
+gallery: all
+	python3 tools/zoo/gallery.py $(ONLY)
 
 # Every model of a folder with forbidden memory around each of its tensors.
 guarded = SWIFT_BACKTRACE=enable=no .build/address/release/GuardTensors $(1) 0 2 & \
@@ -132,8 +143,11 @@ $(BUILD)/bench-venv/done: tools/bench/requirements.txt $(BUILD)/dependencies
 	$(BUILD)/bench-venv/bin/pip install --quiet --disable-pip-version-check -r tools/bench/requirements.txt
 	@touch $@
 
+# Figures go from docs/results.md into the list of `model-convert zoo` and the gallery's table.
 docs: $(CLI)
 	$(CLI) operators --markdown > docs/operators.md
+	python3 tools/zoo/results_page.py
+	python3 tools/zoo/gallery.py --table
 
 # ---- Install ------------------------------------------------------------------------------------
 

@@ -30,7 +30,9 @@ public struct HeatMap {
     let cell = max(2, min(22, (590 - left - 8) / Double(columns)))
     let top = columnNames.isEmpty ? 8.0 : 22.0
     let bottom = columnTitle.isEmpty ? 8.0 : 24.0
-    let (gridWidth, gridHeight) = (cell * Double(columns), cell * Double(rows.count))
+    // Squares, but for rows whose names would run into each other.
+    let high = rowNames.isEmpty ? cell : max(cell, 15)
+    let (gridWidth, gridHeight) = (cell * Double(columns), high * Double(rows.count))
     let (width, height) = (left + gridWidth + 8, top + gridHeight + bottom)
     var out =
       "<svg class=\"heat\" viewBox=\"0 0 \(f(width)) \(f(height))\" width=\"\(Int(width.rounded(.up)))\" "
@@ -38,10 +40,10 @@ public struct HeatMap {
     out += "<rect class=\"none\" x=\"\(f(left))\" y=\"\(f(top))\" width=\"\(f(gridWidth))\" height=\"\(f(gridHeight))\"/>"
     for (i, row) in rows.enumerated() {
       for (j, value) in row.enumerated() where value >= 0.02 {
-        out += "<rect class=\"right\" x=\"\(f(left + Double(j) * cell))\" y=\"\(f(top + Double(i) * cell))\" width=\"\(f(cell))\" height=\"\(f(cell))\" style=\"fill-opacity:\(String(format: "%.2f", min(1, value)))\"/>"
+        out += "<rect class=\"right\" x=\"\(f(left + Double(j) * cell))\" y=\"\(f(top + Double(i) * high))\" width=\"\(f(cell))\" height=\"\(f(high))\" style=\"fill-opacity:\(String(format: "%.2f", min(1, value)))\"/>"
       }
       if rowNames.indices.contains(i) {
-        out += "<text class=\"name\" x=\"\(f(left - 6))\" y=\"\(f(top + (Double(i) + 0.5) * cell + 4))\" text-anchor=\"end\">\(escape(rowNames[i]))</text>"
+        out += "<text class=\"name\" x=\"\(f(left - 6))\" y=\"\(f(top + (Double(i) + 0.5) * high + 4))\" text-anchor=\"end\">\(escape(rowNames[i]))</text>"
       }
     }
     for (j, name) in columnNames.enumerated() where j < columns {
