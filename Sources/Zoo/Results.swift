@@ -24,6 +24,7 @@ let zooResults: [String: String] = [
   "nin": "87.50 %",
   "ntm-copy": "0.03 bits a sequence, none wrong",
   "ntm-recall": "0.01 bits a sequence, none wrong",
+  "ntm-repeat-copy": "0.78 bits a sequence, none wrong",
   "numbers": "99.8 % exact",
   "perceptron": "all right",
   "perceptron-xor": "loss log 2, answers of ½",
