@@ -1,7 +1,7 @@
 """Makes the pictures of recipes/README.md anew, and its table.
 
-    python tools/zoo/gallery.py               all pictures, and the table (two minutes)
-    python tools/zoo/gallery.py alignment     one picture
+    python tools/zoo/gallery.py               all pictures, and the table (some minutes)
+    python tools/zoo/gallery.py attention     one picture
     python tools/zoo/gallery.py --table       the table alone, of docs/results.md and the recipes
 
 A picture is made of the report of its recipe's training, or by `model-convert detect`: nothing is drawn
@@ -15,9 +15,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple, Set, Tuple
+from typing import Mapping, NamedTuple, Set, Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from reduced_recipe import reduced_recipe  # noqa: E402
 from report_figures import compose  # noqa: E402
 from results_page import ROOT, by_recipe  # noqa: E402
 
@@ -36,6 +37,8 @@ class Picture(NamedTuple):
     recipe: str
     rows: Tuple[Tuple[str, ...], ...] = ()
     options: Tuple[str, ...] = ()
+    # What of the recipe is other, so that its task is smaller: see `reduced_recipe`.
+    changes: Mapping[str, object] = {}
 
     @property
     def path(self) -> Path:
@@ -45,8 +48,12 @@ class Picture(NamedTuple):
 ALL = [
     Picture("curves", "lenet5", (("Loss", "Accuracy"),)),
     Picture("confusion", "lenet5", (("Confusion on the test part",),)),
+    Picture("boxes", "ssd-digits", options=("--epochs", "3")),
     Picture("roc", "embedding", (("True pairs accepted, by false ones", "Loss"),)),
+    Picture("attention", "dates", (("What is looked at for each character",),), ("--epochs", "2")),
     Picture("alignment", "deep-speech", (("Letters as they are heard",),), ("--epochs", "8")),
+    Picture("memory", "dnc-copy", (("Shown", "Said"), ("Write head", "Read head 1")),
+            changes={"length": "[1, 4]", "locations": 8, "test": "{length: 4}"}),
 ]
 
 
@@ -57,10 +64,14 @@ def run(*arguments: object) -> None:
 def make(picture: Picture, trained: Set[str], threads: int) -> None:
     """Trains the recipe, where an earlier picture has not, and writes the picture."""
     name = "-".join((picture.recipe, *(o.strip("-") for o in picture.options)))
-    model, page = WORK / f"{name}.apus", WORK / f"{name}.html"
     recipe = RECIPES / f"{picture.recipe}.yaml"
+    WORK.mkdir(parents=True, exist_ok=True)
+    if picture.changes:
+        name += "-reduced"
+        recipe = WORK / f"{name}.yaml"
+        recipe.write_text(reduced_recipe(picture.recipe, picture.changes))
+    model, page = WORK / f"{name}.apus", WORK / f"{name}.html"
     if name not in trained:
-        WORK.mkdir(parents=True, exist_ok=True)
         run("train", recipe, "-o", model, "--report", page, "--threads", threads, *picture.options)
         trained.add(name)
     PICTURES.mkdir(exist_ok=True)
