@@ -142,6 +142,8 @@ private let sequences: [ZooNetwork] = [
   translator("seq2seq", .none, "Sutskever et al. 2014", recipe: ""),
   translator("seq2seq-additive", .additive, "Bahdanau et al. 2015", recipe: "dates"),
   translator("seq2seq-multiplicative", .multiplicative, "Luong et al. 2015", recipe: ""),
+  captioner("show-and-tell", .none, "Vinyals et al. 2015", recipe: ""),
+  captioner("show-attend-tell", .additive, "Xu et al. 2015", recipe: "captions"),
 ]
 
 private func sequence(
@@ -170,6 +172,22 @@ private func translator(
     name, .sequence, paper, recipe: recipe,
     counted: .init { _, seed in try net(seed).trainingGraph(batch: 1, sourceLength: 1) }
   ) { _, seed in try net(seed).translationGraph(beams: 4, length: 14) }
+}
+
+/// For the words of the recipe's captions, without the convolutions of the papers. Counted is the look at
+/// the picture.
+private func captioner(
+  _ name: String, _ attention: AttentionKind, _ paper: String, recipe: String
+) -> ZooNetwork {
+  func net(_ seed: UInt64) -> Captioner {
+    var net = Captioner()
+    (net.tokens, net.attention, net.seed) = (23, attention, seed)
+    return net
+  }
+  return ZooNetwork(
+    name, .sequence, paper, recipe: recipe,
+    counted: .init { _, seed in try net(seed).trainingGraph(batch: 1) }
+  ) { _, seed in try net(seed).captionGraph(beams: 3, length: 14) }
 }
 
 private let speech: [ZooNetwork] = [
