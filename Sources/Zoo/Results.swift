@@ -23,6 +23,7 @@ let zooResults: [String: String] = [
   "lenet5": "99.16 %",
   "line-classifier": "91.1 %",
   "mlp": "98.61 %",
+  "mobilenet-v1": "not yet",
   "nin": "87.50 %",
   "ntm-copy": "0.03 bits a sequence, none wrong",
   "ntm-recall": "0.01 bits a sequence, none wrong",
