@@ -2,8 +2,8 @@ import Graph
 import Zoo
 
 /// Trains a step-wise machine to say the shortest path in a graph that it was shown. In training it is
-/// shown the right triple after each that it says; evaluated, also what it said itself, until it says
-/// that it has come to the end.
+/// shown the right triple after each that it says; evaluated, also what it said itself, for as many steps
+/// as the path has.
 final class PathTask: TrainingTask, TextSamples {
   /// From which a batch's `PathProblem.Size` is drawn.
   struct Sizes {
@@ -85,7 +85,6 @@ final class PathTask: TrainingTask, TextSamples {
   }
 
   /// Shows graphs and queries, and gives `each` step's outputs.
-
   private func ask(
     _ rollout: Rollout<Float>, _ episodes: [PathProblem.Episode],
     _ each: (Int, [Tensor<Float>]) -> Void = { _, _ in }
