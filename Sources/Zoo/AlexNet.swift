@@ -27,18 +27,28 @@ public struct AlexNet: ImageClassifier {
 
   public func graph(isDeployed: Bool) throws -> Graph {
     let b = GraphBuilder(seed: seed)
+    let y = features(b, input(b), isDeployed: isDeployed)
+    return try finish(b, b.dense(y.units, classes, name: "fc8"), "AlexNet")
+  }
+
+  /// Pictures [N, channels, size, size] to what the last pooling leaves, as rows, and the last hidden
+  /// units [N, 4096].
+  func features(
+    _ b: GraphBuilder, _ image: Value, isDeployed: Bool
+  ) -> (maps: Value, units: Value) {
     let plain = form == .torchvision
     let group = form == .published ? 2 : 1
     let counts = (plain ? [64, 192, 384, 256, 256] : [96, 256, 384, 384, 256]).map(maps)
     var x = b.convRelu(
-      input(b), counts[0], 11, stride: 4, padding: plain ? 2 : 0, name: "conv1")
+      image, counts[0], 11, stride: 4, padding: plain ? 2 : 0, name: "conv1")
     x = b.maxPool3(normalize(b, x, name: "norm1"), name: "pool1")
     x = b.convRelu(x, counts[1], 5, padding: 2, group: group, name: "conv2")
     x = b.maxPool3(normalize(b, x, name: "norm2"), name: "pool2")
     x = b.convRelu(x, counts[2], 3, padding: 1, name: "conv3")
     x = b.convRelu(x, counts[3], 3, padding: 1, group: group, name: "conv4")
     x = b.convRelu(x, counts[4], 3, padding: 1, group: group, name: "conv5")
-    x = b.flatten(b.maxPool3(x, name: "pool5"))
+    let pooled = b.flatten(b.maxPool3(x, name: "pool5"))
+    x = pooled
     for name in ["fc6", "fc7"] {
       // In training before the layer in torchvision's and after it in the paper's: the same network,
       // but for the pooled maps, which the paper leaves whole.
@@ -46,7 +56,7 @@ public struct AlexNet: ImageClassifier {
       x = b.dense(x, maps(4096), activation: .relu, name: name)
       if !plain { x = dropout(b, x, isDeployed: isDeployed, name: name + ".dropout") }
     }
-    return try finish(b, b.dense(x, classes, name: "fc8"), "AlexNet")
+    return (pooled, x)
   }
 
   /// Section 3.3 with k = 2, n = 5, α = 10⁻⁴, β = 0.75. The operator divides α by n.

@@ -30,10 +30,10 @@ private let detectors: [ZooNetwork] = [
 private typealias Build = (_ classes: Int, _ seed: UInt64) throws -> Graph
 
 private func regions(
-  _ kind: RCNN.Kind, _ build: @escaping (RCNN) throws -> Graph
+  _ kind: FastRCNN.Kind, _ build: @escaping (FastRCNN) throws -> Graph
 ) -> Build {
   { classes, seed in
-    var net = RCNN()
+    var net = FastRCNN()
     (net.kind, net.classes, net.seed) = (kind, classes, seed)
     return try build(net)
   }

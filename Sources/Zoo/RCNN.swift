@@ -1,263 +1,139 @@
 import Graph
 import ModelFormat
 
-/// The detectors that look at regions: R-CNN (R. Girshick et al., "Rich feature hierarchies", 2014),
-/// Fast R-CNN (R. Girshick, 2015) and Faster R-CNN (S. Ren et al., 2016).
+/// R-CNN: R. Girshick, J. Donahue, T. Darrell, J. Malik, "Rich feature hierarchies for accurate object
+/// detection and semantic segmentation", 2014.
 ///
-/// A region's class, 0 being the background, and for each class a box relative to the region. R-CNN
-/// cuts each region out of the image and runs the whole network on it; Fast R-CNN runs the
-/// convolutions once and pools each region out of their map; Faster R-CNN also finds the regions
-/// itself. For the former two they are the anchors, all of them: windows over the whole image. R-CNN's
-/// support vector machines are a softmax here, as its appendix B has it for comparison.
+/// Regions that may hold an object are given. Each is cut out of the image with a little of what is
+/// around it, brought to one size (section 2.1 and appendix A, "warp") and shown to a network that was
+/// fine-tuned to tell the classes and the background apart (section 2.3). Support vector machines of
+/// the last features score each class, and linear functions of the pooled maps move the boxes (appendix
+/// C).
 public struct RCNN {
-  public var kind = Kind.faster
   /// Beside the background.
   public var classes = 20
   /// Of the image: 1 or 3.
   public var channels = 3
-  public var form = Form.vgg16
+  public var form = Form.alexnet
+  public var scores = Scores.svm
   /// Of all maps and dense layers, in parts of the published numbers.
   public var width: Float = 1
-  /// Regions that Faster R-CNN looks at when it is run: of the best 6 times as many, those that
-  /// overlap no better one by more than 0.7.
-  public var regions = 48
-  public var suppression = Suppression()
+  public var suppression: Suppression
   public var seed: UInt64 = 1
 
-  public enum Kind: String, CaseIterable {
-    case regions = "rcnn"
-    case fast = "fast-rcnn"
-    case faster = "faster-rcnn"
-  }
-
   public enum Form: String, CaseIterable {
-    /// VGG-16 for 608 × 608 pixels, regions of 7 × 7 elements, nine anchors at each place. Not for
-    /// R-CNN.
-    case vgg16
-    /// Four convolutions with batch normalisation for 64 × 64 pixels, regions of 6 × 6 elements, three
-    /// anchors at each place.
+    /// AlexNet on regions of 227 × 227 pixels, of images of 500 × 500.
+    case alexnet
+    /// Three convolutions with batch normalisation on regions of 24 × 24 pixels, of images of 64 × 64.
     case small
   }
 
-  /// What differences are divided by: those of a region's class, as the authors' code.
-  public static let variances: (place: Float, size: Float) = (0.1, 0.2)
-
-  public init() {}
-
-  public var size: Int { form == .vgg16 ? 608 : 64 }
-  /// Pixels from one place of the map to the next.
-  private var stride: Int { form == .vgg16 ? 16 : kind == .faster ? 4 : 8 }
-  private var pooled: Int { form == .vgg16 ? 7 : 6 }
-  private var cells: Int { size / stride }
-
-  /// At each place, row by row: corners, in fractions of the image.
-  public var anchors: [CenterBox] {
-    var shapes: [(width: Float, height: Float)] = []
-    if form == .vgg16 {
-      for side in [128, 256, 512] as [Float] {
-        for ratio in [0.5, 1, 2] as [Float] {
-          let root = ratio.squareRoot()
-          shapes.append((side / root / Float(size), side * root / Float(size)))
-        }
-      }
-    } else {
-      shapes = [(0.17, 0.28), (0.22, 0.36), (0.27, 0.45)]
-    }
-    var result: [CenterBox] = []
-    for row in 0..<cells {
-      for column in 0..<cells {
-        for shape in shapes {
-          result.append(
-            CenterBox(
-              x: (Float(column) + 0.5) / Float(cells), y: (Float(row) + 0.5) / Float(cells),
-              width: shape.width, height: shape.height))
-        }
-      }
-    }
-    return result
+  /// What a detection's score is.
+  public enum Scores: String, CaseIterable {
+    /// σ(m) of a support vector machine's margin m, one machine for a class: the paper's order of
+    /// detections, as numbers from 0 to 1.
+    case svm
+    /// The fine-tuned network's own probabilities (appendix B).
+    case softmax
   }
 
-  private var anchorsPerPlace: Int { form == .vgg16 ? 9 : 3 }
+  public init() {
+    suppression = Suppression()
+    // Of the authors' code.
+    suppression.iouThreshold = 0.3
+  }
 
-  /// As it is trained: "image" [N, channels, size, size] and "regions" [R, 5] (number of the image,
-  /// left, top, right, bottom in pixels) to "classes" [R, classes + 1] and "boxes"
-  /// [R, 4 · (classes + 1)]; Faster R-CNN also to "objectness" [N, anchors, 2] and "proposals"
-  /// [N, anchors, 4].
+  public var size: Int { form == .alexnet ? 500 : 64 }
+  /// Pixels of a region as the network sees it, and those of them on each side that are around it.
+  private var warped: Int { form == .alexnet ? 227 : 24 }
+  private var context: Int { form == .alexnet ? 16 : 2 }
+
+  /// As it is trained: "image" [N, channels, size, size], "proposals" [R, 4] (left, top, right, bottom
+  /// in fractions of the image) and "images" int64 [R], the number of the image of each, to "classes"
+  /// [R, classes + 1], the background's first; then what is fitted when the network is trained,
+  /// "margins" [R, classes] and "boxes" [R, 4 · classes], and what these see, "units" and "maps".
   public func graph() throws -> Graph {
     let b = GraphBuilder(seed: seed)
     let image = b.input("image", .float32, [.free("N"), .fixed(channels), .fixed(size), .fixed(size)])
-    let regions = b.input("regions", .float32, [.free("R"), 5])
-    let map = kind == .regions ? image : trunk(b, image)
-    let proposed = kind == .faster ? propose(b, map) : nil
-    let (label, box) = head(b, map, regions)
-    b.output(label, "classes")
-    b.output(box, "boxes")
-    if let proposed {
-      b.output(proposed.objectness, "objectness")
-      b.output(proposed.places, "proposals")
-    }
-    b.setMetadata("name", name)
+    let proposals = b.input("proposals", .float32, [.free("R"), 4])
+    let images = b.input("images", .int64, [.free("R")])
+    let seen = features(b, image, proposals, images, isDeployed: false)
+    b.output(logits(b, seen.units), "classes")
+    b.output(margins(b, seen.units), "margins")
+    b.output(differences(b, seen.maps), "boxes")
+    b.output(seen.units, "units")
+    b.output(seen.maps, "maps")
+    b.setMetadata("name", "R-CNN")
     return try b.build()
   }
 
-  /// As it is run: the function "detect" takes one image and gives what `detections` says.
+  /// As it is run: the function "detect" takes "image" [1, channels, size, size] and "proposals" [R, 4],
+  /// as many as there are, and gives what `detections` says.
   public func detector() throws -> Graph {
     let b = GraphBuilder(seed: seed, function: "detect")
     let image = b.input("image", .float32, [1, .fixed(channels), .fixed(size), .fixed(size)])
-    let map = kind == .regions ? image : trunk(b, image)
-    let anchors = anchors
-    let middles = b.constant("", [anchors.count, 2], anchors.flatMap { [$0.x, $0.y] })
-    let sizes = b.constant("", [anchors.count, 2], anchors.flatMap { [$0.width, $0.height] })
-    let corners: Value  // [R, 4] in fractions
-    if kind == .faster {
-      let (objectness, places) = propose(b, map)
-      let all = clipped(
-        b, decoded(b, b.reshape(places, [-1, 4]), middles, sizes, (1, 1)))
-      let scores = b.reshape(b.columns(b.softmax(objectness), 1..<2), [-1])
-      let best = b.nodes(
-        "TopK", [scores, b.constant(integers: [min(6 * self.regions, anchors.count)])], outputs: 2)
-      let candidates = b.node("Gather", [all, best[1]])
-      let selected = b.node(
-        "NonMaxSuppression",
-        [
-          b.reshape(candidates, [1, -1, 4]), b.reshape(best[0], [1, 1, -1]),
-          b.constant(integers: [self.regions]), Value("", [1], floats: [0.7]),
-        ])
-      let chosen = b.node("Gather", [selected, Value("", [], integers: [2])], ["axis": 1])
-      corners = b.node("Gather", [candidates, chosen])
-    } else {
-      corners = b.constant(
-        "", [anchors.count, 4],
-        anchors.flatMap {
-          let box = Box($0).withinImage
-          return [box.x1, box.y1, box.x2, box.y2]
-        })
-    }
-    let pixels = b.multiply(corners, b.constant("", [1], [Float(size)]))
-    let regions = b.node(
-      "Pad", [pixels, b.constant(integers: [0, 1, 0, 0])])
-    let (label, box) = head(b, map, regions)
-    detect(b, corners, label, box)
-    b.setMetadata("name", name)
-    return try b.build()
-  }
-
-  /// The boxes of each class of its own: classes stand where images do in the suppression.
-  private func detect(_ b: GraphBuilder, _ corners: Value, _ label: Value, _ box: Value) {
-    let (upper, lower) = (b.columns(corners, 0..<2), b.columns(corners, 2..<4))
-    let half = b.constant("", [1], [0.5])
-    // [1, R, 2] beside [classes, R, 2].
-    func front(_ x: Value) -> Value { b.node("Unsqueeze", [x, b.constant(integers: [0])]) }
-    let middles = front(b.multiply(b.add(upper, lower), half))
-    let sizes = front(b.node("Sub", [lower, upper]))
-    let differences = b.transpose(b.columns(box, 4..<4 * (classes + 1)), [1, 0])
-    let apart = b.transpose(b.reshape(differences, [classes, 4, -1]), [0, 2, 1])
-    let boxes = clipped(b, decoded(b, apart, middles, sizes, RCNN.variances))
-    let scores = b.transpose(b.columns(b.softmax(label), 1..<classes + 1), [1, 0])
-    b.detections(
-      classCorners: boxes, scores: b.node("Unsqueeze", [scores, b.constant(integers: [1])]),
+    let proposals = b.input("proposals", .float32, [.free("R"), 4])
+    let zeros = b.multiply(b.reshape(b.columns(proposals, 0..<1), [-1]), b.constant(0))
+    let images = b.node("Cast", [zeros], ["to": .int(Int(DataType.int64.rawValue))])
+    let seen = features(b, image, proposals, images, isDeployed: true)
+    let scores =
+      switch scores {
+      case .svm: b.sigmoid(margins(b, seen.units))
+      case .softmax: b.columns(b.softmax(logits(b, seen.units)), 1..<classes + 1)
+      }
+    b.regionDetections(
+      corners: proposals, differences: differences(b, seen.maps), scores: scores, (1, 1),
       suppression)
-  }
-
-  /// Differences from boxes to corners.
-  private func decoded(
-    _ b: GraphBuilder, _ differences: Value, _ middles: Value, _ sizes: Value,
-    _ variances: (place: Float, size: Float)
-  ) -> Value {
-    let shift = b.multiply(b.columns(differences, 0..<2), b.constant("", [1], [variances.place]))
-    let growth = b.multiply(b.columns(differences, 2..<4), b.constant("", [1], [variances.size]))
-    let middle = b.add(middles, b.multiply(shift, sizes))
-    let half = b.multiply(
-      b.multiply(sizes, b.node("Exp", [growth])), b.constant("", [1], [0.5]))
-    return b.concat([b.node("Sub", [middle, half]), b.add(middle, half)], axis: -1)
-  }
-
-  private func clipped(_ b: GraphBuilder, _ x: Value) -> Value {
-    b.node("Clip", [x, Value("", [], floats: [0]), Value("", [], floats: [1])])
-  }
-
-  private var name: String {
-    switch kind {
-    case .regions: "R-CNN"
-    case .fast: "Fast R-CNN"
-    case .faster: "Faster R-CNN"
-    }
+    b.setMetadata("name", "R-CNN")
+    return try b.build()
   }
 
   // MARK: Layers
 
-  private func layer(_ b: GraphBuilder, _ x: Value, _ maps: Int, _ name: String) -> Value {
-    let y = b.conv(
-      x, outChannels: scaled(maps, width), kernel: [3, 3], padding: [1, 1], bias: false,
-      initializer: .he, name: name)
-    return b.relu(b.batchNormalization(y, name: name + ".norm"))
+  private func logits(_ b: GraphBuilder, _ units: Value) -> Value {
+    b.dense(units, classes + 1, name: "classes")
   }
 
-  /// The convolutions over the whole image.
-  private func trunk(_ b: GraphBuilder, _ image: Value) -> Value {
-    var x = image
-    if form == .small {
-      x = b.halve(layer(b, x, 16, "conv1"))
-      x = b.halve(layer(b, x, 32, "conv2"))
-      return layer(b, layer(b, x, 48, "conv3_1"), 64, "conv3_2")
-    }
-    for (block, (layers, channels)) in [(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)].enumerated() {
-      for i in 1...layers {
-        x = b.conv(
-          x, outChannels: scaled(channels, width), kernel: [3, 3], padding: [1, 1],
-          activation: .relu, name: "conv\(block + 1)_\(i)")
-      }
-      if block < 4 { x = b.halve(x) }
-    }
-    return x
+  private func margins(_ b: GraphBuilder, _ units: Value) -> Value {
+    b.dense(units, classes, initializer: .zeros, name: "margins")
   }
 
-  /// The region proposal network: Faster R-CNN, section 3.1.
-  private func propose(_ b: GraphBuilder, _ map: Value) -> (objectness: Value, places: Value) {
-    let units = scaled(form == .vgg16 ? 512 : 64, width)
-    let x = b.conv(
-      map, outChannels: units, kernel: [3, 3], padding: [1, 1], activation: .relu, name: "rpn")
-    func predict(_ numbers: Int, _ name: String) -> Value {
-      let y = b.conv(
-        x, outChannels: anchorsPerPlace * numbers, kernel: [1, 1], name: "rpn.\(name)")
-      return b.reshape(
-        b.transpose(y, [0, 2, 3, 1]), [0, cells * cells * anchorsPerPlace, numbers])
-    }
-    return (predict(2, "objectness"), predict(4, "proposals"))
+  private func differences(_ b: GraphBuilder, _ maps: Value) -> Value {
+    b.dense(maps, 4 * classes, initializer: .zeros, name: "boxes")
   }
 
-  /// What is said of each region.
-  private func head(_ b: GraphBuilder, _ map: Value, _ regions: Value) -> (label: Value, box: Value) {
-    var x: Value
-    if kind == .regions {
-      // Cut out and brought to one size; R-CNN, section 2.1.
-      let number = b.node(
-        "Cast", [b.reshape(b.columns(regions, 0..<1), [-1])],
-        ["to": .int(Int(DataType.int64.rawValue))])
-      x = b.node(
-        "RoiAlign", [map, b.columns(regions, 1..<5), number],
-        ["output_height": 24, "output_width": 24, "sampling_ratio": 1, "mode": "avg"])
-      x = b.halve(layer(b, x, 16, "conv1"))
-      x = b.halve(layer(b, x, 32, "conv2"))
-      x = layer(b, x, 48, "conv3")
-    } else {
-      let scale = 1 / Float(form == .vgg16 ? 16 : 4)
-      x = b.node(
-        "MaxRoiPool", [map, regions],
-        ["pooled_shape": [pooled, pooled], "spatial_scale": .float(scale)])
+  /// The pooled maps of each region, as a row, and its last hidden units.
+  private func features(
+    _ b: GraphBuilder, _ image: Value, _ proposals: Value, _ images: Value, isDeployed: Bool
+  ) -> (maps: Value, units: Value) {
+    let x = warp(b, image, proposals, images)
+    if form == .alexnet {
+      var net = AlexNet()
+      net.width = Double(width)
+      return net.features(b, x, isDeployed: isDeployed)
     }
-    let c = b.spatial(map).channels
-    let side = pooled
-    if kind == .regions {
-      x = b.flatten(x)
-    } else {
-      x = b.reshape(x, [-1, c * side * side])
+    func layer(_ x: Value, _ maps: Int, _ name: String) -> Value {
+      b.convNorm(x, scaled(maps, width), 3, padding: 1, name: name)
     }
-    let units = scaled(form == .vgg16 ? 4096 : 128, width)
-    x = b.dense(x, units, activation: .relu, name: "fc6")
-    if form == .vgg16 { x = b.dense(x, units, activation: .relu, name: "fc7") }
-    return (
-      b.dense(x, classes + 1, name: "classes"), b.dense(x, 4 * (classes + 1), name: "boxes")
-    )
+    let y = b.halve(layer(b.halve(layer(x, 16, "conv1")), 32, "conv2"))
+    let maps = b.flatten(layer(y, 48, "conv3"))
+    return (maps, b.dense(maps, scaled(128, width), activation: .relu, name: "fc6"))
+  }
+
+  /// Each region and what is around it, stretched to a square. Beyond the image there is 0.
+  private func warp(
+    _ b: GraphBuilder, _ image: Value, _ proposals: Value, _ images: Value
+  ) -> Value {
+    // Corners in pixels: (1 ± k) / 2 of the one and (1 ∓ k) / 2 of the other make it k times as large.
+    let k = Float(warped) / Float(warped - 2 * context)
+    let (near, far) = ((1 + k) / 2 * Float(size), (1 - k) / 2 * Float(size))
+    let larger = b.constant(
+      "", [4, 4], [near, 0, far, 0, 0, near, 0, far, far, 0, near, 0, 0, far, 0, near])
+    return b.node(
+      "RoiAlign", [image, b.node("MatMul", [proposals, larger]), images],
+      [
+        "output_height": .int(warped), "output_width": .int(warped), "sampling_ratio": 2,
+        "mode": "avg",
+      ])
   }
 }

@@ -5,7 +5,7 @@ import Zoo
 
 /// The authors' VGG16_faster_rcnn_final.caffemodel for PASCAL VOC's 20 classes.
 @Test func fasterRCNNHasItsWeights() throws {
-  let graph = try RCNN().graph()
+  let graph = try FastRCNN().graph()
   let count = graph.weights.filter(\.isTrainable).reduce(0) { $0 + ($1.count ?? 0) }
   #expect(count == 137_078_239)
 }
@@ -13,12 +13,21 @@ import Zoo
 /// Layer by layer: VGG-16's convolutions, 4,096 · 2 units on 7 · 7 · 512, 21 classes, 84 numbers of
 /// boxes.
 @Test func fastRCNNHasItsWeights() throws {
-  var net = RCNN()
+  var net = FastRCNN()
   net.kind = .fast
   let graph = try net.graph()
   let count = graph.weights.filter(\.isTrainable).reduce(0) { $0 + ($1.count ?? 0) }
   let dense = (7 * 7 * 512 + 1) * 4_096 + 4_097 * 4_096 + 4_097 * (21 + 84)
   #expect(count == 14_714_688 + dense)
+}
+
+/// AlexNet with 21 classes in place of 1,000, 20 machines on its 4,096 units, and 80 functions of 6 · 6 ·
+/// 256 pooled maps.
+@Test func rcnnHasItsWeights() throws {
+  let graph = try RCNN().graph()
+  let count = graph.weights.filter(\.isTrainable).reduce(0) { $0 + ($1.count ?? 0) }
+  #expect(count == 60_965_224 - 1_000 * 4_097 + (21 + 20) * 4_097 + 80 * 9_217)
+  #expect(try RCNN().detector().mainFunction!.inputs.map(\.name) == ["image", "proposals"])
 }
 
 @Test func gradientsOfRegionPoolingAgreeWithDifferences() throws {

@@ -12,7 +12,8 @@ struct Detect: ParsableCommand {
       Runs the function "detect" of a detector: a model with one input [1, channels, height, width] \
       of 0 to 1 and the outputs boxes [n, 4] (left, top, right, bottom in fractions of the image), \
       scores [n] and classes [n]. The image, a PNG or JPEG, is resized to the input's size. Prints \
-      one line for each object: its class, its score, its box in pixels of the image.
+      one line for each object: its class, its score, its box in pixels of the image. A detector that \
+      is given regions (R-CNN), in a second input proposals [n, 4], gets those of selective search.
 
       With --recipe the images are those that the recipe's test part begins with, and the picture \
       shows them side by side.
@@ -100,7 +101,9 @@ struct Detect: ParsableCommand {
 /// A model that finds objects.
 private struct OpenedDetector {
   let opened: OpenedModel
-  let session: Session
+  private let function: Int
+  /// nil: the detector is given regions too, and a session for as many as there are.
+  private let session: Session?
   /// [channels, height, width] of the input.
   let shape: [Int]
   let labels: [String]
@@ -109,19 +112,22 @@ private struct OpenedDetector {
     self.opened = opened
     let name = function ?? (opened.functionNames.contains("detect") ? "detect" : nil)
     let f = try opened.functionIndex(name)
-    let plan = try opened.plan(f)
-    let inputs = plan.inputTensors.map { plan.tensors[$0]! }
+    self.function = f
+    let inputs = opened.inputTensors(f).map(opened.name(tensor:))
+    let takesRegions = inputs == ["image", "proposals"]
+    let plan = try OpenedDetector.plan(opened, f, regions: takesRegions ? 1 : nil)
+    let image = plan.tensors[plan.inputTensors[0]]!
     let outputs = plan.outputTensors.map { opened.name(tensor: $0) }
-    guard inputs.count == 1, inputs[0].shape.rank == 4, inputs[0].shape[0] == 1,
-      [1, 3].contains(inputs[0].shape[1]), inputs[0].dataType == .float32,
+    guard inputs.count == 1 || takesRegions, image.shape.rank == 4, image.shape[0] == 1,
+      [1, 3].contains(image.shape[1]), image.dataType == .float32,
       outputs == ["boxes", "scores", "classes"]
     else {
       throw Failure(
-        "\(opened.path): not a detector: it must have one input [1, channels, height, width] and the "
-          + "outputs boxes, scores, classes")
+        "\(opened.path): not a detector: it must have an input [1, channels, height, width], maybe "
+          + "proposals [n, 4] beside it, and the outputs boxes, scores, classes")
     }
-    shape = (1..<4).map { inputs[0].shape[$0] }
-    session = try opened.session(plan)
+    shape = (1..<4).map { image.shape[$0] }
+    session = takesRegions ? nil : try opened.session(plan)
     labels =
       opened.metadata.first { $0.key == "labels" }?.value.split(separator: "\n").map(String.init)
       ?? []
@@ -129,7 +135,26 @@ private struct OpenedDetector {
 
   func name(_ label: Int) -> String { labels.indices.contains(label) ? labels[label] : "\(label)" }
 
+  private static func plan(_ opened: OpenedModel, _ function: Int, regions: Int?) throws -> Plan {
+    try opened.plan(function, shapes: regions.map { [("proposals", [$0, 4])] } ?? [])
+  }
+
   func find(_ image: Image) throws -> [Detection] {
+    if let session { return try find(image, session) }
+    var pixels = [Float](repeating: 0, count: shape.reduce(1, *))
+    image.fill(&pixels, shape: shape)
+    let regions = SelectiveSearch().regions(pixels, shape: shape)
+    if regions.isEmpty { return [] }
+    let session = try opened.session(
+      OpenedDetector.plan(opened, function, regions: regions.count))
+    let proposals = session.data(input: 1).assumingMemoryBound(to: Float.self)
+    for (i, box) in regions.enumerated() {
+      for (k, edge) in [box.x1, box.y1, box.x2, box.y2].enumerated() { proposals[4 * i + k] = edge }
+    }
+    return try find(image, session)
+  }
+
+  private func find(_ image: Image, _ session: Session) throws -> [Detection] {
     image.fill(session.data(input: 0).assumingMemoryBound(to: Float.self), shape: shape)
     try opened.run(session)
     let boxes = session.data(output: 0).assumingMemoryBound(to: Float.self)

@@ -12,7 +12,8 @@ struct SamplesCommand: ParsableCommand {
       order of the data: the array x, samples along its first axis, and y, their classes or the \
       numbers to learn. For calibrating `quantize`, for `run`, and for a look at the data. Of a \
       detector's recipe: the array x, and of each box in these images boxes (left, top, right, \
-      bottom in fractions of the image), classes and the number of its image, images. Of a recipe of \
+      bottom in fractions of the image), classes and the number of its image, images; where the \
+      detector is given regions, these are proposals, and proposal_images their images. Of a recipe of \
       questions: a text, stories in bAbI's format; of shortest paths: a text, a line for each graph \
       with its triples (from edge to), the query and the path. Of a captioner's: the array x, the \
       tokens y of each caption, 0 behind its end, and captions, the bytes of a text with one caption \
@@ -57,7 +58,9 @@ struct SamplesCommand: ParsableCommand {
 
   private func write() throws {
     let recipe = try Recipe(contentsOf: self.recipe)
-    if let parts = try recipe.boxedImages(path: self.data) { return try write(parts) }
+    if let parts = try recipe.boxedImages(path: self.data) {
+      return try write(parts, recipe.regionProposer)
+    }
     if let parts = try recipe.captionedScenes(path: self.data) { return try write(parts) }
     guard !isPicture else {
       throw Failure(
@@ -113,7 +116,7 @@ struct SamplesCommand: ParsableCommand {
     return samples.text(count: count)
   }
 
-  private func write(_ parts: BoxedParts) throws {
+  private func write(_ parts: BoxedParts, _ proposer: (any RegionProposer)?) throws {
     let chosen: (any BoxedImages)? =
       switch part {
       case .training: parts.training
@@ -146,6 +149,16 @@ struct SamplesCommand: ParsableCommand {
     archive.append("boxes", NumPyArray(boxes, shape: [classes.count, 4]))
     archive.append("classes", NumPyArray(classes, shape: [classes.count]))
     archive.append("images", NumPyArray(numbers, shape: [classes.count]))
+    if let proposer {
+      var (proposals, owners): ([Float], [Int32]) = ([], [])
+      for i in 0..<wanted {
+        let found = proposer.regions(Array(x[i * size..<(i + 1) * size]), shape: images.shape)
+        proposals += found.flatMap { [$0.x1, $0.y1, $0.x2, $0.y2] }
+        owners += found.map { _ in Int32(i) }
+      }
+      archive.append("proposals", NumPyArray(proposals, shape: [owners.count, 4]))
+      archive.append("proposal_images", NumPyArray(owners, shape: [owners.count]))
+    }
     try archive.write(to: output, compressed: true)
     print("\(output): \(wanted) images of \(images.shape), \(classes.count) boxes")
   }

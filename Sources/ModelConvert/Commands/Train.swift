@@ -124,6 +124,10 @@ struct Train: ParsableCommand {
     if let int8 = recipe.int8Epochs { writeError("for int8: \(int8)") }
     try trainer.run()
     trainer.finish()
+    if let fit = job.fit {
+      try fit(trainer.network)
+      trainer.network.store()
+    }
     let result = try TrainingResult(trainer, job)
     let quantized = try write(trainer, job, recipe)
     if let report { try write(report, trainer, result, job, recipe) }

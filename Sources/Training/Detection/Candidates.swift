@@ -52,6 +52,41 @@ public struct Candidates {
   }
 }
 
+extension Candidates {
+  /// Of regions that every class moves in its own way.
+  ///
+  /// - Parameters:
+  ///   - scores: of the classes, region by region.
+  ///   - difference: by region and class.
+  init(
+    _ regions: [Box], classes: Int, _ coding: BoxCoding, scores: [Float],
+    difference: (Int, Int) -> SIMD4<Float>
+  ) {
+    self.init(classes: classes)
+    hasBoxesOfClasses = true
+    self.scores = scores
+    for (row, region) in regions.enumerated() {
+      for label in 0..<classes {
+        boxes.append(Box(coding.decode(difference(row, label), from: CenterBox(region))))
+      }
+    }
+  }
+
+  /// The same with logits [regions, classes + 1], the background's first.
+  init(
+    _ regions: [Box], classes: Int, _ coding: BoxCoding, background logits: UnsafePointer<Float>,
+    difference: (Int, Int) -> SIMD4<Float>
+  ) {
+    let n = classes + 1
+    var p = [Float](repeating: 0, count: n)
+    let scores = regions.indices.flatMap { row in
+      softmax(n, logits + row * n, &p)
+      return p[1...]
+    }
+    self.init(regions, classes: classes, coding, scores: scores, difference: difference)
+  }
+}
+
 extension SSD {
   /// Of image `image` of the outputs "locations" and "confidences".
   public func candidates(_ outputs: [Tensor<Float>], image: Int) -> Candidates {

@@ -32,6 +32,19 @@ func softmax<S: TrainingScalar>(
   for i in 0..<n { p[i] /= total }
 }
 
+/// −scale · log softmax(z)ₗ of a row z of y [rows, classes]; adds its derivative to y's gradient.
+func softmaxLoss(_ y: Tensor<Float>, row: Int, label: Int, scale: Float) -> Double {
+  let n = y.shape[1]
+  return withUnsafeTemporaryAllocation(of: Float.self, capacity: n) { p in
+    softmax(n, y.data + row * n, p.baseAddress!)
+    if let gradient = y.gradient {
+      for k in 0..<n { gradient[row * n + k] += scale * (p[k] - (k == label ? 1 : 0)) }
+    }
+    // Where a probability has vanished its logarithm is still a number.
+    return -Double(scale * Float.log(max(p[label], 1e-30)))
+  }
+}
+
 func logistic<S: TrainingScalar>(_ x: S) -> S {
   let e = S.exp(-abs(x))
   return x >= 0 ? 1 / (1 + e) : e / (1 + e)

@@ -165,7 +165,7 @@ public struct DataRecipe {
     reader.size = try section.integer("size", 8...1_024) ?? reader.size
     reader.channels = try channels(section) ?? reader.channels
     reader.count = try section.integer("count", 1...1 << 20) ?? reader.count
-    reader.scale = try scale(section) ?? reader.scale
+    reader.scale = try section.scale() ?? reader.scale
     reader.contrast = try contrast(section) ?? reader.contrast
     reader.inkIsDarker = try inkIsDarker(section) ?? reader.inkIsDarker
     reader.backgrounds = try backgrounds(section) ?? reader.backgrounds
@@ -178,7 +178,7 @@ public struct DataRecipe {
     reader.frames = try section.integer("frames", 2...256) ?? reader.frames
     reader.channels = try channels(section) ?? reader.channels
     reader.count = try section.integer("count", 1...1 << 20) ?? reader.count
-    reader.scale = try scale(section) ?? reader.scale
+    reader.scale = try section.scale() ?? reader.scale
     reader.contrast = try contrast(section) ?? reader.contrast
     reader.inkIsDarker = try inkIsDarker(section) ?? reader.inkIsDarker
     reader.backgrounds = try backgrounds(section) ?? reader.backgrounds
@@ -193,14 +193,6 @@ public struct DataRecipe {
 
   private static func inkIsDarker(_ section: RecipeSection) throws -> Bool? {
     try section.choice("ink", ["any", "darker"]).map { $0 == "darker" }
-  }
-
-  private static func scale(_ section: RecipeSection) throws -> ClosedRange<Float>? {
-    guard let scale = try section.numbers("scale") else { return nil }
-    guard scale.count == 2, scale[0] > 0, scale[0] <= scale[1], scale[1] <= 1 else {
-      throw section.error("scale", "data.scale must be two shares: least and most, up to 1")
-    }
-    return Float(scale[0])...Float(scale[1])
   }
 
   /// Of an unlucky paper nothing is further off than 127.
@@ -218,5 +210,16 @@ public struct DataRecipe {
       }
       return background
     }
+  }
+}
+
+extension RecipeSection {
+  /// The least and the greatest size of a digit, in parts of the picture's.
+  func scale() throws -> ClosedRange<Float>? {
+    guard let scale = try numbers("scale") else { return nil }
+    guard scale.count == 2, scale[0] > 0, scale[0] <= scale[1], scale[1] <= 1 else {
+      throw error("scale", "data.scale must be two shares: least and most, up to 1")
+    }
+    return Float(scale[0])...Float(scale[1])
   }
 }

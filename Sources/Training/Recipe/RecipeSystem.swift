@@ -42,6 +42,8 @@ let recipeSystems: [any RecipeSystem.Type] = [
   DetectorSystem<YOLOv1>.self,
   DetectorSystem<YOLOv2>.self,
   DetectorSystem<YOLOv3Tiny>.self,
+  RCNNSystem.self,
+  SlidingSystem.self,
   RegionSystem<FastRegionCNN>.self,
   RegionSystem<FasterRegionCNN>.self,
   NTMSystem.self,
@@ -62,6 +64,8 @@ public struct TrainingJob {
   public let metrics: [Metric]
   /// Makes the model that is run of the trained network.
   public let deployed: (Graph) throws -> Graph
+  /// Fits what is not trained by gradients to the trained network, before it is tested.
+  public var fit: ((Network<Float>) throws -> Void)?
   /// Makes the models of a run that trained for int8: in floats, and in int8.
   public var quantized:
     ((Trainer) throws -> (graph: Graph, int8: (file: [UInt8], report: QuantizationReport)))?

@@ -10,6 +10,21 @@ public struct HeatMap {
   public var columnTitle: String
   public var rowNames: [String]
   public var columnNames: [String]
+  /// What lies under the squares.
+  public var picture: Picture?
+
+  /// An image whose middle part is the grid's: its edges are so many squares from the grid's, inwards.
+  public struct Picture {
+    var png: [UInt8]
+    var left, top, right, bottom: Double
+
+    public init(
+      _ image: Image, left: Double, top: Double, right: Double, bottom: Double
+    ) throws {
+      png = try image.png()
+      (self.left, self.top, self.right, self.bottom) = (left, top, right, bottom)
+    }
+  }
 
   public init(
     _ rows: [[Float]], rowTitle: String = "", columnTitle: String = "", rowNames: [String] = [],
@@ -38,9 +53,18 @@ public struct HeatMap {
       "<svg class=\"heat\" viewBox=\"0 0 \(f(width)) \(f(height))\" width=\"\(Int(width.rounded(.up)))\" "
       + "role=\"img\" aria-label=\"\(escape(rowTitle)) by \(escape(columnTitle))\">"
     out += "<rect class=\"none\" x=\"\(f(left))\" y=\"\(f(top))\" width=\"\(f(gridWidth))\" height=\"\(f(gridHeight))\"/>"
+    if let picture {
+      let (x, y) = (left + picture.left * cell, top + picture.top * high)
+      let w = gridWidth - (picture.left + picture.right) * cell
+      let h = gridHeight - (picture.top + picture.bottom) * high
+      let bytes = Data(picture.png).base64EncodedString()
+      out += "<image x=\"\(f(x))\" y=\"\(f(y))\" width=\"\(f(w))\" height=\"\(f(h))\" preserveAspectRatio=\"none\" style=\"image-rendering:pixelated\" href=\"data:image/png;base64,\(bytes)\"/>"
+    }
+    // What lies under the squares shall shine through.
+    let opacity: Float = picture == nil ? 1 : 0.6
     for (i, row) in rows.enumerated() {
       for (j, value) in row.enumerated() where value >= 0.02 {
-        out += "<rect class=\"right\" x=\"\(f(left + Double(j) * cell))\" y=\"\(f(top + Double(i) * high))\" width=\"\(f(cell))\" height=\"\(f(high))\" style=\"fill-opacity:\(String(format: "%.2f", min(1, value)))\"/>"
+        out += "<rect class=\"right\" x=\"\(f(left + Double(j) * cell))\" y=\"\(f(top + Double(i) * high))\" width=\"\(f(cell))\" height=\"\(f(high))\" style=\"fill-opacity:\(String(format: "%.2f", opacity * min(1, value)))\"/>"
       }
       if rowNames.indices.contains(i) {
         out += "<text class=\"name\" x=\"\(f(left - 6))\" y=\"\(f(top + (Double(i) + 0.5) * high + 4))\" text-anchor=\"end\">\(escape(rowNames[i]))</text>"

@@ -24,6 +24,12 @@ final class BoxedBatches {
   /// The images that were loaded last.
   var tensor: BatchTensor { BatchTensor([count] + images.shape, pixels) }
 
+  /// Image `index` of them alone.
+  func pixels(_ index: Int) -> [Float] {
+    let size = images.shape.reduce(1, *)
+    return Array(pixels[index * size..<(index + 1) * size])
+  }
+
   /// - Returns: the objects in each.
   func load(epoch: Int, index: Int) throws -> [[LabelledBox]] {
     if shuffles && orderEpoch != epoch {

@@ -1,12 +1,12 @@
 import Graph
 import Zoo
 
-/// Trains R-CNN, Fast R-CNN and Faster R-CNN: regions are drawn for each image, a quarter of them on
+/// Trains Fast R-CNN and Faster R-CNN: regions are drawn for each image, a quarter of them on
 /// objects (R. Girshick 2015, section 2.3, "Mini-batch sampling"). Faster R-CNN is trained as a whole:
 /// its proposals are the regions, and are taken as given (S. Ren et al. 2016, section 3.2,
 /// "Approximate joint training").
 public final class RegionTask: TrainingTask {
-  private let net: RCNN
+  private let net: FastRCNN
   private let images: BoxedBatches
   private let seed: UInt64
   private let anchors: [CenterBox]
@@ -16,18 +16,17 @@ public final class RegionTask: TrainingTask {
   /// Runs the network to see its proposals, while another rollout trains it.
   private var looker: Rollout<Float>?
 
-  /// Regions of an image that the head learns from, and how many of them at most are objects'.
-  private let regionsPerImage = 32
-  private let objectsPerImage = 12
+  /// What the head learns from.
+  private let sampling = RegionSampling(regions: 32, objects: 12)
   /// The same for the proposals.
   private let anchorsPerImage = 64
 
   private static let headCoding = BoxCoding(
-    place: RCNN.variances.place, size: RCNN.variances.size)
+    place: FastRCNN.variances.place, size: FastRCNN.variances.size)
   private static let proposalCoding = BoxCoding()
 
   public init(
-    _ net: RCNN, _ images: any BoxedImages, batchSize: Int, seed: UInt64, shuffles: Bool
+    _ net: FastRCNN, _ images: any BoxedImages, batchSize: Int, seed: UInt64, shuffles: Bool
   ) {
     self.net = net
     self.images = BoxedBatches(images, batchSize: batchSize, seed: seed, shuffles: shuffles)
@@ -45,7 +44,7 @@ public final class RegionTask: TrainingTask {
     var random = SeededRandom(seed: seed, 6, epoch, index)
     var regions = try proposals(rollout, objects.count)
     if rollout.isTraining {
-      for i in objects.indices { regions[i] = drawn(regions[i], objects[i], &random) }
+      for i in objects.indices { regions[i] = sampling.draw(regions[i], objects[i], &random) }
     }
     rollout.begin(resetsStates: true)
     let outputs = try rollout.call(nil, [images.tensor, tensor(regions)])
@@ -106,20 +105,6 @@ public final class RegionTask: TrainingTask {
     }
   }
 
-  /// Some of the regions: those on objects, the objects themselves among them, and others.
-  private func drawn(
-    _ regions: [Box], _ objects: [LabelledBox], _ random: inout SeededRandom
-  ) -> [Box] {
-    let all = regions + objects.map(\.box)
-    let isOn = all.map { box in objects.contains { box.iou($0.box) >= 0.5 } }
-    func some(_ list: [Int], _ count: Int) -> [Int] {
-      random.permutation(list.count).prefix(count).map { list[$0] }
-    }
-    let on = some(all.indices.filter { isOn[$0] }, objectsPerImage)
-    let off = some(all.indices.filter { !isOn[$0] }, regionsPerImage - on.count)
-    return (on + off).map { all[$0] }
-  }
-
   private func tensor(_ regions: [[Box]]) -> BatchTensor {
     let size = Float(net.size)
     let numbers = regions.enumerated().flatMap { image, boxes in
@@ -137,19 +122,13 @@ public final class RegionTask: TrainingTask {
     let (labels, boxes) = (outputs[0], outputs[1])
     let n = net.classes + 1
     let scale = 1 / Float(max(labels.shape[0], 1))
-    var p = [Float](repeating: 0, count: n)
     var result = DetectionLoss()
     var row = 0
     for (image, list) in regions.enumerated() {
       for region in list {
-        let best = objects[image].max { region.iou($0.box) < region.iou($1.box) }
-        let object = best.flatMap { region.iou($0.box) >= 0.5 ? $0 : nil }
+        let object = objects[image].object(at: region)
         let label = object.map { $0.label + 1 } ?? 0
-        softmax(n, labels.data + row * n, &p)
-        result.classes -= Double(scale * Float.log(max(p[label], 1e-30)))
-        if let gradient = labels.gradient {
-          for k in 0..<n { gradient[row * n + k] += scale * (p[k] - (k == label ? 1 : 0)) }
-        }
+        result.classes += softmaxLoss(labels, row: row, label: label, scale: scale)
         if let object, region.area > 0 {
           let code = RegionTask.headCoding.encode(CenterBox(object.box), from: CenterBox(region))
           result.boxes += smooth(boxes, (row * n + label) * 4, code, scale)
@@ -213,22 +192,14 @@ public final class RegionTask: TrainingTask {
 
   private func detections(_ outputs: [Tensor<Float>], _ regions: [[Box]]) -> [[Detection]] {
     let n = net.classes + 1
-    var p = [Float](repeating: 0, count: n)
-    var row = 0
+    var start = 0
     return regions.map { list in
-      var candidates = Candidates(classes: net.classes)
-      candidates.hasBoxesOfClasses = true
-      for region in list {
-        softmax(n, outputs[0].data + row * n, &p)
-        candidates.scores += p[1...]
-        for label in 1..<n {
-          let d = outputs[1].data + (row * n + label) * 4
-          candidates.boxes.append(
-            Box(
-              RegionTask.headCoding.decode(
-                SIMD4(d[0], d[1], d[2], d[3]), from: CenterBox(region))))
-        }
-        row += 1
+      defer { start += list.count }
+      let candidates = Candidates(
+        list, classes: net.classes, RegionTask.headCoding, background: outputs[0].data + start * n
+      ) { row, label in
+        let d = outputs[1].data + ((start + row) * n + label + 1) * 4
+        return SIMD4(d[0], d[1], d[2], d[3])
       }
       return candidates.suppressed(net.suppression)
     }

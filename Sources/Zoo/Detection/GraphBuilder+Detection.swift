@@ -26,8 +26,7 @@ extension GraphBuilder {
   ///   - scores: [1, classes, candidates].
   func detections(corners: Value, scores: Value, _ suppression: Suppression) {
     let candidates = scores.shape?.last?.fixed ?? 1
-    let clipped = node(
-      "Clip", [corners, Value("", [], floats: [0]), Value("", [], floats: [1])])
+    let clipped = withinImage(corners)
     let selected = suppressed(clipped, scores, suppression)
     let (label, candidate) = (row(selected, 1), row(selected, 2))
     let place = add(multiply(label, constant(integers: [candidates])), candidate)
@@ -77,6 +76,11 @@ extension GraphBuilder {
 
   /// x[…, range] of the last axis.
   func columns(_ x: Value, _ range: Range<Int>) -> Value { slice(x, axis: -1, range) }
+
+  /// Cut at the image's edges.
+  func withinImage(_ corners: Value) -> Value {
+    node("Clip", [corners, Value("", [], floats: [0]), Value("", [], floats: [1])])
+  }
 
   /// Middles and sizes [n, 2] each to corners [1, n, 4].
   func corners(middle: Value, size: Value) -> Value {

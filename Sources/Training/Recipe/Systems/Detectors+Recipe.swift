@@ -50,11 +50,14 @@ struct DetectorSystem<Detector: RecipeDetector>: RecipeSystem {
 extension TrainingJob {
   /// Of a detector: the graph that is trained, the one that is run, and a task on images (to be
   /// shuffled or not).
+  ///
+  /// - Parameter names: of the classes; nil: the data's.
   init(
     _ parts: BoxedParts, _ settings: SystemSettings, graph: Graph,
-    deployed: @escaping () throws -> Graph, task: (any BoxedImages, Bool) -> any TrainingTask
+    deployed: @escaping () throws -> Graph, names: [String]? = nil,
+    task: (any BoxedImages, Bool) -> any TrainingTask
   ) {
-    let names = parts.training.classNames
+    let names = names ?? parts.training.classNames
     self.init(
       graph: graph, training: task(parts.training, true),
       validation: parts.validation.map { task($0, false) }, test: parts.test.map { task($0, false) },
@@ -77,7 +80,8 @@ struct BoxedData {
   typealias Files = (path: String, annotations: String)
 
   static let keys = [
-    "reader", "path", "split", "scenes", "digits", "channels", "annotations", "validation", "test",
+    "reader", "path", "split", "scenes", "digits", "scale", "channels", "annotations", "validation",
+    "test",
   ]
 
   let path: String
@@ -106,10 +110,11 @@ struct BoxedData {
         validation: try files("validation"), test: try files("test"))
       return
     }
-    try section.allow(["reader", "path", "channels", "split", "scenes", "digits"])
+    try section.allow(["reader", "path", "channels", "split", "scenes", "digits", "scale"])
     var style = DigitSceneStyle()
     style.channels = channels == "3" ? 3 : 1
     style.digits = try section.range("digits", 1...16) ?? style.digits
+    style.scale = try section.scale() ?? style.scale
     let parts = try ScenePartsRecipe(section)
     splitSeed = parts.seed
     reader = .scenes(style, shares: parts.shares, counts: parts.counts)
@@ -266,10 +271,15 @@ extension Recipe {
   ///
   /// - Parameter path: Takes the place of the recipe's path.
   public func boxedImages(path: String? = nil) throws -> BoxedParts? {
-    guard case .system(let system) = subject, let detector = system as? any BoxedSystem else {
-      return nil
-    }
-    return try detector.boxedImages(path)
+    try boxedSystem?.boxedImages(path)
+  }
+
+  /// What finds the regions that the recipe's detector is given; nil where it takes none.
+  public var regionProposer: (any RegionProposer)? { boxedSystem?.regionProposer }
+
+  private var boxedSystem: (any BoxedSystem)? {
+    guard case .system(let system) = subject else { return nil }
+    return system as? any BoxedSystem
   }
 }
 
@@ -283,6 +293,12 @@ public struct BoxedParts {
 /// A system whose data are images with boxes.
 protocol BoxedSystem {
   func boxedImages(_ path: String?) throws -> BoxedParts
+  /// nil: the detector takes images alone.
+  var regionProposer: (any RegionProposer)? { get }
+}
+
+extension BoxedSystem {
+  var regionProposer: (any RegionProposer)? { nil }
 }
 
 extension DetectorSystem: BoxedSystem {

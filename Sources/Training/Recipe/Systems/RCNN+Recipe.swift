@@ -1,34 +1,23 @@
 import Graph
 import Zoo
 
-/// One of the detectors of `RCNN`.
-protocol RegionDetector {
-  static var kind: RCNN.Kind { get }
-}
-
-enum FastRegionCNN: RegionDetector { static let kind = RCNN.Kind.fast }
-enum FasterRegionCNN: RegionDetector { static let kind = RCNN.Kind.faster }
-
-/// Fast R-CNN or Faster R-CNN and its data.
-struct RegionSystem<Detector: RegionDetector>: RecipeSystem, BoxedSystem {
-  static var recipeName: String { Detector.kind.rawValue }
-  static var recipeKeys: [String] {
-    ["form", "width", "score_threshold"] + (Detector.kind == .faster ? ["regions"] : [])
-  }
+/// R-CNN and its data. Proposals are found by selective search.
+struct RCNNSystem: RecipeSystem, BoxedSystem {
+  static let recipeName = "rcnn"
+  static let recipeKeys = ["form", "scores", "width", "score_threshold", "box_regularization"]
   static var dataKeys: [String] { BoxedData.keys }
 
   private var net = RCNN()
+  private let boxStrength: Double?
   private let data: BoxedData
+  private let proposer = SelectiveSearch()
 
   init(model: RecipeSection, data: RecipeSection) throws {
-    net.kind = Detector.kind
     net.form = try model.choice("form", RCNN.Form.self) ?? net.form
-    if net.kind == .regions && net.form == .vgg16 {
-      throw model.error("form", "model.form: R-CNN is there in the form 'small' alone")
-    }
+    net.scores = try model.choice("scores", RCNN.Scores.self) ?? net.scores
     net.width = try model.detectorWidth()
-    net.regions = try model.integer("regions", 1...2_000) ?? net.regions
-    net.suppression = try model.suppression()
+    net.suppression.scoreThreshold = try model.suppression().scoreThreshold
+    boxStrength = try model.number("box_regularization", "greater than 0") { $0 > 0 }
     self.data = try BoxedData(data)
   }
 
@@ -38,15 +27,25 @@ struct RegionSystem<Detector: RegionDetector>: RecipeSystem, BoxedSystem {
     try data.parts(size: net.size, path: path)
   }
 
+  var regionProposer: (any RegionProposer)? { proposer }
+
   func job(_ settings: SystemSettings) throws -> TrainingJob {
     var net = net
     net.seed = settings.seed
     let parts = try boxedImages(settings.dataPath)
     net.channels = parts.training.shape[0]
     net.classes = parts.training.classNames.count
-    let made = net
-    return try TrainingJob(parts, settings, graph: made.graph(), deployed: made.detector) {
-      RegionTask(made, $0, batchSize: settings.batchSize, seed: settings.seed, shuffles: $1)
+    let (made, proposer) = (net, proposer)
+    var job = try TrainingJob(parts, settings, graph: made.graph(), deployed: made.detector) {
+      RCNNTask(
+        made, $0, proposer: proposer, batchSize: settings.batchSize, seed: settings.seed,
+        shuffles: $1)
     }
+    var fit = RCNNFit(made)
+    fit.seed = settings.seed
+    fit.boxStrength = boxStrength ?? fit.boxStrength
+    let ready = fit
+    job.fit = { try ready.fit($0, to: parts.training, proposer: proposer) }
+    return job
   }
 }
