@@ -6,6 +6,9 @@ let zooSystems: [ZooNetwork] = detectors + perceptrons + embeddings + sequences 
 
 private let detectors: [ZooNetwork] = [
   ZooNetwork(
+    "r-cnn", .detector, "Girshick et al. 2014", recipe: "rcnn-digits", classes: 20,
+    counted: .init(sizes: ["R": 2_000], graph: rcnn { try $0.graph() }), rcnn { try $0.detector() }),
+  ZooNetwork(
     "fast-rcnn", .detector, "Girshick 2015", recipe: "fast-rcnn-digits", classes: 20,
     counted: .init(sizes: ["R": 2_000], graph: regions(.fast) { try $0.graph() }),
     regions(.fast) { try $0.detector() }),
@@ -25,6 +28,13 @@ private let detectors: [ZooNetwork] = [
   ZooNetwork(
     "yolo-v3-tiny", .detector, "Redmon, Farhadi 2018", recipe: "yolo-v3-tiny-digits", classes: 80,
     counted: .init(graph: yolo3 { try $0.graph() }), yolo3 { try $0.detector() }),
+  ZooNetwork(
+    "sliding", .detector, "Sung, Poggio 1998", recipe: "sliding-digits"
+  ) { _, seed in
+    var net = SlidingDetector()
+    net.seed = seed
+    return try net.detector()
+  },
 ]
 
 private typealias Build = (_ classes: Int, _ seed: UInt64) throws -> Graph
@@ -35,6 +45,14 @@ private func regions(
   { classes, seed in
     var net = FastRCNN()
     (net.kind, net.classes, net.seed) = (kind, classes, seed)
+    return try build(net)
+  }
+}
+
+private func rcnn(_ build: @escaping (RCNN) throws -> Graph) -> Build {
+  { classes, seed in
+    var net = RCNN()
+    (net.classes, net.seed) = (classes, seed)
     return try build(net)
   }
 }
