@@ -22,6 +22,7 @@ let zooResults: [String: String] = [
   "fast-rcnn-digits": "mAP 0.919 (0.5:0.95: 0.600)",
   "faster-rcnn-digits": "mAP 0.978 (0.5:0.95: 0.553)",
   "googlenet": "97.44 %",
+  "inception-v3": "91.19 %",
   "lenet5": "99.44 %",
   "lenet5-int8": "99.44 %",
   "line-classifier": "91.1 %",
