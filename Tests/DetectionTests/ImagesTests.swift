@@ -41,7 +41,7 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   style.digits = 1...1
   let painter = try DigitPainter(contentsOf: root + "/data/digits.csv")
   let digits = DigitScenes(
-    painter, digits: [17], count: 5, style: style, seed: 1, renews: false)
+    DigitScenePart(painter, digits: [17], count: 5, seed: 1, renews: false), style: style)
   for i in 0..<5 {
     let (_, boxes) = digits.scene(i)
     #expect(boxes.count == 1 && boxes[0].label == painter.digits[17].label)

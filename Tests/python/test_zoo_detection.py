@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from average_precision import average_precision, iou
 from harness import apus
 
 import locate
@@ -103,45 +104,10 @@ def test_boxes_come_best_first_and_without_doubles(trained: Trained):
                     assert iou(own["boxes"][i], own["boxes"][j]) <= 0.45 + 1e-6
 
 
-def iou(a: np.ndarray, b: np.ndarray) -> float:
-    common = np.prod(np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0))
-    union = np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - common
-    return float(common / union) if union > 0 else 0.0
-
-
-def average_precision(trained: Trained) -> float:
-    """COCO's at IoU 0.5: the mean over classes of the best precision at 101 recalls."""
-    data = trained.data
-    values = []
-    for label in range(10):
-        total = int((data["classes"] == label).sum())
-        if total == 0:
-            continue
-        judged = []
-        for i, own in enumerate(trained.found):
-            objects = data["boxes"][(data["images"] == i) & (data["classes"] == label)]
-            free = list(range(len(objects)))
-            for box, score in zip(
-                own["boxes"][own["classes"] == label], own["scores"][own["classes"] == label]
-            ):
-                best = max(free, key=lambda j: iou(box, objects[j]), default=None)
-                right = best is not None and iou(box, objects[best]) >= 0.5
-                if right:
-                    free.remove(best)
-                judged.append((score, right))
-        judged.sort(key=lambda x: -x[0])
-        hits = np.cumsum([r for _, r in judged])
-        recall = hits / total
-        precision = hits / np.arange(1, len(judged) + 1)
-        points = [max(precision[recall >= r], default=0) for r in np.linspace(0, 1, 101)]
-        values.append(np.mean(points))
-    return float(np.mean(values))
-
-
 def test_precision_is_the_trainers(trained: Trained):
     said = re.search(r"test: .*mAP@0\.5 ([\d.]+) %", trained.said)
     assert said, trained.said
-    assert abs(100 * average_precision(trained) - float(said[1])) < 0.06
+    assert abs(100 * average_precision(trained.found, trained.data) - float(said[1])) < 0.06
 
 
 def test_detect_prints_and_draws(trained: Trained):

@@ -22,6 +22,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "Tests/python"), str(ROOT / "bindings/python")]
 import locate  # noqa: E402
+from average_precision import average_precision  # noqa: E402
 from harness import apus  # noqa: E402
 
 CALIBRATION = 200
@@ -77,41 +78,12 @@ def error(model: Path, test: Dict[str, np.ndarray]) -> Tuple[float, str]:
     return value, f"{value:.4g}"
 
 
-def overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    low = np.maximum(box[:2], boxes[:, :2])
-    high = np.minimum(box[2:], boxes[:, 2:])
-    both = np.prod(np.maximum(high - low, 0), axis=1)
-    return both / (np.prod(box[2:] - box[:2]) + np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - both)
-
-
-def average_precision(model: Path, test: Dict[str, np.ndarray]) -> Tuple[float, str]:
-    """COCO's, at an overlap of 0.5: mean over classes of the best precision at 101 recalls."""
-    found: List[Tuple[float, int, int, np.ndarray]] = []
+def detection(model: Path, test: Dict[str, np.ndarray]) -> Tuple[float, str]:
     with apus.Model(model) as net, net.session(function="detect") as session:
         name = session.inputs[0].name
-        for i, image in enumerate(test["x"]):
-            result = session.run({name: image[None]})
-            for box, score, label in zip(result["boxes"], result["scores"], result["classes"]):
-                found.append((float(score), i, int(label), box.copy()))
-    found.sort(key=lambda f: -f[0])
-    precisions = []
-    for label in np.unique(test["classes"]):
-        mine = test["classes"] == label
-        truth = {i: test["boxes"][mine & (test["images"] == i)] for i in range(len(test["x"]))}
-        used = {i: np.zeros(len(b), bool) for i, b in truth.items()}
-        right = []
-        for _, i, _, box in (f for f in found if f[2] == label):
-            shares = np.where(used[i], -1, overlap(box, truth[i])) if len(truth[i]) else np.array([-1])
-            best = int(shares.argmax())
-            right.append(shares[best] >= 0.5)
-            if right[-1]:
-                used[i][best] = True
-        hits = np.cumsum(right)
-        recall = hits / mine.sum()
-        precision = np.maximum.accumulate((hits / np.arange(1, len(hits) + 1))[::-1])[::-1]
-        places = np.searchsorted(recall, np.linspace(0, 1, 101), side="left")
-        precisions.append(np.append(precision, 0)[np.minimum(places, len(precision))].mean())
-    value = float(np.mean(precisions))
+        runs = (session.run({name: image[None]}) for image in test["x"])
+        found = [{k: v.copy() for k, v in run.items()} for run in runs]
+    value = average_precision(found, test)
     return value, f"{value:.3f}"
 
 
@@ -134,10 +106,10 @@ def measure(name: str, model: Path, folder: Path) -> List[str]:
         *(["--function", function] if function else []),
     )  # fmt: skip
     figure: Callable[[Path, Dict[str, np.ndarray]], Tuple[float, str]] = (
-        average_precision if "boxes" in test
+        detection if "boxes" in test
         else accuracy if np.issubdtype(test["y"].dtype, np.integer) else error
     )  # fmt: skip
-    kind = {accuracy: "accuracy", error: "rmse", average_precision: "mAP@0.5"}[figure]
+    kind = {accuracy: "accuracy", error: "rmse", detection: "mAP@0.5"}[figure]
     sizes = [f"{p.stat().st_size / 1000:,.0f}" for p in (model, int8)]
     return [name, kind, figure(model, test)[1], figure(int8, test)[1], *sizes]
 

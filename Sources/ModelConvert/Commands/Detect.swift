@@ -128,9 +128,7 @@ private struct OpenedDetector {
     }
     shape = (1..<4).map { image.shape[$0] }
     session = takesRegions ? nil : try opened.session(plan)
-    labels =
-      opened.metadata.first { $0.key == "labels" }?.value.split(separator: "\n").map(String.init)
-      ?? []
+    labels = opened.metadata("labels")?.split(separator: "\n").map(String.init) ?? []
   }
 
   func name(_ label: Int) -> String { labels.indices.contains(label) ? labels[label] : "\(label)" }

@@ -71,13 +71,7 @@ struct SamplesCommand: ParsableCommand {
       return
     }
     let data = try recipe.loadData(path: self.data, inspectingIn: 32)
-    let chosen: (any BatchSource)? =
-      switch part {
-      case .training: data.training
-      case .validation: data.validation
-      case .test: data.test
-      }
-    guard let source = chosen else { throw Failure("\(self.recipe): the data have no \(part) part") }
+    let source = try chosen(data.training, data.validation, data.test)
     guard !source.hasTokens else { throw Failure("\(self.recipe): a text has no samples") }
     let wanted = min(count ?? source.sampleCount, source.sampleCount)
     var (x, classes, values): ([Float], [Int32], [Float]) = ([], [], [])
@@ -100,30 +94,30 @@ struct SamplesCommand: ParsableCommand {
     print("\(output): \(wanted) samples of [\(shape)]")
   }
 
+  /// The part of the data that is asked for.
+  private func chosen<Source>(
+    _ training: Source, _ validation: Source?, _ test: Source?
+  ) throws -> Source {
+    let source: Source? =
+      switch part {
+      case .training: training
+      case .validation: validation
+      case .test: test
+      }
+    guard let source else { throw Failure("\(recipe): the data have no \(part) part") }
+    return source
+  }
+
   /// nil: the recipe's samples are no text.
   private func text(_ recipe: Recipe) throws -> String? {
     let job = try recipe.job(path: self.data)
     guard job.training is any TextSamples else { return nil }
-    let chosen =
-      switch part {
-      case .training: job.training
-      case .validation: job.validation
-      case .test: job.test
-      }
-    guard let samples = chosen as? any TextSamples else {
-      throw Failure("\(self.recipe): the data have no \(part) part")
-    }
-    return samples.text(count: count)
+    let samples = try chosen(job.training, job.validation, job.test) as? any TextSamples
+    return samples?.text(count: count)
   }
 
   private func write(_ parts: BoxedParts, _ proposer: (any RegionProposer)?) throws {
-    let chosen: (any BoxedImages)? =
-      switch part {
-      case .training: parts.training
-      case .validation: parts.validation
-      case .test: parts.test
-      }
-    guard let images = chosen else { throw Failure("\(recipe): the data have no \(part) part") }
+    let images = try chosen(parts.training, parts.validation, parts.test)
     let wanted = min(count ?? images.count, images.count)
     let size = images.shape.reduce(1, *)
     var x = [Float](repeating: 0, count: wanted * size)
@@ -174,13 +168,7 @@ struct SamplesCommand: ParsableCommand {
   }
 
   private func write(_ parts: CaptionParts) throws {
-    let chosen: CaptionScenes? =
-      switch part {
-      case .training: parts.training
-      case .validation: parts.validation
-      case .test: parts.test
-      }
-    guard let scenes = chosen else { throw Failure("\(recipe): the data have no \(part) part") }
+    let scenes = try chosen(parts.training, parts.validation, parts.test)
     let wanted = min(count ?? scenes.count, scenes.count)
     let all = (0..<wanted).map { scenes.scene($0) }
     let shape = [3, scenes.style.size, scenes.style.size]

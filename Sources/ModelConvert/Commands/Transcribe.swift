@@ -59,9 +59,8 @@ private struct Recogniser {
   init(_ opened: OpenedModel, threads: Int) throws {
     self.opened = opened
     self.threads = threads
-    func entry(_ key: String) -> String? { opened.metadata.first { $0.key == key }?.value }
-    guard opened.functionNames.contains("transcribe"), let text = entry("characters"),
-      let rate = entry("rate").flatMap({ Int($0) })
+    guard opened.functionNames.contains("transcribe"), let text = opened.metadata("characters"),
+      let rate = opened.metadata("rate").flatMap({ Int($0) })
     else {
       throw Failure(
         "\(opened.path): not a recogniser of speech: it must have a function 'transcribe' and say its "

@@ -26,11 +26,10 @@ struct SequenceWriter {
 
   /// nil: the model is of another kind.
   init?(_ opened: OpenedModel) throws {
-    func entry(_ key: String) -> String? { opened.metadata.first { $0.key == key }?.value }
     function = opened.model.defaultFunction
-    if let text = entry("target_characters") {
+    if let text = opened.metadata("target_characters") {
       target = .characters(Array(text.unicodeScalars))
-    } else if let text = entry("target_words") {
+    } else if let text = opened.metadata("target_words") {
       target = .words(text.split(separator: "\n").map(String.init))
     } else {
       return nil
@@ -38,7 +37,7 @@ struct SequenceWriter {
     self.opened = opened
     let inputs = opened.inputTensors(function).map { opened.name(tensor: $0) }
     let outputs = opened.outputTensors(function).map { opened.name(tensor: $0) }
-    let known = entry("source_characters")
+    let known = opened.metadata("source_characters")
     guard outputs.first == "tokens", inputs == ["image"] || inputs == ["source"] && known != nil
     else {
       throw Failure(

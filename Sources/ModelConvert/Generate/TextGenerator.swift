@@ -19,7 +19,7 @@ struct TextGenerator {
       session.info(input: 0).shape.count == 1, plan.outputTensors.count == 1,
       session.info(output: 0).dataType == .float32
     else { throw Failure("\(path): it is no model that reads one token at a time") }
-    if let text = opened.metadata.first(where: { $0.key == "characters" })?.value {
+    if let text = opened.metadata("characters") {
       vocabulary = Vocabulary(unit: .characters, scalars: Array(text.unicodeScalars))
     } else {
       vocabulary = .bytes

@@ -6,7 +6,7 @@ struct Labels {
   let names: [String]
 
   init?(_ opened: OpenedModel) {
-    guard let text = opened.metadata.first(where: { $0.key == "labels" })?.value else { return nil }
+    guard let text = opened.metadata("labels") else { return nil }
     if text.hasPrefix("["), let list = try? JSONDecoder().decode([String].self, from: Data(text.utf8)) {
       names = list
     } else {

@@ -96,6 +96,9 @@ struct OpenedModel {
     }
   }
 
+  /// The value of a metadata entry; nil where there is none.
+  func metadata(_ key: String) -> String? { metadata.first { $0.key == key }?.value }
+
   var metadata: [(key: String, value: String)] {
     (0..<file.count(.metadata)).map {
       let entry = file.metadata($0)

@@ -29,7 +29,7 @@ enum EqualizedReference {
   }
 
   private static func isEqualized(_ opened: OpenedModel) -> Bool {
-    let passes = opened.metadata.first { $0.key == Graph.passesKey }?.value ?? ""
+    let passes = opened.metadata(Graph.passesKey) ?? ""
     return passes.contains(crossLayerEqualization.name)
   }
 }

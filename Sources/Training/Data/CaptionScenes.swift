@@ -27,27 +27,15 @@ public struct CaptionSceneStyle: Equatable, Sendable {
 /// where their distance from left to right is greater than that from top to bottom, else "above" or
 /// "below". Scenes where that would be a matter of a few pixels are not painted: see `CaptionSceneStyle`.
 public final class CaptionScenes {
-  public let count: Int
   public let style: CaptionSceneStyle
-  private let painter: DigitPainter
-  private let own: [Int]
-  private let seed: UInt64
-  private let renews: Bool
+  private let part: DigitScenePart
 
-  /// - Parameters:
-  ///   - digits: Which of the painter's digits these scenes are made of.
-  ///   - renews: Whether every epoch has scenes of its own.
-  public init(
-    _ painter: DigitPainter, digits: [Int], count: Int, style: CaptionSceneStyle, seed: UInt64,
-    renews: Bool
-  ) {
-    self.painter = painter
-    own = digits
-    self.count = count
+  public init(_ part: DigitScenePart, style: CaptionSceneStyle) {
+    self.part = part
     self.style = style
-    self.seed = seed
-    self.renews = renews
   }
+
+  public var count: Int { part.count }
 
   // MARK: Words
 
@@ -99,7 +87,7 @@ public final class CaptionScenes {
   }
 
   public func scene(_ index: Int, epoch: Int = 0) -> Scene {
-    var random = SeededRandom(seed: seed, 10, renews ? epoch : 0, index)
+    var random = part.random(stream: 10, epoch: epoch, index: index)
     var canvas = Canvas(width: style.size, height: style.size, channels: 3)
     canvas.fill(.texture, (0..<3).map { _ in random.float(0, 50) }, &random)
     let things = things(&random)
@@ -108,7 +96,7 @@ public final class CaptionScenes {
       let color = CaptionScenes.colors[thing.color].color.map {
         min(255, $0 + random.float(-CaptionScenes.tint, CaptionScenes.tint))
       }
-      painter.paint(
+      part.painter.paint(
         thing.digit, on: &canvas, left: thing.square.x1 * size, top: thing.square.y1 * size,
         size: thing.square.width * size, color: color)
     }
@@ -129,7 +117,7 @@ public final class CaptionScenes {
   }
 
   private func thing(_ random: inout SeededRandom) -> Thing {
-    let digit = painter.digits[own[random.integer(below: own.count)]]
+    let digit = part.digit(&random)
     let side = random.float(style.scale.lowerBound, style.scale.upperBound)
     let (x, y) = (random.float(0, 1 - side), random.float(0, 1 - side))
     let middle = digit.middle
@@ -187,13 +175,13 @@ public struct CaptionParts {
   public let validation: CaptionScenes?
   public let test: CaptionScenes?
 
-  /// See `DigitPainter.parts`.
+  /// See `DigitScenePart.parts`.
   init(
     _ path: String, style: CaptionSceneStyle, shares: (validation: Double, test: Double),
     counts: (training: Int, validation: Int, test: Int), seed: UInt64
   ) throws {
-    (training, validation, test) = try DigitPainter.parts(
+    (training, validation, test) = try DigitScenePart.parts(
       path, shares: shares, counts: counts, seed: seed
-    ) { CaptionScenes($0, digits: $1, count: $2, style: style, seed: $3, renews: $4) }
+    ) { CaptionScenes($0, style: style) }
   }
 }

@@ -32,35 +32,6 @@ public struct DigitPainter {
     }
   }
 
-  /// Scenes to train on, to watch and to test on; each part's are made of digits of its own, and those
-  /// to train on are made anew in every epoch.
-  ///
-  /// - Parameters:
-  ///   - path: the digits' table.
-  ///   - shares: of the digits that are for validation and for the test.
-  ///   - counts: of scenes.
-  ///   - make: (painter, which of its digits, scenes, seed, whether they are made anew) to scenes.
-  static func parts<Scenes>(
-    _ path: String, shares: (validation: Double, test: Double),
-    counts: (training: Int, validation: Int, test: Int), seed: UInt64,
-    make: (DigitPainter, [Int], Int, UInt64, Bool) -> Scenes
-  ) throws -> (training: Scenes, validation: Scenes?, test: Scenes?) {
-    let painter = try DigitPainter(contentsOf: path)
-    let split: Split
-    do {
-      split = try Split(
-        count: painter.digits.count, validation: shares.validation, test: shares.test, seed: seed)
-    } catch { throw DataError("\(path): \(error)") }
-    func scenes(_ digits: [Int], _ count: Int, _ part: UInt64) -> Scenes? {
-      digits.isEmpty || count == 0
-        ? nil : make(painter, digits, count, seed &* 4 &+ part, part == 1)
-    }
-    return (
-      scenes(split.training, max(counts.training, 1), 1)!,
-      scenes(split.validation, counts.validation, 2), scenes(split.test, counts.test, 3)
-    )
-  }
-
   /// A rectangle in pixels; right and bottom are where it ends.
   public struct Box: Equatable, Sendable {
     public var left: Float

@@ -21,27 +21,15 @@ public struct DigitSceneStyle: Equatable, Sendable {
 /// Scenes of several handwritten digits on a textured background, painted as they are asked for, with
 /// the boxes around the digits' ink.
 public final class DigitScenes: BoxedImages {
-  public let count: Int
   public let style: DigitSceneStyle
-  private let painter: DigitPainter
-  private let own: [Int]
-  private let seed: UInt64
-  private let renews: Bool
+  private let part: DigitScenePart
 
-  /// - Parameters:
-  ///   - digits: Which of the painter's digits these scenes are made of.
-  ///   - renews: Whether every epoch has scenes of its own.
-  public init(
-    _ painter: DigitPainter, digits: [Int], count: Int, style: DigitSceneStyle, seed: UInt64,
-    renews: Bool
-  ) {
-    self.painter = painter
-    own = digits
-    self.count = count
+  public init(_ part: DigitScenePart, style: DigitSceneStyle) {
+    self.part = part
     self.style = style
-    self.seed = seed
-    self.renews = renews
   }
+
+  public var count: Int { part.count }
 
   public var shape: [Int] { [style.channels, style.size, style.size] }
   public var classNames: [String] { (0..<10).map(String.init) }
@@ -61,7 +49,7 @@ public final class DigitScenes: BoxedImages {
 
   /// The scene as a picture.
   public func scene(_ index: Int, epoch: Int = 0) -> (canvas: Canvas, boxes: [LabelledBox]) {
-    var random = SeededRandom(seed: seed, 5, renews ? epoch : 0, index)
+    var random = part.random(stream: 5, epoch: epoch, index: index)
     var canvas = Canvas(width: style.size, height: style.size, channels: style.channels)
     let paper = canvas.color(&random)
     canvas.fill(.texture, paper, &random)
@@ -73,8 +61,8 @@ public final class DigitScenes: BoxedImages {
     for _ in 0..<wanted {
       guard let square = place(among: squares, &random) else { break }
       squares.append(square)
-      let digit = painter.digits[own[random.integer(below: own.count)]]
-      let ink = painter.paint(
+      let digit = part.digit(&random)
+      let ink = part.painter.paint(
         digit, on: &canvas, left: square.x1 * size, top: square.y1 * size,
         size: square.width * size,
         color: canvas.color(against: paper, contrast: style.contrast, &random))
@@ -111,8 +99,8 @@ extension DigitScenes {
     _ path: String, style: DigitSceneStyle, shares: (validation: Double, test: Double),
     counts: (training: Int, validation: Int, test: Int), seed: UInt64
   ) throws -> (training: DigitScenes, validation: DigitScenes?, test: DigitScenes?) {
-    try DigitPainter.parts(path, shares: shares, counts: counts, seed: seed) {
-      DigitScenes($0, digits: $1, count: $2, style: style, seed: $3, renews: $4)
+    try DigitScenePart.parts(path, shares: shares, counts: counts, seed: seed) {
+      DigitScenes($0, style: style)
     }
   }
 }
