@@ -120,7 +120,8 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "Graph", "Zoo", "Quantization", "COpenBLAS", "CImage", "NumPyFile",
+        "Graph", "Zoo", "Quantization", "Runtime", "Operators", "ModelFormat", "COpenBLAS", "CImage",
+        "NumPyFile",
         .product(name: "Yams", package: "Yams"),
       ]),
     .target(

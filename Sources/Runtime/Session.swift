@@ -199,6 +199,9 @@ public final class Session {
 
   public func data(output i: Int) -> UnsafeMutableRawPointer { pointers[plan.outputSlots[i]] }
 
+  /// Of a state (index in the file): what the next run starts from.
+  public func data(state t: Int) -> UnsafeMutableRawPointer { pointers[t] }
+
   public func info(input i: Int) -> TensorInfo { plan.tensors[plan.inputTensors[i]]! }
 
   /// With the shape of the latest run, where that is known only then.

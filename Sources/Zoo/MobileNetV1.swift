@@ -25,16 +25,24 @@ public struct MobileNetV1: ImageClassifier {
 
   public func graph(isDeployed: Bool) throws -> Graph {
     let b = GraphBuilder(seed: seed)
-    var x = b.convNorm(
-      input(b), maps(32), 3, stride: 2, padding: 1, epsilon: 0.001, name: "conv1")
+    var x = norm(b, input(b), maps(32), 3, stride: 2, name: "conv1")
     for (i, (count, stride)) in MobileNetV1.layers.enumerated() {
       let name = "conv\(i + 2)"
-      x = b.convNorm(
-        x, b.channels(x), 3, stride: stride, padding: 1, group: b.channels(x), epsilon: 0.001,
-        name: name + ".depthwise")
-      x = b.convNorm(x, maps(count), 1, epsilon: 0.001, name: name + ".pointwise")
+      let channels = b.channels(x)
+      x = norm(b, x, channels, 3, stride: stride, group: channels, name: name + ".depthwise")
+      x = norm(b, x, maps(count), 1, name: name + ".pointwise")
     }
     x = dropout(b, b.meanOfMaps(x), isDeployed: isDeployed, name: "dropout")
-    return try finish(b, b.dense(x, classes, name: "output"), "MobileNet v1")
+    return try finish(
+      b, b.dense(x, classes, initializer: .smallNormal, name: "output"), "MobileNet v1")
+  }
+
+  private func norm(
+    _ b: GraphBuilder, _ x: Value, _ maps: Int, _ kernel: Int, stride: Int = 1, group: Int = 1,
+    name: String
+  ) -> Value {
+    b.convNorm(
+      x, maps, kernel, stride: stride, padding: kernel / 2, group: group, epsilon: 0.001,
+      initializer: .depthwiseNetwork(maps, kernel), name: name)
   }
 }

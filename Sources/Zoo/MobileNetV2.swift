@@ -23,8 +23,7 @@ public struct MobileNetV2: ImageClassifier {
 
   public func graph(isDeployed: Bool) throws -> Graph {
     let b = GraphBuilder(seed: seed)
-    var x = relu6(
-      b, b.convNorm(input(b), maps(32), 3, stride: 2, padding: 1, relu: false, name: "conv1"))
+    var x = relu6(b, norm(b, input(b), maps(32), 3, stride: 2, name: "conv1"))
     for (stage, (expansion, count, blocks, stride)) in MobileNetV2.stages.enumerated() {
       for block in 0..<blocks {
         x = inverted(
@@ -32,9 +31,10 @@ public struct MobileNetV2: ImageClassifier {
           name: "stage\(stage + 1).\(block + 1)")
       }
     }
-    x = relu6(b, b.convNorm(x, maps(1280), 1, relu: false, name: "conv9"))
+    x = relu6(b, norm(b, x, maps(1280), 1, name: "conv9"))
     x = dropout(b, b.meanOfMaps(x), isDeployed: isDeployed, name: "dropout")
-    return try finish(b, b.dense(x, classes, name: "output"), "MobileNet v2")
+    return try finish(
+      b, b.dense(x, classes, initializer: .smallNormal, name: "output"), "MobileNet v2")
   }
 
   private func inverted(
@@ -42,16 +42,22 @@ public struct MobileNetV2: ImageClassifier {
   ) -> Value {
     var y = x
     if expansion != 1 {
-      y = relu6(
-        b, b.convNorm(x, expansion * b.channels(x), 1, relu: false, name: name + ".expand"))
+      y = relu6(b, norm(b, x, expansion * b.channels(x), 1, name: name + ".expand"))
     }
+    let channels = b.channels(y)
     y = relu6(
-      b,
-      b.convNorm(
-        y, b.channels(y), 3, stride: stride, padding: 1, group: b.channels(y), relu: false,
-        name: name + ".depthwise"))
-    y = b.convNorm(y, count, 1, relu: false, name: name + ".project")
+      b, norm(b, y, channels, 3, stride: stride, group: channels, name: name + ".depthwise"))
+    y = norm(b, y, count, 1, name: name + ".project")
     return stride == 1 && b.channels(x) == count ? b.add(x, y) : y
+  }
+
+  private func norm(
+    _ b: GraphBuilder, _ x: Value, _ maps: Int, _ kernel: Int, stride: Int = 1, group: Int = 1,
+    name: String
+  ) -> Value {
+    b.convNorm(
+      x, maps, kernel, stride: stride, padding: kernel / 2, group: group, relu: false,
+      initializer: .depthwiseNetwork(maps, kernel), name: name)
   }
 
   private func relu6(_ b: GraphBuilder, _ x: Value) -> Value {

@@ -37,7 +37,8 @@ public struct Xception: ImageClassifier {
     x = b.relu(separable(b, x, 1536, name: "exit.conv1"))
     x = b.relu(separable(b, x, 2048, name: "exit.conv2"))
     x = dropout(b, b.meanOfMaps(x), isDeployed: isDeployed, name: "dropout")
-    return try finish(b, b.dense(x, classes, name: "output"), "Xception")
+    return try finish(
+      b, b.dense(x, classes, initializer: .smallNormal, name: "output"), "Xception")
   }
 
   private func norm(
@@ -45,13 +46,14 @@ public struct Xception: ImageClassifier {
     name: String
   ) -> Value {
     b.convNorm(
-      x, maps(count), kernel, stride: stride, relu: relu, epsilon: 0.001, name: name)
+      x, maps(count), kernel, stride: stride, relu: relu, epsilon: 0.001,
+      initializer: .depthwiseNetwork(maps(count), kernel), name: name)
   }
 
   private func separable(_ b: GraphBuilder, _ x: Value, _ count: Int, name: String) -> Value {
     let y = b.conv(
       x, outChannels: b.channels(x), kernel: [3, 3], padding: [1, 1], group: b.channels(x),
-      bias: false, initializer: .leCun, name: name + ".depthwise")
+      bias: false, initializer: .depthwiseNetwork(b.channels(x), 3), name: name + ".depthwise")
     return norm(b, y, count, 1, relu: false, name: name)
   }
 

@@ -136,4 +136,39 @@ private let rules: [String: GradientRule<Double>] = gradientRules()
     #expect(mean.floats == [0.75 * 0.5 + 0.25 * 3])
     #expect(variance.floats == [0.75 * 2 + 0.25 * 3.5])
   }
+
+  /// A channel of 262,144 numbers far from zero, the mean 5: sums in float32 of one number after the
+  /// other lose digits that the layers behind make worse.
+  @Test func largeBatchesKeepThePrecisionOfFloat32() throws {
+    let shape = [64, 1, 64, 64]
+    let variance = Value("variance", [1], floats: [0])
+    let x = Value("x", .float32, shape.map { .fixed($0) })
+    let y = Value("y")
+    let mean = Value("mean", [1], floats: [0])
+    let function = Function("main")
+    function.inputs = [x]
+    function.outputs = [y]
+    function.nodes = [
+      Node(
+        "BatchNormalization",
+        inputs: [x, Value("s", [1], floats: [1]), Value("b", [1], floats: [0]), mean, variance],
+        outputs: [y], attributes: ["momentum": 0, "epsilon": 0])
+    ]
+    let network = try Network<Float>(Graph(functions: [function]))
+    let program = try network.program([shape], isTraining: true)
+    let input = program.inputs[0]
+    // Drawn, then each with its mirror image.
+    var random = RandomSource(seed: 1)
+    for i in stride(from: 0, to: input.count, by: 2) {
+      let d = random.float(-1, 1)
+      input.data[i] = 5 + d
+      input.data[i + 1] = 5 - d
+    }
+    var square = 0.0
+    for i in 0..<input.count { square += (Double(input.data[i]) - 5) * (Double(input.data[i]) - 5) }
+    program.forward()
+    network.store()
+    #expect(abs(mean.floats[0] - 5) < 1e-6)
+    #expect(abs(Double(variance.floats[0]) / (square / Double(input.count)) - 1) < 1e-6)
+  }
 }

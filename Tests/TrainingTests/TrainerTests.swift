@@ -5,7 +5,7 @@ import Training
 import Zoo
 
 /// Two classes of points that a small network can tell apart.
-private func points(_ count: Int, seed: UInt64) -> Samples {
+func points(_ count: Int, seed: UInt64) -> Samples {
   var source = RandomSource(seed: seed)
   var x: [Float] = []
   var classes: [Int32] = []
@@ -20,7 +20,7 @@ private func points(_ count: Int, seed: UInt64) -> Samples {
     count: count)
 }
 
-private func ringTrainer(
+func ringTrainer(
   epochs: Int, batchSize: Int = 16, rule: any UpdateRule = Adam(), dropout: Float = 0,
   _ change: (inout TrainerOptions) -> Void = { _ in }
 ) throws -> Trainer {

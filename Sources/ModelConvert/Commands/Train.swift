@@ -129,12 +129,22 @@ struct Train: ParsableCommand {
       trainer.network.store()
     }
     let result = try TrainingResult(trainer, job)
-    let quantized = try write(trainer, job, recipe)
+    let written = try write(trainer, job, recipe)
     if let report { try write(report, trainer, result, job, recipe) }
     if checkpoint == nil { try? FileManager.default.removeItem(atPath: saved) }
-    if json { return try printJSON(TrainingSummary(recipe, trainer, result, job)) }
-    print(result.text(job.metrics))
-    if let quantized { print(quantized) }
+    // Trained for int8, the network rounds, and the file of floats does not.
+    let check =
+      written.int8 == nil
+      ? try ExportCheck(
+        trainer, job.test ?? job.validation ?? job.training, exported: written.graph) : nil
+    if json {
+      try printJSON(TrainingSummary(recipe, trainer, result, job, check))
+    } else {
+      print(result.text(job.metrics))
+      if let int8 = written.int8 { print(int8) }
+      if let check { print(check.text) }
+    }
+    try check?.require(output)
   }
 
   /// Hours of training should not end with a folder that is not there.
@@ -151,8 +161,10 @@ struct Train: ParsableCommand {
     }
   }
 
-  /// - Returns: What is said of the int8 model, where there is one.
-  private func write(_ trainer: Trainer, _ job: TrainingJob, _ recipe: Recipe) throws -> String? {
+  /// - Returns: The model, and what is said of the int8 model, where there is one.
+  private func write(
+    _ trainer: Trainer, _ job: TrainingJob, _ recipe: Recipe
+  ) throws -> (graph: Graph, int8: String?) {
     var said: String?
     let graph: Graph
     if recipe.quantization != nil, let quantized = job.quantized {
@@ -173,7 +185,7 @@ struct Train: ParsableCommand {
         throw error
       } catch { throw Failure("\(exportOnnx): \(error)") }
     }
-    return said
+    return (graph, said)
   }
 
   /// net.apus: net.int8.apus.

@@ -2,6 +2,7 @@ import Foundation
 import ModelFormat
 import NumPyFile
 import Operators
+import Quantization
 
 /// What an output was in each step.
 struct RunOutput {

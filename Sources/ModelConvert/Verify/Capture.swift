@@ -1,5 +1,6 @@
 import ModelFormat
 import Operators
+import Quantization
 import Runtime
 
 /// A copy of every tensor that a run's layers compute; of several runs, one after the other.

@@ -1,5 +1,6 @@
 import ModelFormat
 import Operators
+import Quantization
 import Runtime
 
 /// What the bytes of a quantised tensor stand for: x = scale · (q − zero).

@@ -5,11 +5,10 @@ import Runtime
 
 /// Runs a model in memory, and shows tensors on the way.
 final class GraphRunner {
-  private let memory: UnsafeMutableRawPointer
-  private let model: Model
+  private let loaded: ModelInMemory
+  private var model: Model { loaded.model }
   let session: Session
   private var plan: Plan { session.plan }
-  private let names: [UnsafeMutablePointer<CChar>]
   private var watched: [Int: [Int]] = [:]
   private var buffer: UnsafeMutableRawPointer?
 
@@ -19,26 +18,10 @@ final class GraphRunner {
     _ bytes: [UInt8], function: Int, shapes: [(name: String, dimensions: [Int])], threads: Int,
     joinsNodes: Bool = false
   ) throws {
-    let memory = UnsafeMutableRawPointer.allocate(
-      byteCount: max(bytes.count, 1), alignment: Format.alignment)
-    self.memory = memory
-    bytes.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-    // The names must stay where they are until the plan is made.
-    names = shapes.map { shape in
-      let bytes = shape.name.utf8CString
-      let text = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
-      for i in bytes.indices { (text + i).initialize(to: bytes[i]) }
-      return text
-    }
     do {
-      model = try Model(bytes: memory, size: bytes.count, verifyWeights: false)
-      let inputs = zip(names, shapes).map {
-        InputShape(Name(cString: $0), Shape($1.dimensions))
-      }
-      session = try Session(
-        Plan(
-          model, function: function, inputShapes: inputs, threads: threads,
-          options: PlanOptions(joinsNodes: joinsNodes)))
+      loaded = try ModelInMemory(bytes)
+      session = try loaded.session(
+        function: function, shapes: shapes, threads: threads, joinsNodes: joinsNodes)
     } catch {
       throw QuantizationError(String(error.message))
     }
@@ -46,10 +29,7 @@ final class GraphRunner {
 
   deinit {
     session.close()
-    model.close()
-    memory.deallocate()
     buffer?.deallocate()
-    for name in names { name.deallocate() }
   }
 
   /// Asks for tensors to be shown in each run.

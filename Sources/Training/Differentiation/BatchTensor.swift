@@ -1,4 +1,4 @@
-/// What a function of the network is given for one of its inputs.
+/// What a function of the network is given for one of its inputs, or says.
 public struct BatchTensor {
   public enum Numbers {
     case floats([Float])
@@ -20,6 +20,14 @@ public struct BatchTensor {
     precondition(integers.count == shape.reduce(1, *))
     self.shape = shape
     numbers = .integers(integers)
+  }
+
+  init<Scalar>(_ tensor: Tensor<Scalar>) {
+    shape = tensor.shape
+    numbers =
+      tensor.isReal
+      ? .floats((0..<tensor.count).map { Float(tensor.data[$0]) })
+      : .integers((0..<tensor.count).map { Int32(clamping: tensor.integers[$0]) })
   }
 
   /// Integers become real numbers where the input is real.

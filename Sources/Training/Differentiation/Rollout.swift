@@ -33,6 +33,9 @@ public final class Rollout<Scalar: TrainingScalar> {
   private var calls: [Call] = []
   /// What states were left at, by calls of this batch.
   private var latest: [ObjectIdentifier: Tensor<Scalar>] = [:]
+  /// Is told of each call.
+  public var onCall: ((RolloutCall) -> Void)?
+  private var hasReset = false
 
   public init(_ network: Network<Scalar>, isTraining: Bool) {
     self.network = network
@@ -48,6 +51,7 @@ public final class Rollout<Scalar: TrainingScalar> {
     calls = []
     latest = [:]
     if resetsStates { network.resetStates() }
+    hasReset = resetsStates
   }
 
   /// Runs a function and returns its outputs, which stay as they are until the next `begin`.
@@ -71,6 +75,15 @@ public final class Rollout<Scalar: TrainingScalar> {
     program.forward()
     for update in program.updates { latest[ObjectIdentifier(update.value)] = update.next }
     calls.append(call)
+    if let onCall {
+      onCall(
+        RolloutCall(
+          function: name ?? network.function.name, inputs: inputs,
+          outputs: program.outputs.map(BatchTensor.init), followsReset: hasReset,
+          states: program.states.map { ($0.value.name, BatchTensor($0.tensor)) },
+          nextStates: program.updates.map { ($0.value.name, BatchTensor($0.next)) }))
+      hasReset = false
+    }
     return program.outputs
   }
 
@@ -116,4 +129,16 @@ public final class Rollout<Scalar: TrainingScalar> {
     programs[key, default: []].append(made)
     return made
   }
+}
+
+/// What a function was asked, and what it said.
+public struct RolloutCall {
+  public let function: String
+  public let inputs: [BatchTensor]
+  public let outputs: [BatchTensor]
+  /// Whether states were put back to their initial values before it.
+  public let followsReset: Bool
+  /// What the function found its states at, and what it left them at.
+  public let states: [(name: String, value: BatchTensor)]
+  public let nextStates: [(name: String, value: BatchTensor)]
 }
