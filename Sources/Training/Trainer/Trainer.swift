@@ -27,7 +27,7 @@ public final class Trainer {
   public var onEpoch: ((EpochResult) throws -> Void)?
 
   public let training: any TrainingTask
-  let validation: (any TrainingTask)?
+  public let validation: (any TrainingTask)?
   private(set) var optimizer: Optimizer
   var learningRate: LearningRate
   private(set) var parameters: [Parameter]
