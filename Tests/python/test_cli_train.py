@@ -272,7 +272,11 @@ def test_json_says_what_the_lines_say(folder: Path) -> None:
     said = json.loads(done.stdout)
     assert (said["name"], said["recipe"], said["seed"]) == ("two moons", "r.yaml", 3)
     assert said["parameters"] == 2 * 16 + 16 + 16 * 2 + 2
-    for line in lines:
+    *parts, check = lines
+    difference = said["export_difference"]
+    assert 0 < difference < 1e-5
+    assert check == f"libapus: equals the trainer to {difference:.0e} (1 call of the exported model)"
+    for line in parts:
         part, rest = line.split(": ")
         loss, accuracy = said[part]["loss"], said[part]["figures"]["accuracy"]
         assert rest == f"loss {loss:.4g}, accuracy {accuracy:.2%}".replace("%", " %") + (
