@@ -136,7 +136,7 @@ private let sequences: [ZooNetwork] = [
   sequence("lstm", "Hochreiter, Schmidhuber 1997", recipe: "adding-problem-lstm") {
     $0.input = .numbers(features: 2)
   },
-  sequence("lstm-peepholes", "Graves 2013", recipe: "") {
+  sequence("lstm-peepholes", "Graves 2013", recipe: "adding-problem-peepholes") {
     ($0.input, $0.hasPeepholes) = (.numbers(features: 2), true)
   },
   sequence("gru", "Cho et al. 2014", recipe: "adding-problem-gru") {
@@ -157,9 +157,9 @@ private let sequences: [ZooNetwork] = [
     (net.hiddenSize, net.seed) = (256, seed)
     return try net.graph()
   },
-  translator("seq2seq", .none, "Sutskever et al. 2014", recipe: ""),
+  translator("seq2seq", .none, "Sutskever et al. 2014", recipe: "dates-plain"),
   translator("seq2seq-additive", .additive, "Bahdanau et al. 2015", recipe: "dates"),
-  translator("seq2seq-multiplicative", .multiplicative, "Luong et al. 2015", recipe: ""),
+  translator("seq2seq-multiplicative", .multiplicative, "Luong et al. 2015", recipe: "dates-multiplicative"),
   captioner("show-and-tell", .none, "Vinyals et al. 2015", recipe: ""),
   captioner("show-attend-tell", .additive, "Xu et al. 2015", recipe: "captions"),
 ]

@@ -113,10 +113,14 @@ public struct DifferentiableNeuralComputer: MemoryMachine {
 
   /// The paper sorts locations by usage and multiplies the usages of all before each. The product of
   /// those that are used less is the same, and needs no order: exp Σ log over a mask.
+  ///
+  /// Usages are told apart to 1/1024: those of locations with the same history differ by roundings, which
+  /// no two machines make alike, and the first in the order is all but the only one that is written.
   private func allocation(_ b: GraphBuilder, _ usage: Value) -> Value {
     let n = locations
     // above[i, j]: 1 where j is used less than i; of those used alike, where j comes first.
-    let order = b.node("Sign", [b.node("Sub", [b.transpose(usage, [0, 2, 1]), usage])])
+    let level = b.node("Round", [b.multiply(usage, b.constant(1024))])
+    let order = b.node("Sign", [b.node("Sub", [b.transpose(level, [0, 2, 1]), level])])
     let earlier = b.constant(
       "earlier", [n, n], (0..<n * n).map { $0 % n < $0 / n ? 1 : 0 })
     let less = b.add(

@@ -65,6 +65,21 @@ public struct ZooNetwork {
   /// What its recipe reached (docs/results.md); nil where that is not known.
   public var reached: String? { zooResults[recipe] }
 
+  /// The recipes that train it on something else, or otherwise, with what they reached.
+  public var otherRecipes: [(name: String, reached: String?)] {
+    (ZooNetwork.others[name] ?? []).map { ($0, zooResults[$0]) }
+  }
+
+  private static let others = [
+    "lenet-5": ["lenet5-int8"],
+    "perceptron": ["perceptron-xor"],
+    "xor": ["xor-sigmoid", "xor-relu"],
+    "elman": ["adding-problem-rnn"],
+    "seq2seq-additive": ["numbers"],
+    "ntm": ["ntm-recall", "ntm-repeat-copy"],
+    "dnc": ["dnc-recall", "dnc-questions", "dnc-shortest-path"],
+  ]
+
   public struct Size {
     /// Of the first input.
     public let input: [Dimension]

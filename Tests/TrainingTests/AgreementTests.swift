@@ -1,5 +1,6 @@
 import Graph
 import ModelFormat
+import Quantization
 import Runtime
 import Testing
 import Training
@@ -8,32 +9,16 @@ import Zoo
 /// A graph of the runtime's in this process.
 final class RuntimeRun {
   let session: Session
-  private let memory: UnsafeMutableRawPointer
+  private let loaded: ModelInMemory
 
   init(_ graph: Graph, shapes: [[Int]]) throws {
-    let bytes = try graph.encode()
-    let copy = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 64)
-    bytes.withUnsafeBytes { copy.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-    memory = copy
-    let model = try Model(bytes: copy, size: bytes.count)
-    let names = graph.mainFunction!.inputs.map { Array($0.name.utf8) }
-    let inputs = names.map { name in
-      let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: max(name.count, 1))
-      copy.initialize(from: name, count: name.count)
-      return Name(start: copy, count: name.count)
-    }
-    defer { for name in inputs { name.start.deallocate() } }
-    session = try Session(
-      Plan(
-        model, function: model.defaultFunction,
-        inputShapes: zip(inputs, shapes).map { InputShape($0, Shape($1)) }))
+    loaded = try ModelInMemory(graph.encode())
+    session = try loaded.session(
+      function: loaded.model.defaultFunction,
+      shapes: zip(graph.mainFunction!.inputs, shapes).map { (name: $0.name, dimensions: $1) })
   }
 
-  deinit {
-    session.close()
-    session.model.close()
-    memory.deallocate()
-  }
+  deinit { session.close() }
 
   func set(input i: Int, _ values: [Float]) {
     let data = session.data(input: i).assumingMemoryBound(to: Float.self)

@@ -103,7 +103,7 @@ class NTM(Machine):
 
 
 class DNC(Machine):
-    """Graves et al. 2016, Methods; allocation by sorting, as there."""
+    """Graves et al. 2016, Methods; allocation by sorting, as there, of usages to 1/1024."""
 
     def __init__(self, weights, *, locations, width, read_heads, **kind):
         self.n, self.m, self.r = locations, width, read_heads
@@ -131,7 +131,7 @@ class DNC(Machine):
         self.usage = (
             self.usage + self.write_weights - self.usage * self.write_weights
         ) * retention
-        order = np.argsort(self.usage, kind="stable")
+        order = np.argsort(np.round(self.usage * 1024), kind="stable")
         allocation = np.zeros(self.n, self.dtype)
         product = 1.0
         for i in order:

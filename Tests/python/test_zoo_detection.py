@@ -18,7 +18,10 @@ from harness import apus
 import locate
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-DETECTORS = ["ssd-digits", "yolo-v1-digits", "yolo-v2-digits", "yolo-v3-tiny-digits", "rcnn-digits"]
+DETECTORS = [
+    "ssd-digits", "yolo-v1-digits", "yolo-v2-digits", "yolo-v3-tiny-digits", "rcnn-digits",
+    "fast-rcnn-digits", "faster-rcnn-digits",
+]
 IMAGES = 24
 
 

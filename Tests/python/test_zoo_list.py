@@ -70,6 +70,13 @@ def test_recipes_are_there_with_what_they_reached(tmp_path) -> None:
     assert sum("reached" in row for row in rows) >= 20
 
 
+def test_every_recipe_is_listed(tmp_path) -> None:
+    rows = listed(tmp_path).values()
+    named = {row["recipe"] for row in rows if "recipe" in row}
+    named |= {other["recipe"] for row in rows for other in row.get("others", [])}
+    assert named == {f"recipes/{path.name}" for path in RECIPES.glob("*.yaml")}
+
+
 def test_figures_are_those_of_the_results(tmp_path) -> None:
     assert results_page.SWIFT.read_text() == results_page.swift(), "run make docs"
     known = {name: row.figure for name, row in results_page.by_recipe().items() if row.figure}

@@ -147,6 +147,17 @@ def test_a_stream_is_the_whole(trained):
             session.reset()
 
 
+def test_ten_thousand_pieces_do_not_drift(trained):
+    """A stream of 200 seconds, 20 ms at a time."""
+    path = trained[True]
+    x = sound(10_000)
+    wanted = expected(path.parent, x[0], True)
+    session = apus.Model(path).session(shapes={"sound": (1, 160)})
+    pieces = [next(iter(session.run(x[:, i : i + 160]).values())).copy() for i in range(0, x.shape[1], 160)]
+    y = np.concatenate(pieces)[:, 0]
+    assert np.abs(y - wanted).max() < 1e-4 * max(1, np.abs(wanted).max())
+
+
 def test_onnx_runtime_agrees(trained):
     onnxruntime = pytest.importorskip("onnxruntime")
     x = sound(25)

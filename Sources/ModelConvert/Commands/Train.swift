@@ -20,7 +20,7 @@ struct Train: ParsableCommand {
       EXAMPLES
         model-convert train recipes/lenet5.yaml -o lenet5.apus --report lenet5.html
         model-convert train recipes/char-rnn.yaml --data novel.txt -o novel.apus
-        model-convert train recipes/xor.yaml -o xor.apus --json | jq .test.loss
+        model-convert train recipes/xor.yaml -o xor.apus --json | jq .training.loss
       """)
 
   @Argument(help: "The recipe.", completion: .file(extensions: ["yaml", "yml"]))

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Graph
 import NumPyFile
+import Training
 import Zoo
 
 struct ZooCommand: ParsableCommand {
@@ -8,8 +9,8 @@ struct ZooCommand: ParsableCommand {
     commandName: "zoo",
     abstract: "List the published networks, or write one.",
     discussion: """
-      Without a name, every network with its parameters and multiply-accumulates (MACs), the recipe in \
-      recipes/ that trains it, and what that reached on data held out. Classifiers and detectors are \
+      Without a name, every network with its parameters and multiply-accumulates (MACs), the recipes in \
+      recipes/ that train it, and what these reached on data held out. Classifiers and detectors are \
       counted at their papers' size, many of their recipes are narrower and for smaller pictures; the \
       others at their recipes' size. MACs are of one sample: a picture, a film, a second of sound, or a \
       step of a sequence.
@@ -58,7 +59,10 @@ struct ZooCommand: ParsableCommand {
     do {
       guard let network, let output else { return try list() }
       guard let found = zooCatalogue.first(where: { $0.name == network }) else {
-        throw Failure("zoo: there is no '\(network)'; 'model-convert zoo' lists all")
+        let hint =
+          suggestion(for: network, among: zooCatalogue.map(\.name)).map { "did you mean '\($0)'?" }
+          ?? "'model-convert zoo' lists all"
+        throw Failure("zoo: there is no '\(network)'; \(hint)")
       }
       if classes != nil && found.classes == 0 {
         throw Failure("zoo: '\(network)' has no classes; leave out --classes")
@@ -81,6 +85,13 @@ struct ZooCommand: ParsableCommand {
     var recipe: String?
     /// By the recipe.
     var reached: String?
+    /// Recipes that train it on something else, or otherwise.
+    var others: [Other]?
+
+    struct Other: Encodable {
+      var recipe: String
+      var reached: String?
+    }
   }
 
   private func list() throws {
@@ -99,6 +110,9 @@ struct ZooCommand: ParsableCommand {
       table.append(
         row.name, sample(size.input).map { "\($0)" }.joined(separator: " × "),
         "\(row.parameters)", countText(row.macs), row.recipe ?? "", row.reached ?? "", row.paper)
+      for other in row.others ?? [] {
+        table.append("", "", "", "", other.recipe, other.reached ?? "", "")
+      }
     }
     table.print()
   }
@@ -109,7 +123,12 @@ struct ZooCommand: ParsableCommand {
       input: size.input.dropFirst().compactMap(\.fixed), parameters: size.parameters,
       macs: size.multiplyAccumulates,
       recipe: network.recipe.isEmpty ? nil : "recipes/\(network.recipe).yaml",
-      reached: network.reached)
+      reached: network.reached,
+      others: network.otherRecipes.isEmpty
+        ? nil
+        : network.otherRecipes.map {
+          Row.Other(recipe: "recipes/\($0.name).yaml", reached: $0.reached)
+        })
   }
 
   /// The shape without its batch: a leading N or 1, or a 1 behind the steps.

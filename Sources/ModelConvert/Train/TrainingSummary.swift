@@ -41,7 +41,7 @@ struct TrainingSummary: Encodable {
   var validation: Figures?
   var test: Figures?
   var history: [Epoch]
-  /// The largest |a − b| / max(1, |b|) of what libapus and the trainer compute; missing where the
+  /// The largest max |a − b| / max(1, max |b|) of what libapus and the trainer compute; missing where the
   /// network was trained for int8.
   var exportDifference: Double?
 
@@ -49,7 +49,7 @@ struct TrainingSummary: Encodable {
     _ recipe: Recipe, _ trainer: Trainer, _ result: TrainingResult, _ job: TrainingJob,
     _ check: ExportCheck?
   ) {
-    exportDifference = check?.difference
+    exportDifference = check.flatMap { finite($0.difference) }
     func figures(_ evaluation: Evaluation) -> Figures { Figures(evaluation, job.metrics) }
     func part(_ name: String) -> Figures? {
       result.parts.first { $0.name == name }.map { figures($0.evaluation) }

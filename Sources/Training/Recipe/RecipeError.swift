@@ -20,7 +20,7 @@ public struct RecipeError: Error, CustomStringConvertible, Equatable {
 ///
 /// Near: at most a third of the letters to insert, delete, replace or swap with their neighbour
 /// (the restricted Damerau–Levenshtein distance).
-func suggestion(for word: String, among candidates: [String]) -> String? {
+public func suggestion(for word: String, among candidates: [String]) -> String? {
   let nearest = candidates.map { ($0, distance(word, $0)) }.min { $0.1 < $1.1 }
   guard let (candidate, distance) = nearest, distance <= max(1, max(word.count, candidate.count) / 3)
   else { return nil }

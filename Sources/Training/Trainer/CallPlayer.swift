@@ -32,7 +32,7 @@ final class CallPlayer {
     if fromTrainersStates {
       for t in states {
         guard let state = call.states.first(where: { $0.name == name(t) }) else {
-          continue
+          throw TrainingError("the model has a state '\(name(t))' that training does not know")
         }
         state.value.write(to: session.data(state: t), session.plan.tensors[t]!.dataType)
       }

@@ -11,22 +11,20 @@ import Graph
 /// Each call starts from the trainer's states. What becomes of the first output where libapus goes on
 /// from its own is told too, but not judged: a machine with memory may make much of a rounding.
 public struct ExportCheck {
-  /// How far numbers may be apart: |a − b| ≤ tolerance · max(1, |b|).
+  /// How far the numbers of a tensor may be apart: max |a − b| ≤ tolerance · max(1, max |b|).
   public static let tolerance = 1e-4
 
   public let calls: Int
   /// Whether it was the exported model that answered.
   public let asksExported: Bool
-  /// The largest |a − b| / max(1, |b|), and where: "output 'logits' of 'main'".
+  /// The largest max |a − b| / max(1, max |b|), and where: "output 'logits' of 'main'".
   public private(set) var difference = 0.0
   public private(set) var place = ""
   /// The same of the first output where libapus went on from its own states; nil: there are none.
   public private(set) var driftedDifference: Double?
 
   /// Takes the trained graph apart: nothing may be trained or evaluated afterwards.
-  public init(
-    _ trainer: Trainer, _ task: any TrainingTask, exported: Graph
-  ) throws {
+  public init(_ trainer: Trainer, _ task: any TrainingTask, exported: Graph) throws {
     let calls = try ExportCheck.calls(trainer, task)
     self.calls = calls.count
     asksExported = calls.allSatisfy { ExportCheck.accepts($0, exported) }
@@ -48,6 +46,7 @@ public struct ExportCheck {
         compare(output, wanted(call, output: i), "output", call)
       }
       for state in call.nextStates {
+        // What a function only writes, and nothing of it reads, is no state of its session.
         guard let own = answer.states[state.name] else { continue }
         compare((state.name, own), state.value.values, "state", call)
       }
@@ -93,12 +92,13 @@ public struct ExportCheck {
 
   private static func distance(_ found: [Double], _ wanted: [Double]) -> Double {
     guard found.count == wanted.count else { return .infinity }
-    return zip(found, wanted).reduce(0) { largest, pair in
-      let (a, b) = pair
-      if a == b || a.isNaN && b.isNaN { return largest }
-      let d = abs(a - b) / max(1, abs(b))
-      return max(largest, d.isNaN ? .infinity : d)
+    var (largest, scale) = (0.0, 1.0)
+    for (a, b) in zip(found, wanted) where a != b && !(a.isNaN && b.isNaN) {
+      let d = abs(a - b)
+      largest = max(largest, d.isNaN ? .infinity : d)
     }
+    for b in wanted where b.isFinite { scale = max(scale, abs(b)) }
+    return largest / scale
   }
 
   /// "libapus: equals the trainer to 3e-07 (41 calls of the exported model; 2e-06 from its own states)".
