@@ -1,6 +1,7 @@
 # make            the library, model-convert and the Python package, under build/
 # make demo       the main job: train LeNet-5 on real digits, run it from C, C++, Python and the CLI
 # make test       every test
+# make export-check  every recipe for an epoch: libapus beside the trainer
 # make zoo-quick  a reduced set of the zoo trained, each system to its bar
 # make gallery    the pictures of recipes/README.md
 # make conformance  ONNX's own operator tests, one table; its networks; random graphs
@@ -28,7 +29,7 @@ LIBRARY := $(BUILD)/lib/libapus.so
 CLI := $(BUILD)/bin/model-convert
 PYTHON_PACKAGE := $(BUILD)/python/apus/libapus.so
 
-.PHONY: all demo test zoo-quick gallery robustness conformance conformance-pytorch bench docs install clean dependencies venv
+.PHONY: all demo test export-check zoo-quick gallery robustness conformance conformance-pytorch bench docs install clean dependencies venv
 .SUFFIXES:
 
 all: $(LIBRARY) $(CLI) $(PYTHON_PACKAGE)
@@ -81,6 +82,10 @@ test: all $(VENV)/done robustness
 	$(PYTHON) -m pytest -q Tests/python --keep-models $(BUILD)/models
 	$(call guarded,$(BUILD)/models)
 	$(MAKE) zoo-quick
+
+# Every recipe, trained for an epoch: what libapus computes beside what the trainer does; ONLY="xor lenet5" takes some.
+export-check: all
+	python3 tools/zoo/export_check.py $(ONLY)
 
 # Trains a reduced set of the zoo, every family, two at a time; ONLY="xor lenet5" takes some.
 zoo-quick: all $(VENV)/done
