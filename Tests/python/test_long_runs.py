@@ -1,6 +1,6 @@
-"""Recurrent networks step by step for a long time: after 10,000 steps from the last reset libapus still says
-what NumPy computes in float64 with the trainer's weights. (Machines with memory: test_zoo_memory.py; speech in
-streams: test_zoo_speech.py.)"""
+"""Recurrent networks step by step for a long time: after 10,000 steps from the last reset libapus still
+says what NumPy computes in float64 with the trainer's weights. (Machines with memory: test_zoo_memory.py;
+speech in streams: test_zoo_speech.py.)"""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ def test_ten_thousand_steps_do_not_drift(tmp_path, cell):
     (tmp_path / "text.txt").write_text("Zwölf Boxkämpfer jagen Viktor quer über den Sylter Deich. " * 40)
     (tmp_path / "r.yaml").write_text(RECIPE.format(cell=cell))
     done = subprocess.run(
-        [locate.model_convert(), "train", "r.yaml", "-o", "r.apus", "--checkpoint", "r.npz", "--threads", "1"],
+        [locate.model_convert(), "train", "r.yaml", "-o", "r.apus", "--checkpoint", "r.npz",
+         "--threads", "1"],
         cwd=tmp_path, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
