@@ -40,7 +40,7 @@ public let zooNetworks: [ZooNetwork] = [
   },
   ZooNetwork("resnet-18", ResNet.self, "He et al. 2015", recipe: "resnet") { $0.depth = 18 },
   ZooNetwork("resnet-34", ResNet.self, "He et al. 2015", recipe: "") { $0.depth = 34 },
-  ZooNetwork("resnet-50", ResNet.self, "He et al. 2015", recipe: "") { $0.depth = 50 },
+  ZooNetwork("resnet-50", ResNet.self, "He et al. 2015", recipe: "resnet-50") { $0.depth = 50 },
   ZooNetwork("resnet-101", ResNet.self, "He et al. 2015", recipe: "") { $0.depth = 101 },
   ZooNetwork("resnet-152", ResNet.self, "He et al. 2015", recipe: "") { $0.depth = 152 },
   ZooNetwork("squeezenet-1.0", SqueezeNet.self, "Iandola et al. 2016", recipe: ""),

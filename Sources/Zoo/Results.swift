@@ -41,6 +41,7 @@ let zooResults: [String: String] = [
   "perceptron-xor": "loss log 2, answers of ½",
   "rcnn-digits": "mAP 0.931 (0.5:0.95: 0.696)",
   "resnet": "91.88 %",
+  "resnet-50": "85.62 %",
   "sliding-digits": "AP@0.5 99.0 %",
   "softmax-regression": "96.38 %",
   "squeezenet": "93.25 %",

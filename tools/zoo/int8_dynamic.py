@@ -19,7 +19,7 @@ from typing import Callable, Dict, Sequence
 
 import numpy as np
 from int8 import ROOT, error, samples, tool
-from quick_checks import MONTHS
+from quick_checks import right_dates
 
 from harness import apus
 
@@ -34,15 +34,9 @@ def forecasts(name: str, model: Path) -> str:
 
 def translates(name: str, model: Path) -> str:
     """400 dates, against Python's calendar."""
+    days = [datetime.date(1970, 1, 1) + datetime.timedelta(53 * i) for i in range(400)]
     with apus.Model(model) as net:
-        source, target = net.metadata("source_characters"), net.metadata("target_characters")
-        right = 0
-        days = [datetime.date(1970, 1, 1) + datetime.timedelta(53 * i) for i in range(400)]
-        for day in days:
-            text = f"{MONTHS[day.month - 1]} {day.day}, {day.year}"
-            tokens = np.array([source.index(c) + 2 for c in text], np.int32)
-            said = net.session(shapes={"source": tokens.shape}).run({"source": tokens})["tokens"]
-            right += "".join(target[t - 2] for t in said if t >= 2) == day.isoformat()
+        right = right_dates(net, days)
     return f"{100 * right / len(days):.2f} % exact"
 
 
