@@ -49,7 +49,7 @@ def test_list(tmp_path: Path) -> None:
 def test_slips(tmp_path: Path) -> None:
     for arguments, code, message in [
         (("nin",), 2, "a network to write has a name and a file: zoo NAME -o FILE"),
-        (("nim", "-o", "n.apus"), 1, "there is no 'nim'; 'model-convert zoo' lists all"),
+        (("nim", "-o", "n.apus"), 1, "there is no 'nim'; did you mean 'nin'?"),
         (("nin", "-o", "n.apus", "--classes", "0"), 2, "--classes: 0; it must be 1 to 1048576"),
     ]:
         result = cli.run("zoo", *arguments, cwd=tmp_path)
