@@ -21,7 +21,7 @@ public let zooNetworks: [ZooNetwork] = [
   ZooNetwork("nin", NiN.self, "Lin et al. 2014", recipe: "nin"),
   ZooNetwork("vgg-11", VGG.self, "Simonyan, Zisserman 2015", recipe: "vgg") { $0.depth = 11 },
   ZooNetwork("vgg-13", VGG.self, "Simonyan, Zisserman 2015", recipe: "") { $0.depth = 13 },
-  ZooNetwork("vgg-16", VGG.self, "Simonyan, Zisserman 2015", recipe: "") { $0.depth = 16 },
+  ZooNetwork("vgg-16", VGG.self, "Simonyan, Zisserman 2015", recipe: "vgg-16") { $0.depth = 16 },
   ZooNetwork("vgg-19", VGG.self, "Simonyan, Zisserman 2015", recipe: "") { $0.depth = 19 },
   ZooNetwork("c3d", "Tran et al. 2015", recipe: "c3d", classes: 487) { classes, seed in
     var net = C3D()

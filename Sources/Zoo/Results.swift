@@ -50,6 +50,7 @@ let zooResults: [String: String] = [
   "sunspots-jordan": "rmse 22.2",
   "syntax-tagger": "99.7 %",
   "vgg": "95.12 %",
+  "vgg-16": "98.50 %",
   "xception": "95.50 %",
   "xor": "all four right",
   "xor-relu": "all four right",
