@@ -31,6 +31,18 @@ public final class ModelInMemory {
     function: Int, shapes: [(name: String, dimensions: [Int])], threads: Int = 1,
     joinsNodes: Bool = true
   ) throws(ApusError) -> Session {
+    try Session(
+      model.plan(
+        function: function, shapes: shapes, threads: threads,
+        options: PlanOptions(joinsNodes: joinsNodes)))
+  }
+}
+
+extension Model {
+  /// A plan for inputs of the given shapes.
+  public func plan(
+    function: Int, shapes: [(name: String, dimensions: [Int])], threads: Int, options: PlanOptions
+  ) throws(ApusError) -> Plan {
     // The names must stay where they are until the plan is made.
     let names = shapes.map { shape in
       let bytes = shape.name.utf8CString
@@ -40,10 +52,8 @@ public final class ModelInMemory {
     }
     defer { for name in names { name.deallocate() } }
     let inputs = zip(names, shapes).map { InputShape(Name(cString: $0), Shape($1.dimensions)) }
-    return try Session(
-      Plan(
-        model, function: function, inputShapes: inputs, threads: threads,
-        options: PlanOptions(joinsNodes: joinsNodes)))
+    return try Plan(
+      self, function: function, inputShapes: inputs, threads: threads, options: options)
   }
 }
 

@@ -38,6 +38,17 @@ def tool(*arguments: object) -> str:
     return done.stdout
 
 
+def trained(name: str, folder: Path, trains: bool) -> Path:
+    """The recipe's model in the folder, trained first where it is missing and that is wanted."""
+    model = folder / f"{name}.apus"
+    if not model.exists():
+        if not trains:
+            raise RuntimeError(f"{model} is missing; --train makes it")
+        folder.mkdir(parents=True, exist_ok=True)
+        tool("train", ROOT / "recipes" / f"{name}.yaml", "-o", model, "--threads", 1)
+    return model
+
+
 def samples(recipe: Path, part: str, count: int, folder: Path) -> Dict[str, np.ndarray]:
     file = folder / f"{part}.npz"
     try:
@@ -126,13 +137,8 @@ def main() -> None:
     print("| recipe | figure | float32 | int8 | float32 KB | int8 KB |\n|---|---|---|---|---|---|")
     failed = False
     for name in names:
-        model = arguments.models / f"{name}.apus"
         try:
-            if not model.exists():
-                if not arguments.train:
-                    raise RuntimeError(f"{model} is missing; --train makes it")
-                model.parent.mkdir(parents=True, exist_ok=True)
-                tool("train", ROOT / "recipes" / f"{name}.yaml", "-o", model, "--threads", 1)
+            model = trained(name, arguments.models, arguments.train)
             with tempfile.TemporaryDirectory() as folder:
                 print("| " + " | ".join(measure(name, model, Path(folder))) + " |", flush=True)
         except (RuntimeError, apus.ApusError) as problem:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Callable, Dict, Sequence
 
 import numpy as np
-from int8 import ROOT, error, samples, tool
-from quick_checks import right_dates
+from int8 import ROOT, error, samples, tool, trained
+from quick_checks import right_dates, wrong_bits
 
 from harness import apus
 
@@ -56,19 +56,8 @@ def copies(length: int) -> Callable[[str, Path], str]:
     """Bits of 32 sequences of the longest that was trained."""
 
     def measure(name: str, model: Path) -> str:
-        wrong = total = 0
-        with apus.Model(model) as net, net.session() as session:
-            bits = net.inputs[0].shape[1] - 1
-            random = np.random.default_rng(1)
-            for _ in range(32):
-                shown = random.integers(0, 2, (length, bits)).astype(np.float32)
-                steps = np.zeros((2 * length + 1, bits + 1), np.float32)
-                steps[:length, :bits] = shown
-                steps[length, bits] = 1
-                session.reset()
-                said = [next(iter(session.run(x[None]).values())).ravel().copy() for x in steps]
-                wrong += int(((np.array(said[length + 1 :]) > 0.5) != (shown > 0.5)).sum())
-                total += shown.size
+        with apus.Model(model) as net:
+            wrong, total = wrong_bits(net, [length] * 32)
         return f"{wrong} of {total} bits wrong"
 
     return measure
@@ -141,13 +130,8 @@ def main() -> int:
     print("| recipe | float32 | int8, --dynamic | float32 KB | int8 KB |\n|---|---|---|---|---|")
     failed = False
     for name in arguments.recipes or SYSTEMS:
-        model = arguments.models / f"{name}.apus"
         try:
-            if not model.exists():
-                if not arguments.train:
-                    raise RuntimeError(f"{model} is missing; --train makes it")
-                model.parent.mkdir(parents=True, exist_ok=True)
-                tool("train", RECIPES / f"{name}.yaml", "-o", model, "--threads", 1)
+            model = trained(name, arguments.models, arguments.train)
             print("| " + " | ".join(row(name, model)) + " |", flush=True)
         except (RuntimeError, apus.ApusError) as problem:
             failed = True

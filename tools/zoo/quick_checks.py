@@ -149,14 +149,13 @@ def embeds(trained: Trained) -> None:
     require(bool(np.allclose(np.linalg.norm(y, axis=1), 1, atol=1e-4)), "lengths are not 1")
 
 
-def copies(trained: Trained) -> None:
-    """A machine with memory says again what it was shown, once more after a reset."""
-    model = trained.model()
+def wrong_bits(model: "apus.Model", lengths: "list[int]") -> "tuple[int, int]":
+    """Of sequences of these lengths, shown after a reset each and asked for, the wrong bits and all."""
     session = model.session()
     bits = model.inputs[0].shape[1] - 1
     random = np.random.default_rng(1)
     wrong, total = 0, 0
-    for length in (1, 2, 3, 4):
+    for length in lengths:
         shown = random.integers(0, 2, (length, bits)).astype(np.float32)
         steps = np.zeros((2 * length + 1, bits + 1), np.float32)
         steps[:length, :bits] = shown
@@ -165,6 +164,12 @@ def copies(trained: Trained) -> None:
         said = [next(iter(session.run(x[None]).values())).ravel().copy() for x in steps]
         wrong += int(((np.array(said[length + 1 :]) > 0.5) != (shown > 0.5)).sum())
         total += shown.size
+    return wrong, total
+
+
+def copies(trained: Trained) -> None:
+    """A machine with memory says again what it was shown, once more after a reset."""
+    wrong, total = wrong_bits(trained.model(), [1, 2, 3, 4])
     share = wrong / total
     require(share <= 0.05, f"{wrong} of {total} bits wrong in libapus")
 

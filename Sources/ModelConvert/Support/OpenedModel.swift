@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import ModelFormat
 import Operators
+import Quantization
 import Runtime
 
 /// A model with its file's name, which every error starts with.
@@ -114,15 +115,7 @@ struct OpenedModel {
     options: PlanOptions = PlanOptions()
   ) throws -> Plan {
     try naming(path) { () throws(ApusError) in
-      // The names must stay where they are until the plan is made.
-      let texts = shapes.map { strdup($0.name)! }
-      defer { for text in texts { free(text) } }
-      var inputShapes: [InputShape] = []
-      for (text, shape) in zip(texts, shapes) {
-        inputShapes.append(InputShape(Name(cString: text), Shape(shape.dimensions)))
-      }
-      return try Plan(
-        model, function: f, inputShapes: inputShapes, threads: threads, options: options)
+      try model.plan(function: f, shapes: shapes, threads: threads, options: options)
     }
   }
 
