@@ -21,8 +21,12 @@ SPATIAL = {1: (37,), 2: (13, 11), 3: (5, 7, 6)}
 class Network:
     """Layers of random sizes, each with a scale that keeps what it writes within the bytes."""
 
-    def __init__(self, rng: np.random.Generator, rank: int, channels: int, dtype: type) -> None:
-        self.rng, self.rank, self.dtype = rng, rank, dtype
+    def __init__(
+        self, rng: np.random.Generator, rank: int, channels: int, dtype: type,
+        is_lowest: bool = False,
+    ) -> None:  # fmt: skip
+        """is_lowest: zero is the lowest byte everywhere, as behind ReLU."""
+        self.rng, self.rank, self.dtype, self.is_lowest = rng, rank, dtype, is_lowest
         self.batch = int(rng.integers(1, 3))
         self.shape = [self.batch, channels, *SPATIAL[rank]]
         self.input_shape = list(self.shape)
@@ -34,6 +38,8 @@ class Network:
 
     def byte(self) -> np.ndarray:
         info = np.iinfo(self.dtype)
+        if self.is_lowest:
+            return np.array(info.min, self.dtype)
         return np.array(self.rng.integers(info.min + 60, info.max - 60), self.dtype)
 
     def weight(self, array: np.ndarray) -> str:
@@ -66,14 +72,16 @@ class Network:
         return self.weight(w), self.weight(np.full(scales.shape, zero, dtype))
 
     def conv(
-        self, rows: int, kernel: int, stride: Union[int, Tuple[int, ...]], dilation: int, pad: int,
-        group: int,
+        self, rows: int, kernel: int, stride: Union[int, Tuple[int, ...]], dilation: int,
+        pad: Union[int, Tuple[int, ...]], group: int,
     ) -> None:  # fmt: skip
         strides = [stride] * self.rank if isinstance(stride, int) else list(stride)
+        pads = [pad] * 2 * self.rank if isinstance(pad, int) else list(pad)
         channels = self.shape[1] // group
         size = [
-            (d + 2 * pad - (kernel - 1) * dilation - 1) // s + 1
-            for d, s in zip(self.shape[2:], strides)]  # fmt: skip
+            (d + begin + end - (kernel - 1) * dilation - 1) // s + 1
+            for d, s, begin, end in zip(
+                self.shape[2:], strides, pads, pads[self.rank :])]  # fmt: skip
         if min(size) < 1:
             return
         scales, scale, zero, x = self.parameters(rows, channels * kernel**self.rank)
@@ -84,7 +92,7 @@ class Network:
             inputs.append(self.weight(self.rng.integers(-9000, 9000, rows).astype(np.int32)))
         self.name = self.node(
             "QLinearConv", inputs, strides=strides, dilations=[dilation] * self.rank,
-            pads=[pad] * 2 * self.rank, group=group)  # fmt: skip
+            pads=pads, group=group)  # fmt: skip
         self.shape = [self.batch, rows, *size]
 
     def product(self, is_gate: bool, is_shared: bool) -> None:
@@ -227,3 +235,40 @@ def test_large_layers(
     network.conv(rows, kernel, stride, 1, kernel // 2, group)
     x = rng.normal(0, 2.5, network.input_shape).astype(np.float32)
     check(network.finish(), x, tmp_path, "one layer")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+@pytest.mark.parametrize(
+    "channels, rows, kernel, stride, pads, size",
+    [
+        (32, 64, 3, 1, (1, 1, 1, 1), (5, 14)),
+        (16, 32, 3, 1, (1, 1, 1, 1), (33, 56)),
+        (512, 96, 3, 1, (1, 1, 1, 1), (40, 28)),  # several units of rows
+        (32, 64, 3, 2, (1, 1, 1, 1), (29, 28)),  # the last window ends inside
+        (32, 32, 3, 2, (0, 0, 1, 1), (28, 28)),  # the first begins inside
+        (32, 32, 3, 2, (1, 1, 1, 1), (28, 27)),  # both are outside
+        (32, 32, 2, 1, (1, 1, 0, 0), (14, 14)),
+        (32, 32, 2, 1, (0, 0, 1, 1), (14, 14)),
+        (32, 32, 3, 1, (3, 1, 3, 1), (6, 14)),  # windows that see nothing
+        (32, 32, 5, 1, (1, 1, 1, 1), (9, 16)),
+        (32, 32, 5, 1, (2, 2, 2, 2), (9, 14)),
+        (32, 48, 3, 1, (1, 1, 1, 1), (14, 14)),
+        (32, 64, 3, 1, (1, 1, 1, 1), (7, 7)),  # a tile has parts of two rows
+        (32, 64, 3, 1, (1, 1, 1, 1), (3, 21)),
+        (32, 64, 1, 1, (1, 1, 1, 1), (12, 12)),
+        (1, 32, 3, 1, (1, 1, 1, 1), (14, 14)),  # words along a row
+    ],
+)
+def test_zeros_around_the_input(
+    channels: int, rows: int, kernel: int, stride: int, pads: Tuple[int, ...],
+    size: Tuple[int, int], dtype: type, tmp_path: Path,
+) -> None:  # fmt: skip
+    """Where the bytes of zeros are 0, windows are not summed beyond the input."""
+    rng = np.random.default_rng(6)
+    network = Network(rng, 2, channels, dtype, is_lowest=True)
+    network.batch = 2
+    network.shape = network.input_shape = [2, channels, *size]
+    network.conv(rows, kernel, stride, 1, pads, 1)
+    network.conv(32, 3, 1, 1, 1, 1)
+    x = rng.normal(1, 2.5, network.input_shape).astype(np.float32)
+    check(network.finish(), x, tmp_path, "two layers")

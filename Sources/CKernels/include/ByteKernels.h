@@ -24,6 +24,13 @@ typedef struct apus_byte_convolution {
   const int32_t *tap_offsets;  ///< all offsets and strides in bytes
   intptr_t x_row, x_position;
   intptr_t rows, width;
+  /// Taps of each row of a window. A window's first row is row top + r · row_step of `height` rows
+  /// of an input; its rows outside of that are zeros, and need not be read.
+  intptr_t row_taps, top, row_step, height;
+  /// Whether the first column of the window of a row's first position, and the last of its last's,
+  /// are zeros that are not to be read. If one is: width is a multiple of 14, blocks of 2, words
+  /// have 4 bytes, and a window has row_taps columns, two at least.
+  int32_t skips_first, skips_last;
   intptr_t blocks;  ///< of 16 output channels
   intptr_t y_row, y_position;
   /// [block][16]. |sum · scale| must stay below 2^31.

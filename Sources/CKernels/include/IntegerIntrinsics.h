@@ -33,13 +33,16 @@
 /// apus_requantize_taps_i32xN: 4 N channels side by side, as they come out of interleaving bytes: lane
 /// 4 l + i of vector j is channel 16 l + 4 j + i.
 #define APUS_REQUANTIZE(N, REGISTER, PREFIX, ROUND, ...)                                         \
+  APUS_INLINE REGISTER apus_pack_sums_i32x##N(                                                   \
+      apus_i32x##N a, apus_i32x##N b, apus_f32x##N scale0, apus_f32x##N scale1) {                \
+    return PREFIX##packs_epi32(                                                                  \
+        ROUND(__builtin_convertvector(a, apus_f32x##N) * scale0),                                \
+        ROUND(__builtin_convertvector(b, apus_f32x##N) * scale1));                               \
+  }                                                                                              \
   APUS_INLINE REGISTER apus_narrow_sums_i32x##N(                                                 \
       apus_i32x##N a, apus_i32x##N b, apus_f32x##N scale0, apus_f32x##N scale1, int16_t zero) {  \
     return PREFIX##adds_epi16(                                                                   \
-        PREFIX##packs_epi32(                                                                     \
-            ROUND(__builtin_convertvector(a, apus_f32x##N) * scale0),                            \
-            ROUND(__builtin_convertvector(b, apus_f32x##N) * scale1)),                           \
-        PREFIX##set1_epi16(zero));                                                               \
+        apus_pack_sums_i32x##N(a, b, scale0, scale1), PREFIX##set1_epi16(zero));                 \
   }                                                                                              \
   /* Numbers that are rounded first, four vectors as they come out of interleaving bytes. */        \
   APUS_INLINE apus_i32x##N apus_round_bytes_f32x##N(                                             \
@@ -56,10 +59,19 @@
   APUS_INLINE apus_i32x##N apus_requantize_i32x##N(                                              \
       apus_i32x##N p0, apus_i32x##N p1, apus_i32x##N q0, apus_i32x##N q1, apus_f32x##N scale0,   \
       apus_f32x##N scale1, int16_t zero, uint8_t lower, uint8_t upper) {                         \
-    const REGISTER bytes = PREFIX##packus_epi16(                                                 \
-        apus_narrow_sums_i32x##N(p0, p1, scale0, scale1, zero),                                  \
-        apus_narrow_sums_i32x##N(q0, q1, scale0, scale1, zero));                                 \
-    const apus_i32x##N groups = (apus_i32x##N)apus_clip_bytes_i32x##N(bytes, lower, upper);      \
+    const REGISTER p = apus_pack_sums_i32x##N(p0, p1, scale0, scale1);                           \
+    const REGISTER q = apus_pack_sums_i32x##N(q0, q1, scale0, scale1);                           \
+    REGISTER bytes;                                                                              \
+    /* As behind ReLU: the smallest and the largest byte are the limits. */                      \
+    if (__builtin_expect((zero | lower) == 0 && upper == 255, 1)) {                              \
+      bytes = PREFIX##packus_epi16(p, q);                                                        \
+    } else {                                                                                     \
+      const REGISTER zeros = PREFIX##set1_epi16(zero);                                           \
+      bytes = apus_clip_bytes_i32x##N(                                                           \
+          PREFIX##packus_epi16(PREFIX##adds_epi16(p, zeros), PREFIX##adds_epi16(q, zeros)),      \
+          lower, upper);                                                                         \
+    }                                                                                            \
+    const apus_i32x##N groups = (apus_i32x##N)bytes;                                             \
     return __builtin_shufflevector(groups, groups, __VA_ARGS__);                                 \
   }                                                                                              \
   APUS_INLINE void apus_store_halves_i32x##N(apus_i32x##N v, uint8_t *p, uint8_t *q) {           \

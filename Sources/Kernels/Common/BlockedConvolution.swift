@@ -108,6 +108,15 @@ private struct TileRun {
   let count: Int
   let xStep: Int
   let yStep: Int
+
+  /// The same of only so many positions side by side, again in two halves.
+  func parted(_ positions: Int) -> TileRun {
+    let half = (positions &+ 1) / 2
+    return TileRun(
+      convolution: convolution, weights: weights, bias: bias,
+      xHalf: half &* convolution.pointee.x_position, yHalf: half &* Vector.scalarCount,
+      count: count, xStep: xStep, yStep: yStep)
+  }
 }
 
 /// Output blocks of a tile, in halves, a number that the compiler knows: each then has code of its
@@ -223,6 +232,17 @@ private func convolveTiles(
   _ tiles: TileRun, _ positions: Int, _ halves: Int, _ x: UnsafePointer<Float>,
   _ addend: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>
 ) {
+  if halves == 2 && positions > 7 && positions < blockedPositions {
+    // So rare that they have no code of their own: one tile for each half.
+    let half = (positions &+ 1) / 2
+    convolveTiles(tiles.parted(half), half, 2, x, addend, y)
+    let place = tiles.yHalf
+    convolveTiles(
+      tiles.parted(positions &- half), positions &- half, 2, x + tiles.xHalf,
+      addend.map { $0 + place }, y + place)
+    return
+  }
+
   @inline(__always)
   func run<let n: Int>(_ tile: InlineArray<n, Vector>.Type) {
     // Only the widest tiles, which nearly all positions of a layer are in.
@@ -230,7 +250,7 @@ private func convolveTiles(
       convolveTiles(tile, OneBlockAndAHalf.self, tiles, x, addend, y)
     } else if halves > 2 {
       convolveTiles(tile, TwoBlocks.self, tiles, x, addend, y)
-    } else {
+    } else if n <= 7 || n == blockedPositions {
       convolveTiles(tile, OneBlock.self, tiles, x, addend, y)
     }
   }

@@ -43,38 +43,59 @@ private func byteConvolve(
   let firstNarrow =
     positions == bytePositions
     ? halvesOfRow &- (positions &* halvesOfRow &- c.width) : halvesOfRow
+  let offsets = c.tap_offsets.unsafelyUnwrapped
   var weights = weights
   var channel = 0
   let end = c.blocks &* Int(APUS_BYTE_BLOCK)
   while channel < end {
     let vectors = end &- channel > lanes ? 2 : 1
+    let wordsOfTap = vectors &* lanes &* c.words
     var tile = ByteTile(
-      sums: sums, convolution: convolution, weights: weights, channel: channel, near: x, far: x,
-      nearY: y, farY: y)
+      sums: sums, convolution: convolution, channel: channel, weights: weights, offsets: offsets,
+      taps: 0, near: x, far: x, nearY: y, farY: y, skipsFirst: false, skipsLast: false)
+    var (near, far) = (0, 0)
+    var (firstTap, lastTap) = (0, 0)
     var half = 0
+    var (place, top) = (0, c.top)
+    var (sourceRow, targetRow) = (x, y + channel)
     while half < halves {
-      let isPair = half &+ 1 < halves
-      var (near, far) = (0, 0)
-      for i in 0..<(isPair ? 2 : 1) {
-        let row = (half &+ i) / halvesOfRow
-        let place = half &+ i &- row &* halvesOfRow
-        let width = place < firstNarrow ? positions : positions &- 1
-        let column = min(place &* positions &- max(0, place &- firstNarrow), c.width &- width)
-        let source = x + (row &* c.x_row &+ column &* c.x_position)
-        let target = y + (row &* c.y_row &+ column &* c.y_position &+ channel)
-        if i == 0 || width > near {
-          // The wider one is near.
-          (tile.far, tile.farY, far) = (tile.near, tile.nearY, near)
-          (tile.near, tile.nearY, near) = (source, target, width)
-        } else {
-          (tile.far, tile.farY, far) = (source, target, width)
-        }
+      // The half before comes to be far.
+      (tile.far, tile.farY, far) = (tile.near, tile.nearY, near)
+      near = place < firstNarrow ? positions : positions &- 1
+      let column = min(place &* positions &- max(0, place &- firstNarrow), c.width &- near)
+      tile.near = sourceRow + column &* c.x_position
+      tile.nearY = targetRow + column &* c.y_position
+      let isFirst = half & 1 == 0
+      if isFirst {
+        (firstTap, lastTap) = (c.taps, 0)
+        tile.skipsFirst = place == 0 && c.skips_first != 0
       }
-      if !isPair { (tile.far, tile.farY) = (tile.near, tile.nearY) }
+      firstTap = min(firstTap, max(0, 0 &- top) &* c.row_taps)
+      lastTap = max(lastTap, min(c.taps, (c.height &- top) &* c.row_taps))
+      place &+= 1
+      tile.skipsLast = place == halvesOfRow && c.skips_last != 0
+      if place == halvesOfRow {
+        place = 0
+        top &+= c.row_step
+        sourceRow += c.x_row
+        targetRow += c.y_row
+      }
+      half &+= 1
+      if isFirst {
+        if half < halves { continue }
+        (tile.far, tile.farY, far) = (tile.near, tile.nearY, 0)
+      } else if near <= far {
+        // The wider one is near, or the first.
+        swap(&tile.near, &tile.far)
+        swap(&tile.nearY, &tile.farY)
+        swap(&near, &far)
+      }
+      tile.taps = lastTap &- firstTap
+      tile.offsets = offsets + firstTap
+      tile.weights = weights + wordsOfTap &* firstTap
       convolveTile(tile, near: near, far: far, vectors)
-      half &+= 2
     }
-    weights += vectors &* lanes &* c.words &* c.taps
+    weights += wordsOfTap &* c.taps
     channel &+= vectors &* lanes
   }
 }
@@ -84,12 +105,18 @@ private func byteConvolve(
 private struct ByteTile {
   let sums: UnsafeMutablePointer<Int32>
   let convolution: UnsafePointer<apus_byte_convolution>
-  let weights: UnsafePointer<Int32>
   let channel: Int
+  /// Those of the taps that are not zeros.
+  var weights: UnsafePointer<Int32>
+  var offsets: UnsafePointer<Int32>
+  var taps: Int
   var near: UnsafePointer<UInt8>
   var far: UnsafePointer<UInt8>
   var nearY: UnsafeMutablePointer<UInt8>
   var farY: UnsafeMutablePointer<UInt8>
+  /// Whether the first column of the first position's window is left out, and the last of the last's.
+  var skipsFirst: Bool
+  var skipsLast: Bool
 }
 
 /// Vectors of a tile, a number that the compiler knows: each then has code of its own.
@@ -107,7 +134,6 @@ private func convolveTile<let n: Int, let vectors: Int>(
   let c = tile.convolution
   let step = c.pointee.x_position
   let distance = tile.far - tile.near
-  let offsets = c.pointee.tap_offsets.unsafelyUnwrapped
   let depth = 4 &* c.pointee.words
   let starts = c.pointee.start.unsafelyUnwrapped + tile.channel
   let start0 = loadIntegers(starts)
@@ -115,26 +141,44 @@ private func convolveTile<let n: Int, let vectors: Int>(
   var sums0 = InlineArray<n, IntVector>(repeating: start0)
   var sums1 = InlineArray<n, IntVector>(repeating: start1)
   var w = tile.weights
-  var tap = 0
-  while tap < c.pointee.taps {
-    var first = tile.near + Int(offsets[tap])
+  var (tap, column) = (0, 0)
+  while tap < tile.taps {
+    var first = tile.near + Int(tile.offsets[tap])
     let end = first + depth
-    while first < end {
-      let near = UnsafeRawPointer(apus_opaque_bytes(first).unsafelyUnwrapped)
-      let far = near + distance
-      let w0 = loadIntegers(w)
-      let w1 = vectors == 2 ? loadIntegers(w + lanes) : w0
 
-      @inline(__always)
-      func add(_ p: Int, _ x: UnsafeRawPointer) {
-        let word = x.loadUnaligned(as: Int32.self)
-        sums0[p] = dot(sums0[p], word: word, w0)
-        if vectors == 2 { sums1[p] = dot(sums1[p], word: word, w1) }
+    /// Adds the tap to the sums of the positions from `low` on, below `high`.
+    @inline(__always)
+    func addTap(_ low: Int, _ high: Int) {
+      while first < end {
+        let near = UnsafeRawPointer(apus_opaque_bytes(first).unsafelyUnwrapped)
+        let far = near + distance
+        let w0 = loadIntegers(w)
+        let w1 = vectors == 2 ? loadIntegers(w + lanes) : w0
+
+        @inline(__always)
+        func add(_ p: Int, _ x: UnsafeRawPointer) {
+          let word = x.loadUnaligned(as: Int32.self)
+          sums0[p] = dot(sums0[p], word: word, w0)
+          if vectors == 2 { sums1[p] = dot(sums1[p], word: word, w1) }
+        }
+        for p in low..<half { add(p, near + p &* step) }
+        for p in half..<high { add(p, far + (p &- half) &* step) }
+        w += vectors &* lanes
+        first += 4
       }
-      for p in 0..<half { add(p, near + p &* step) }
-      for p in half..<n { add(p, far + (p &- half) &* step) }
-      w += vectors &* lanes
-      first += 4
+    }
+    if n == 14 && vectors == 2 && wordDepth == 4 {
+      let isLast = column &+ 1 == c.pointee.row_taps
+      if tile.skipsFirst && column == 0 {
+        addTap(1, n)
+      } else if tile.skipsLast && isLast {
+        addTap(0, n &- 1)
+      } else {
+        addTap(0, n)
+      }
+      column = isLast ? 0 : column &+ 1
+    } else {
+      addTap(0, n)
     }
     tap &+= 1
   }

@@ -4,10 +4,11 @@ import ModelFormat
 /// A convolution of quantised tensors with channels last (ChannelBlocks.swift), whose weights and
 /// parameters are constants.
 ///
-/// Windows that never leave the input read it in place. For others a band of the input, as many rows
-/// as stay in a core's cache, is copied with its padding; so it is where the kernels' words are of
-/// 16-bit integers, to which the copy widens. An input of few channels is read as the model lays it
-/// out: neighbours of a row then are the words, instead of channels.
+/// Windows that never leave the input read it in place. So do those that leave it by a column, where
+/// zero is the byte 0, as behind ReLU: what lies outside is left out of the sums. For others a band of
+/// the input, as many rows as stay in a core's cache, is copied with its padding; so it is where the
+/// kernels' words are of 16-bit integers, to which the copy widens. An input of few channels is read
+/// as the model lays it out: neighbours of a row then are the words, instead of channels.
 final class ByteConvolution {
   private let kernels: UnsafePointer<apus_kernels>
   /// All but words, rows, width, blocks, start and scale.
@@ -60,8 +61,16 @@ final class ByteConvolution {
     let size = 4 / kernels.pointee.byte_word_depth
     let position = numbers * size
     inputStride = planes * g.inputCount * numbers
-    let isInPlace = g.staysInside && size == 1 && !isPlain
     cutsRow = depth * height == 1
+    // Rows of zeros above and below the input are left out.
+    let skipsRows = fill == 0 && !cutsRow && planes == 1 && g.kernel[0] == 1 && g.dilation[1] == 1
+    // So is a column at its sides, where the kernel can leave it out.
+    let lastColumn = (width - 1) * g.stride[2] - g.padBegin[2] + g.kernel[2]
+    let skipsColumns =
+      skipsRows && size == 1 && !isPlain && weights.copies == 1 && weights.parts.count == 1
+      && g.padBegin[2] <= 1 && lastColumn <= g.input[2] + 1 && g.kernel[2] > 1
+      && g.dilation[2] == 1 && width % 14 == 0 && output.width % 32 == 0
+    let isInPlace = (g.staysInside || skipsColumns) && size == 1 && !isPlain
     let cacheShare = ByteConvolution.cacheShare * kernels.pointee.core_cache / 16
     let fit = cacheShare / (planes * position) / 14 * 14
     unitWidth = cutsRow ? max(28, min(width, fit)) : width
@@ -79,10 +88,16 @@ final class ByteConvolution {
       threads > 1 && weights.parts.count == 1 && output.width >= 64 * threads
       && weights.rows * g.kernelCount > ByteConvolution.fewWeights * items * g.inputCount
     tapOffsets = .allocate(capacity: max(1, weights.taps))
+    padTop = skipsRows ? g.padBegin[1] : 0
+    before = isInPlace ? g.padBegin[1] * rowStride + g.padBegin[2] * position : 0
     descriptor = apus_byte_convolution(
       taps: weights.taps, words: 0, tap_offsets: UnsafePointer(tapOffsets),
       x_row: g.stride[1] * rowStride, x_position: g.stride[2] * position, rows: 0, width: 0,
-      blocks: 0, y_row: width * output.width, y_position: output.width, start: nil, scale: nil,
+      row_taps: skipsRows ? weights.taps / g.kernel[1] : weights.taps, top: 0,
+      row_step: skipsRows ? g.stride[1] : 0, height: skipsRows ? g.input[1] : 1,
+      skips_first: skipsColumns && g.padBegin[2] == 1 ? 1 : 0,
+      skips_last: skipsColumns && lastColumn > g.input[2] ? 1 : 0, blocks: 0,
+      y_row: width * output.width, y_position: output.width, start: nil, scale: nil,
       zero: zero, lower: limits.lower, upper: limits.upper)
     var t = 0
     for plane in 0..<(isPlain ? planes : 1) {
@@ -111,6 +126,10 @@ final class ByteConvolution {
   }
 
   private let stepZ: Int
+  /// Rows of padding above the input, where they are left out.
+  private let padTop: Int
+  /// Bytes before the input at which the first window begins, where it is read in place.
+  private let before: Int
 
   deinit { tapOffsets.deallocate() }
 
@@ -148,12 +167,13 @@ final class ByteConvolution {
         d.width = width
         next += d.rows
       }
+      d.top = row * d.row_step - padTop
       var source = x + item * inputStride
       if let band, let scratch {
         band.fill(scratch, from: source, slice: slice, row: row, rows: d.rows, first: first)
         source = UnsafePointer(scratch)
       } else {
-        source += slice * stepZ * sliceStride + row * d.x_row + first * d.x_position
+        source += slice * stepZ * sliceStride + row * d.x_row + first * d.x_position - before
       }
       let target = y + (item * output.itemStride + (slice * height + row) * d.y_row
         + first * d.y_position)
