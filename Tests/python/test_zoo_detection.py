@@ -13,6 +13,8 @@ import numpy as np
 import onnxruntime
 import pytest
 from average_precision import average_precision, iou
+from cli import png
+from compilers import C_COMPILERS, compile_program, run
 from harness import apus
 
 import locate
@@ -136,3 +138,30 @@ def test_detect_reads_a_picture(trained: Trained, tmp_path: Path):
     text = trained.run("detect", "net.apus", str(picture), "-o", str(tmp_path / "o.png"))
     assert text.strip() == "nothing found" or "[" in text
     assert (tmp_path / "o.png").stat().st_size > 100
+
+
+def test_a_c_program_finds_the_same(trained: Trained, tmp_path: Path):
+    """examples/detect.c beside `model-convert detect`, with the same image as PGM and as PNG."""
+    if "proposals" in trained.data:
+        pytest.skip("it is given regions too")
+    (image,) = (trained.inputs[0]["image"][0] * 255).round().astype(np.uint8)
+    height, width = image.shape
+    (tmp_path / "image.png").write_bytes(png(image))
+    (tmp_path / "image.pgm").write_bytes(f"P5\n# digits\n{width} {height} 255\n".encode() + image.tobytes())
+    (tmp_path / "small.pgm").write_bytes(b"P5 2 2 255 1234")
+    model = trained.folder / "net.apus"
+    said = trained.run("detect", str(model), str(tmp_path / "image.png"), "--score", "0.05", "--json")
+    objects = json.loads(said)[0]["objects"]
+    assert objects
+    for compiler in C_COMPILERS:
+        example = locate.REPOSITORY / "examples" / "detect.c"
+        program = compile_program(compiler, example, tmp_path / compiler, ["-std=c99"])
+        lines = run([program, model, tmp_path / "image.pgm", 0.05]).splitlines()
+        assert len(lines) == len(objects)
+        for line, wanted in zip(lines, objects):
+            name, *numbers = line.split()
+            assert name == wanted["name"]
+            np.testing.assert_allclose(
+                [float(n) for n in numbers], [wanted["score"], *wanted["box"]], atol=0.06)
+        slip = subprocess.run([program, model, tmp_path / "small.pgm"], capture_output=True, text=True)
+        assert slip.returncode == 1 and f"1 channels of {width} x {height} pixels" in slip.stderr

@@ -13,6 +13,7 @@ import wave
 import locate
 import numpy as np
 import pytest
+from compilers import C_COMPILERS, compile_program, run
 from harness import apus
 
 RECIPE = """\
@@ -247,9 +248,16 @@ def test_the_tool_writes_what_is_said(trained, tmp_path):
         assert result["file"] == str(file)
         assert result["text"] == "".join(characters[k - 1] for k in labels)
         assert abs(result["log_probability"] - score) < 1e-4 * max(1, abs(score))
+    for compiler in C_COMPILERS:
+        program = compile_program(
+            compiler, locate.REPOSITORY / "examples" / "transcribe.c", tmp_path / compiler, ["-std=c99"])
+        for file, result in zip(files, json.loads(done.stdout)):
+            assert run([program, trained[False], file]) == result["text"] + "\n"
     with wave.open(str(files[0]), "wb") as out:
         out.setnchannels(1), out.setsampwidth(2), out.setframerate(16000)
         out.writeframes(b"\0\0" * 100)
+    slip = subprocess.run([program, trained[False], files[0]], capture_output=True, text=True)
+    assert slip.returncode == 1 and "must have 8000 samples a second" in slip.stderr
     done = subprocess.run([*command, str(files[0])], capture_output=True, text=True)
     assert done.returncode == 1 and "16000 samples a second, and the model hears 8000" in done.stderr
 

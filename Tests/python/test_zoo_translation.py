@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from attention_decoder import Decoder
+from compilers import C_COMPILERS, compile_program, run
 
 locate.prepare()
 
@@ -149,3 +150,13 @@ def test_dates_are_learned(tmp_path):
     )
     share = float(said.split("exact ")[-1].split(" %")[0])
     assert share > 90
+
+
+def test_a_c_program_translates_the_same(trained, tmp_path):
+    """examples/translate.c beside `model-convert generate`."""
+    example = locate.REPOSITORY / "examples" / "translate.c"
+    for compiler in C_COMPILERS:
+        program = compile_program(compiler, example, tmp_path / compiler, ["-std=c99"])
+        for text in [*SAYINGS, "1 § ?"]:
+            written = run([program, trained[1] / "net.apus", text])
+            assert written == generate(trained[1], "--input", text)
