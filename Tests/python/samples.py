@@ -801,6 +801,11 @@ def _quantized_conv(large: bool) -> Iterator[Case]:
     yield Case(parameters(_bytes(n, c, s, s), _bytes(m, c // 2, 2, 2)),
                {"group": 2, "dilations": [2, 1]})
     yield Case(parameters(_bytes(n, c, s, s), _bytes(m, c, 1, 1)), constants=weights)
+    # Zeros are bytes of 0, a row is a tile: nothing is read beyond the input.
+    zero = np.uint8(0)
+    yield Case([_bytes(n, 16, 5, 14), _scale(), zero, _bytes(32, 16, 3, 3, dtype=np.int8), _scale(32),
+                np.zeros(32, np.int8), _scale(), zero],
+               {"pads": [1, 1, 1, 1], "kernel_shape": [3, 3]}, constants=[1, 2, 3, 4, 5, 6, 7])
 
 
 def _quantized_sum(large: bool) -> Iterator[Case]:
