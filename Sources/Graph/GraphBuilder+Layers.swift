@@ -60,7 +60,9 @@ extension GraphBuilder {
 
   /// y = scale · (x − mean) / √(variance + ε) + shift, by channel; in training mean and variance are
   /// the batch's, afterwards the running ones (Ioffe and Szegedy 2015).
-  public func batchNormalization(_ x: Value, epsilon: Float = 1e-5, name: String) -> Value {
+  public func batchNormalization(
+    _ x: Value, epsilon: Float = 1e-5, scale: Initializer = .ones, name: String
+  ) -> Value {
     let channels = known(x, 1, name)
     let mean = Value(name + ".mean", [channels], floats: [Float](repeating: 0, count: channels))
     let variance = Value(
@@ -68,7 +70,7 @@ extension GraphBuilder {
     return node(
       "BatchNormalization", name: name,
       [
-        x, weight(name + ".scale", [channels], .ones),
+        x, weight(name + ".scale", [channels], scale),
         weight(name + ".shift", [channels], .zeros), mean, variance,
       ], ["epsilon": .float(epsilon)])
   }

@@ -76,23 +76,24 @@ extension GraphBuilder {
   func convNorm(
     _ x: Value, _ maps: Int, _ kernel: [Int], stride: Int = 1, padding: [Int]? = nil,
     group: Int = 1, relu: Bool = true, epsilon: Float = 1e-5, initializer: Initializer = .he,
-    name: String
+    scale: Initializer = .ones, name: String
   ) -> Value {
     let y = conv(
       x, outChannels: maps, kernel: kernel, stride: kernel.map { _ in stride },
       padding: padding ?? kernel.map { _ in 0 }, group: group, bias: false,
       initializer: initializer, name: name)
-    let z = batchNormalization(y, epsilon: epsilon, name: name + ".norm")
+    let z = batchNormalization(y, epsilon: epsilon, scale: scale, name: name + ".norm")
     return relu ? self.relu(z) : z
   }
 
   func convNorm(
     _ x: Value, _ maps: Int, _ kernel: Int, stride: Int = 1, padding: Int = 0, group: Int = 1,
-    relu: Bool = true, epsilon: Float = 1e-5, initializer: Initializer = .he, name: String
+    relu: Bool = true, epsilon: Float = 1e-5, initializer: Initializer = .he,
+    scale: Initializer = .ones, name: String
   ) -> Value {
     convNorm(
       x, maps, [kernel, kernel], stride: stride, padding: [padding, padding], group: group,
-      relu: relu, epsilon: epsilon, initializer: initializer, name: name)
+      relu: relu, epsilon: epsilon, initializer: initializer, scale: scale, name: name)
   }
 
   /// Overlapping max pooling, 3 × 3 with stride 2.

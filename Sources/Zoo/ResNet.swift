@@ -23,6 +23,10 @@ public struct ResNet: ImageClassifier {
   public var depth = 50
   /// Which convolution of a bottleneck has the stride of 2.
   public var stride = Stride.first
+  /// Whether the last batch normalisation of each block begins with scales of 0, so that the block
+  /// begins as its shortcut (P. Goyal et al., "Accurate, large minibatch SGD", 2017, section 5.1).
+  /// Not in the paper; the deep ones learn without a warm-up so.
+  public var zeroInitResidual = false
 
   public enum Stride: String, CaseIterable {
     /// The first, of 1 × 1: the paper's.
@@ -59,15 +63,16 @@ public struct ResNet: ImageClassifier {
   private func residual(
     _ b: GraphBuilder, _ x: Value, _ maps: Int, stride: Int, name: String
   ) -> Value {
+    let last: Initializer = zeroInitResidual ? .zeros : .ones
     var y: Value
     if depth < 50 {
       y = b.convNorm(x, maps, 3, stride: stride, padding: 1, name: name + ".conv1")
-      y = b.convNorm(y, maps, 3, padding: 1, relu: false, name: name + ".conv2")
+      y = b.convNorm(y, maps, 3, padding: 1, relu: false, scale: last, name: name + ".conv2")
     } else {
       let (first, middle) = self.stride == .first ? (stride, 1) : (1, stride)
       y = b.convNorm(x, maps, 1, stride: first, name: name + ".conv1")
       y = b.convNorm(y, maps, 3, stride: middle, padding: 1, name: name + ".conv2")
-      y = b.convNorm(y, 4 * maps, 1, relu: false, name: name + ".conv3")
+      y = b.convNorm(y, 4 * maps, 1, relu: false, scale: last, name: name + ".conv3")
     }
     var around = x
     if stride != 1 || b.channels(x) != b.channels(y) {

@@ -83,11 +83,12 @@ extension InceptionV3: ClassifierModel {
 
 extension ResNet: ClassifierModel {
   static let recipeName = "resnet-imagenet"
-  static let ownKeys = ["depth", "stride"]
+  static let ownKeys = ["depth", "stride", "zero_init_residual"]
   static let smallestSize = 32
   mutating func read(_ section: RecipeSection) throws {
     depth = try section.depth(ResNet.stages.keys) ?? depth
     stride = try section.choice("stride", Stride.self) ?? stride
+    zeroInitResidual = try section.bool("zero_init_residual") ?? zeroInitResidual
   }
 }
 
