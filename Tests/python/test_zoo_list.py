@@ -49,6 +49,10 @@ COUNTED = {
     "line-classifier": 96 * 24 + gates(3, 24, 64, ways=2) + dense(128, 4),
     "syntax-tagger": 96 * 24 + gates(4, 24, 64, ways=2) + dense(128, 9),
     "char-rnn": 96 * 64 + gates(4, 64, 256) + gates(4, 256, 256) + dense(256, 96),
+    # The LSTM, what its heads read and write with, and the output, which sees what was read too.
+    "ntm": gates(4, 9 + 20, 100) + dense(100, 20 + 6) + dense(100, 3 * 20 + 6) + dense(100 + 20, 8),
+    # The interface vector has W R + 3 W + 5 R + 3 numbers (Graves et al. 2016, methods).
+    "dnc": gates(4, 9 + 16, 64) + dense(64, 16 * 1 + 3 * 16 + 5 * 1 + 3) + dense(64 + 16, 8),
 }  # fmt: skip
 
 
