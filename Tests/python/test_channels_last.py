@@ -72,20 +72,21 @@ class Network:
         return self.weight(w), self.weight(np.full(scales.shape, zero, dtype))
 
     def conv(
-        self, rows: int, kernel: int, stride: Union[int, Tuple[int, ...]], dilation: int,
-        pad: Union[int, Tuple[int, ...]], group: int,
+        self, rows: int, kernel: Union[int, Tuple[int, ...]], stride: Union[int, Tuple[int, ...]],
+        dilation: int, pad: Union[int, Tuple[int, ...]], group: int,
     ) -> None:  # fmt: skip
+        kernels = [kernel] * self.rank if isinstance(kernel, int) else list(kernel)
         strides = [stride] * self.rank if isinstance(stride, int) else list(stride)
         pads = [pad] * 2 * self.rank if isinstance(pad, int) else list(pad)
         channels = self.shape[1] // group
         size = [
-            (d + begin + end - (kernel - 1) * dilation - 1) // s + 1
-            for d, s, begin, end in zip(
-                self.shape[2:], strides, pads, pads[self.rank :])]  # fmt: skip
+            (d + begin + end - (k - 1) * dilation - 1) // s + 1
+            for d, k, s, begin, end in zip(
+                self.shape[2:], kernels, strides, pads, pads[self.rank :])]  # fmt: skip
         if min(size) < 1:
             return
-        scales, scale, zero, x = self.parameters(rows, channels * kernel**self.rank)
-        w, w_zero = self.random_weights((rows, channels, *[kernel] * self.rank), scales)
+        scales, scale, zero, x = self.parameters(rows, channels * int(np.prod(kernels)))
+        w, w_zero = self.random_weights((rows, channels, *kernels), scales)
         inputs = [
             self.name, *x, w, self.weight(scales), w_zero, scale, zero]  # fmt: skip
         if self.rng.integers(3):
@@ -272,3 +273,13 @@ def test_zeros_around_the_input(
     network.conv(32, 3, 1, 1, 1, 1)
     x = rng.normal(1, 2.5, network.input_shape).astype(np.float32)
     check(network.finish(), x, tmp_path, "two layers")
+
+
+@pytest.mark.parametrize("pad", [0, 1])
+def test_slices_of_zeros_around_a_volume(pad: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    network = Network(rng, 3, 32, np.uint8, is_lowest=True)
+    network.shape = network.input_shape = [network.batch, 32, 3, 5, 14]
+    network.conv(32, (1, 3, 3), 1, 1, (pad, 1, 1, pad, 1, 1), 1)
+    x = rng.normal(1, 2.5, network.input_shape).astype(np.float32)
+    check(network.finish(), x, tmp_path, f"{pad} slices of zeros")

@@ -68,8 +68,9 @@ final class ByteConvolution {
     let lastColumn = (width - 1) * g.stride[2] - g.padBegin[2] + g.kernel[2]
     let skipsColumns =
       skipsRows && size == 1 && !isPlain && weights.copies == 1 && weights.parts.count == 1
-      && g.padBegin[2] <= 1 && lastColumn <= g.input[2] + 1 && g.kernel[2] > 1
-      && g.dilation[2] == 1 && width % 14 == 0 && output.width % 32 == 0
+      && g.padBegin[0] == 0 && g.padEnd[0] == 0 && g.padBegin[2] <= 1
+      && lastColumn <= g.input[2] + 1 && g.kernel[2] > 1 && g.dilation[2] == 1
+      && width % 14 == 0 && output.width % 32 == 0
     let isInPlace = (g.staysInside || skipsColumns) && size == 1 && !isPlain
     let cacheShare = ByteConvolution.cacheShare * kernels.pointee.core_cache / 16
     let fit = cacheShare / (planes * position) / 14 * 14
