@@ -199,4 +199,34 @@ struct AttentionDecoder {
     }
     return search.add(to: b, decoder, name: "search")
   }
+
+  /// Adds the functions for a program that searches itself: "encode", whose outputs are the first "h"
+  /// (and "c" of an LSTM), [1, 1, hidden], and what attention looks at, "memory" [1, S, width] and
+  /// "keys" [1, S, hidden]; and "step", which takes the token before, int32 [1, 1], and all of these, to
+  /// "logits" [1, tokens], the next "h.next" (and "c.next"), and "attention" [1, 1, S].
+  ///
+  /// - Parameters:
+  ///   - b: of "encode", with its input.
+  /// - Returns: The builder of "step".
+  func addParts(to b: GraphBuilder, summary: Value, rows: Value) -> GraphBuilder {
+    let step = GraphBuilder(beside: b, function: "step")
+    let token = step.input("token", .int32, [1, 1])
+    func handOver(_ name: String, _ value: Value, _ shape: [Dimension]) -> Value {
+      b.output(value, name)
+      return step.input(name, .float32, shape)
+    }
+    let states = zip(["h", "c"], begin(b, summary)).map {
+      handOver($0, $1, [1, 1, .fixed(hiddenSize)])
+    }
+    let memory = self.memory(b, rows).map { made in
+      Memory(
+        rows: handOver("memory", made.rows, [1, .free("S"), made.rows.shape?.last ?? .free("width")]),
+        keys: handOver("keys", made.keys, [1, .free("S"), .fixed(hiddenSize)]))
+    }
+    let next = self.step(step, token, states, memory)
+    step.output(step.squeeze(next.logits, axes: [0]), "logits")
+    for (name, state) in zip(["h.next", "c.next"], next.states) { step.output(state, name) }
+    if let weights = next.weights { step.output(weights, "attention") }
+    return step
+  }
 }

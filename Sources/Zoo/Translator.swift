@@ -38,18 +38,25 @@ public struct Translator {
   }
 
   /// What is run: source tokens int32 [S], of any length, to "tokens" int32 [length], 0 behind the
-  /// end, and "score" [1], by beam search.
+  /// end, and "score" [1], by beam search. Beside it "encode" and "step" of it:
+  /// `AttentionDecoder.addParts`.
   public func translationGraph(beams: Int, length: Int) throws -> Graph {
     let b = GraphBuilder(seed: seed)
-    let source = b.input("source", .int32, [.free("S")])
     let layers = Layers(self, b)
-    let encoded = layers.encode(
-      b, b.node("Unsqueeze", [source, b.constant(integers: [1])]), lengths: nil)
+    func encode(_ b: GraphBuilder) -> (summary: Value, rows: Value) {
+      let source = b.input("source", .int32, [.free("S")])
+      return layers.encode(
+        b, b.node("Unsqueeze", [source, b.constant(integers: [1])]), lengths: nil)
+    }
+    let encoded = encode(b)
     let body = layers.decoder.search(
       b, BeamSearch(beams: beams, length: length, tokens: targetTokens, start: DecoderToken.start),
       summary: encoded.summary, rows: encoded.rows)
+    let part = GraphBuilder(beside: b, function: "encode")
+    let (summary, rows) = encode(part)
+    let step = layers.decoder.addParts(to: part, summary: summary, rows: rows)
     b.setMetadata("name", "Translator")
-    return try GraphBuilder.build([b, body])
+    return try GraphBuilder.build([b, body, part, step])
   }
 
   /// 0 at a source's tokens and a large negative number behind its end: [batch, 1, S].

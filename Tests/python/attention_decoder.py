@@ -72,3 +72,25 @@ class Decoder:
             key=lambda m: m[0],
         )
         return score, (tokens + [0] * length)[:length]
+
+
+def score_by_steps(model, inputs, tokens):
+    """The mean log-probability of what was said and of the end, which a search that has to stop counts
+    but does not say, by the functions "encode" and "step" of a model; and where each step looked."""
+    encoded = model.session(function="encode", shapes={k: v.shape for k, v in inputs.items()}).run(inputs)
+    given = {name: np.array(value) for name, value in encoded.items()}
+    step = model.session(function="step", shapes={k: v.shape for k, v in given.items()})
+    total, looked, token = 0.0, [], 1
+    for wanted in tokens:
+        outputs = step.run({"token": np.array([[token]], np.int32), **given})
+        logits = np.array(outputs["logits"], np.float64)[0]
+        total += logits[wanted] - logits.max() - np.log(np.exp(logits - logits.max()).sum())
+        for name in ("h", "c"):
+            if name in given:
+                given[name] = np.array(outputs[name + ".next"])
+        if "attention" in outputs:
+            looked.append(np.array(outputs["attention"])[0, 0])
+        token = int(wanted)
+        if token == 0:
+            break
+    return total / (np.count_nonzero(tokens) + 1), looked

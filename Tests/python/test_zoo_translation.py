@@ -7,7 +7,7 @@ import locate
 import numpy as np
 import onnxruntime
 import pytest
-from attention_decoder import Decoder
+from attention_decoder import Decoder, score_by_steps
 from compilers import C_COMPILERS, compile_program, run
 
 locate.prepare()
@@ -83,6 +83,22 @@ def test_one_call_is_a_beam_search(trained):
         theirs = known.run(["tokens", "score"], {"source": source})
         assert list(theirs[0]) == tokens
         np.testing.assert_allclose(theirs[1], [score], atol=1e-4)
+
+
+def test_its_parts_say_how_likely_that_was(trained):
+    """What a program's own search would stand on: "encode" and "step"."""
+    name, folder, _ = trained
+    model = apus.Model(str(folder / "net.apus"))
+    for text in SAYINGS:
+        source = encode(model, text)
+        said = model.session(shapes={"source": source.shape}).run(source)
+        tokens, score = list(said["tokens"]), float(said["score"][0])
+        found, looked = score_by_steps(model, {"source": source}, tokens)
+        assert abs(found - score) < 1e-4
+        steps = min(np.count_nonzero(tokens) + 1, len(tokens))
+        assert len(looked) == (0 if name == "none" else steps)
+        for weights in looked:
+            assert weights.shape == source.shape and abs(weights.sum() - 1) < 1e-5
 
 
 def test_the_report_draws_what_is_looked_at(trained):
