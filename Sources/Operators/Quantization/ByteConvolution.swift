@@ -11,7 +11,7 @@ import ModelFormat
 /// as the model lays it out: neighbours of a row then are the words, instead of channels.
 final class ByteConvolution {
   private let kernels: UnsafePointer<apus_kernels>
-  /// All but words, rows, width, blocks, start and scale.
+  /// All but words, rows, width, blocks, start and scale; top is of the first row.
   private var descriptor: apus_byte_convolution
   private let weights: ByteWeights
   private let items: Int
@@ -62,16 +62,18 @@ final class ByteConvolution {
     let position = numbers * size
     inputStride = planes * g.inputCount * numbers
     cutsRow = depth * height == 1
+    /// Whether the kernel could read the input where it lies.
+    let fits = size == 1 && !isPlain
     // Rows of zeros above and below the input are left out.
     let skipsRows = fill == 0 && !cutsRow && planes == 1 && g.kernel[0] == 1 && g.dilation[1] == 1
     // So is a column at its sides, where the kernel can leave it out.
     let lastColumn = (width - 1) * g.stride[2] - g.padBegin[2] + g.kernel[2]
     let skipsColumns =
-      skipsRows && size == 1 && !isPlain && weights.copies == 1 && weights.parts.count == 1
+      skipsRows && fits && weights.copies == 1 && weights.parts.count == 1
       && g.padBegin[0] == 0 && g.padEnd[0] == 0 && g.padBegin[2] <= 1
       && lastColumn <= g.input[2] + 1 && g.kernel[2] > 1 && g.dilation[2] == 1
       && width % 14 == 0 && output.width % 32 == 0
-    let isInPlace = (g.staysInside || skipsColumns) && size == 1 && !isPlain
+    let isInPlace = fits && (g.staysInside || skipsColumns)
     let cacheShare = ByteConvolution.cacheShare * kernels.pointee.core_cache / 16
     let fit = cacheShare / (planes * position) / 14 * 14
     unitWidth = cutsRow ? max(28, min(width, fit)) : width
@@ -89,12 +91,12 @@ final class ByteConvolution {
       threads > 1 && weights.parts.count == 1 && output.width >= 64 * threads
       && weights.rows * g.kernelCount > ByteConvolution.fewWeights * items * g.inputCount
     tapOffsets = .allocate(capacity: max(1, weights.taps))
-    padTop = skipsRows ? g.padBegin[1] : 0
     before = isInPlace ? g.padBegin[1] * rowStride + g.padBegin[2] * position : 0
     descriptor = apus_byte_convolution(
       taps: weights.taps, words: 0, tap_offsets: UnsafePointer(tapOffsets),
       x_row: g.stride[1] * rowStride, x_position: g.stride[2] * position, rows: 0, width: 0,
-      row_taps: skipsRows ? weights.taps / g.kernel[1] : weights.taps, top: 0,
+      row_taps: skipsRows ? weights.taps / g.kernel[1] : weights.taps,
+      top: skipsRows ? -g.padBegin[1] : 0,
       row_step: skipsRows ? g.stride[1] : 0, height: skipsRows ? g.input[1] : 1,
       skips_first: skipsColumns && g.padBegin[2] == 1 ? 1 : 0,
       skips_last: skipsColumns && lastColumn > g.input[2] ? 1 : 0, blocks: 0,
@@ -127,8 +129,6 @@ final class ByteConvolution {
   }
 
   private let stepZ: Int
-  /// Rows of padding above the input, where they are left out.
-  private let padTop: Int
   /// Bytes before the input at which the first window begins, where it is read in place.
   private let before: Int
 
@@ -168,7 +168,7 @@ final class ByteConvolution {
         d.width = width
         next += d.rows
       }
-      d.top = row * d.row_step - padTop
+      d.top += row * d.row_step
       var source = x + item * inputStride
       if let band, let scratch {
         band.fill(scratch, from: source, slice: slice, row: row, rows: d.rows, first: first)
